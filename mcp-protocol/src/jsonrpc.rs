@@ -241,7 +241,7 @@ fn read_id(text: &[u8]) -> Result<Option<RequestId>, String> {
     serde_json::from_slice(text).map_err(|e| format!("`id` is malformed ({e})"))
 }
 
-/// Writes a request. `meta` holds the JSON of the entries that go into `params._meta`.
+/// Writes a request. `meta` is the text of the JSON object that goes into `params._meta`.
 ///
 /// The caller's own `_meta` entries win over those of `meta`.
 ///
@@ -251,7 +251,7 @@ pub fn encode_request<P: Serialize + ?Sized>(
     id: &RequestId,
     method: &str,
     params: &P,
-    meta: Option<&RawJson>,
+    meta: Option<&str>,
 ) -> Result<Bytes, serde_json::Error> {
     encode(Some(id), method, params, meta)
 }
@@ -263,7 +263,7 @@ pub fn encode_request<P: Serialize + ?Sized>(
 pub fn encode_notification<P: Serialize + ?Sized>(
     method: &str,
     params: &P,
-    meta: Option<&RawJson>,
+    meta: Option<&str>,
 ) -> Result<Bytes, serde_json::Error> {
     encode(None, method, params, meta)
 }
@@ -272,7 +272,7 @@ fn encode<P: Serialize + ?Sized>(
     id: Option<&RequestId>,
     method: &str,
     params: &P,
-    meta: Option<&RawJson>,
+    meta: Option<&str>,
 ) -> Result<Bytes, serde_json::Error> {
     let mut text = Vec::with_capacity(256);
     text.extend_from_slice(br#"{"jsonrpc":"2.0","#);
@@ -301,7 +301,7 @@ fn encode<P: Serialize + ?Sized>(
 }
 
 /// Puts `_meta` into the object that starts at `start` and ends with the text.
-fn insert_meta(text: &mut Vec<u8>, start: usize, meta: &RawJson) -> Result<(), serde_json::Error> {
+fn insert_meta(text: &mut Vec<u8>, start: usize, meta: &str) -> Result<(), serde_json::Error> {
     let mut own: Option<Range<usize>> = None;
     scan::entries(&text[start..], |key, value| {
         if key == b"_meta" {
@@ -311,14 +311,14 @@ fn insert_meta(text: &mut Vec<u8>, start: usize, meta: &RawJson) -> Result<(), s
     .map_err(|_| de::Error::custom("parameters that carry `_meta` must be a JSON object"))?;
     if let Some(own) = own {
         let own = start + own.start..start + own.end;
-        let mut merged: serde_json::Map<String, serde_json::Value> = meta.parse()?;
+        let mut merged: serde_json::Map<String, serde_json::Value> = serde_json::from_str(meta)?;
         merged.extend(serde_json::from_slice::<serde_json::Map<_, _>>(&text[own.clone()])?);
         text.splice(own, serde_json::to_vec(&merged)?);
     } else {
         let empty = &text[start..] == b"{}";
         text.pop();
         text.extend_from_slice(if empty { br#""_meta":"# } else { br#","_meta":"# });
-        text.extend_from_slice(meta.as_str().as_bytes());
+        text.extend_from_slice(meta.as_bytes());
         text.push(b'}');
     }
     Ok(())
@@ -420,7 +420,7 @@ mod tests {
 
     #[test]
     fn puts_meta_into_params() {
-        let meta = RawJson::from(json!({"k": 1}));
+        let meta = r#"{"k":1}"#;
         let id = RequestId::Number(4);
         let read = |bytes: Bytes| serde_json::from_slice::<Value>(&bytes).unwrap();
         let plain = read(encode_request(&id, "tools/call", &json!({"name": "x"}), None).unwrap());
@@ -435,9 +435,9 @@ mod tests {
             (json!({"a": "}"}), json!({"a":"}","_meta":{"k":1}})),
             (json!({"_meta":{"k":2,"o":3}}), json!({"_meta":{"k":2,"o":3}})),
         ] {
-            let sent = read(encode_request(&id, "m", &params, Some(&meta)).unwrap());
+            let sent = read(encode_request(&id, "m", &params, Some(meta)).unwrap());
             assert_eq!(sent["params"], expected);
         }
-        assert!(encode_request(&id, "m", &json!([1]), Some(&meta)).is_err());
+        assert!(encode_request(&id, "m", &json!([1]), Some(meta)).is_err());
     }
 }

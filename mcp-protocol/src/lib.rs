@@ -6,3 +6,5 @@ pub mod jsonrpc;
 pub mod method;
 pub mod raw;
 mod scan;
+pub mod error_code;
+pub mod version;

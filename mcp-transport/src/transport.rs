@@ -1,0 +1,131 @@
+//! The seam between the client and whatever carries its messages.
+
+use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use mcp_protocol::{
+    jsonrpc::{Message, RequestId},
+    version::{Era, ProtocolVersion},
+};
+
+use crate::{ConnectError, DeliveryError, Exchange};
+
+/// A future in a box, so that traits with async methods can be trait objects.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Carries messages to one server and back.
+pub trait Transport: Send + Sync + fmt::Debug + 'static {
+    /// Starts one request. Nothing is sent before the exchange is first polled.
+    ///
+    /// What the server sends because of the request comes back on the exchange, the response last.
+    /// Dropping the exchange abandons the request in this binding's own way: stdio and legacy HTTP
+    /// send `notifications/cancelled` (never for `initialize`), modern HTTP closes the response
+    /// stream. A request that was never written is withdrawn without a trace.
+    fn exchange(&self, request: OutgoingRequest) -> Exchange;
+
+    /// Sends a notification, or the answer to a server's request.
+    ///
+    /// Messages of one caller reach the wire in the order of their calls, also between requests
+    /// and notifications.
+    fn send(&self, message: OutgoingMessage) -> BoxFuture<'_, Result<(), DeliveryError>>;
+
+    /// What the server sends on its own account. `None` where the binding has no such thing, and
+    /// from the second call on.
+    fn unsolicited(&self) -> Option<Unsolicited>;
+
+    /// Ends the connection in order. Every wait inside is bounded; calling again does nothing.
+    fn close(&self) -> BoxFuture<'_, ()>;
+
+    /// Whether the server is gone or [`close`](Self::close) was called.
+    fn is_closed(&self) -> bool;
+}
+
+/// A recipe that opens transports to one server; kept so that a dead connection can be made anew.
+pub trait Connect: Send + Sync + fmt::Debug + 'static {
+    /// Opens a transport. Speaks no MCP yet.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind: a child process that was started is killed.
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>>;
+
+    /// Where it leads, for people: a command line or a URL, without secrets.
+    fn endpoint(&self) -> String;
+
+    /// The kind of binding.
+    fn binding(&self) -> Binding;
+}
+
+/// How messages travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Binding {
+    /// Lines over the standard streams of a child process.
+    Stdio,
+    /// Streamable HTTP.
+    Http,
+    /// In the same process.
+    Memory,
+}
+
+/// A request, serialized, with what a binding must know about it.
+#[derive(Clone, Debug)]
+pub struct OutgoingRequest {
+    /// As in the body.
+    pub id: RequestId,
+    /// As in the body.
+    pub method: Cow<'static, str>,
+    /// The whole JSON-RPC message, one line, without its line end.
+    pub body: Bytes,
+    /// Which lifecycle the request belongs to.
+    pub era: Era,
+    /// For the `MCP-Protocol-Version` header; `None` before a legacy version is negotiated.
+    pub protocol_version: Option<ProtocolVersion>,
+    /// Header values that mirror the body; see [`Mirrored`].
+    pub mirrored: Mirrored,
+}
+
+/// Values of the body that modern Streamable HTTP repeats as headers, already encoded.
+#[derive(Clone, Debug, Default)]
+pub struct Mirrored {
+    /// For `Mcp-Name`.
+    pub name: Option<String>,
+    /// For `Mcp-Param-*`: the part after the prefix, and the value.
+    pub params: Vec<(String, String)>,
+}
+
+/// A notification or an answer, serialized.
+#[derive(Clone, Debug)]
+pub struct OutgoingMessage {
+    /// The method of a notification; `None` for an answer.
+    pub method: Option<Cow<'static, str>>,
+    /// The whole JSON-RPC message, one line, without its line end.
+    pub body: Bytes,
+    /// Which lifecycle the message belongs to.
+    pub era: Era,
+    /// For the `MCP-Protocol-Version` header.
+    pub protocol_version: Option<ProtocolVersion>,
+}
+
+/// What a server sends on its own account: legacy notifications and requests.
+pub struct Unsolicited(tokio::sync::mpsc::Receiver<Message>);
+
+impl Unsolicited {
+    /// Wraps the receiving end of a queue that the transport fills.
+    pub fn new(messages: tokio::sync::mpsc::Receiver<Message>) -> Self {
+        Self(messages)
+    }
+
+    /// The next message; `None` when the connection is over.
+    ///
+    /// # Cancel safety
+    /// No message is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Message> {
+        self.0.recv().await
+    }
+}
+
+impl fmt::Debug for Unsolicited {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unsolicited").finish_non_exhaustive()
+    }
+}
