@@ -1,2 +1,92 @@
 //! Tasks of the workspace: `cargo xtask`.
-fn main() {}
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
+
+mod ci;
+mod deny;
+mod docs;
+mod live;
+mod model;
+mod process;
+mod stopwatch;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// One task: its name, its arguments, what it does, and how.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    about: &'static str,
+    run: fn(&[String]) -> Result<()>,
+}
+
+const TASKS: &[Task] = &[
+    Task { name: "ci", arguments: "", about: "all of CI, in order, with a summary", run: ci::run },
+    Task {
+        name: "test",
+        arguments: "[FILTER...]",
+        about: "all tests: unit, integration, documentation",
+        run: test::run,
+    },
+    Task {
+        name: "tidy",
+        arguments: "",
+        about: "layer directions, module docs, file lengths, left-over words",
+        run: tidy::run,
+    },
+    Task { name: "docs", arguments: "[--open]", about: "the API documentation", run: docs::run },
+    Task {
+        name: "model",
+        arguments: "[--small] [--dir DIR]",
+        about: "set up a real local model (1.1 GB; --small 0.5 GB)",
+        run: model::run,
+    },
+    Task {
+        name: "live",
+        arguments: "[FILTER...]",
+        about: "the suite that asks the real local model",
+        run: live::run,
+    },
+    Task {
+        name: "deny",
+        arguments: "",
+        about: "licences, advisories and sources of all dependencies (cargo-deny)",
+        run: deny::run,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        usage();
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        usage();
+        return ExitCode::SUCCESS;
+    }
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        eprintln!("xtask: no task `{name}`\n");
+        usage();
+        return ExitCode::from(2);
+    };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {name}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn usage() {
+    println!("Usage: cargo xtask TASK\n");
+    for task in TASKS {
+        let call = format!("{} {}", task.name, task.arguments);
+        println!("  {:<58}{}", call.trim_end(), task.about);
+    }
+}

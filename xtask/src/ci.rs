@@ -1,0 +1,58 @@
+//! All of CI: every step runs, the summary says which failed and how long each took.
+
+use anyhow::{Result, bail};
+
+use crate::stopwatch::{Stopwatch, show};
+use crate::{docs, live, process, test, tidy};
+
+type Step = (&'static str, fn() -> Result<()>);
+
+/// In order: what is quick to tell first, then what needs a build, then what needs other programs.
+const STEPS: &[Step] = &[
+    ("fmt", || process::run(&mut process::cargo(["fmt", "--all", "--check"]))),
+    ("tidy", || tidy::run(&[])),
+    ("clippy", clippy),
+    ("docs", || docs::run(&[])),
+    ("test", || test::run(&[])),
+    ("live", || live::run(&[])),
+];
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some(unknown) = arguments.first() {
+        bail!("unknown argument `{unknown}`");
+    }
+    let whole = Stopwatch::start();
+    let mut rows = Vec::new();
+    for (name, step) in STEPS {
+        eprintln!("\n== {name}");
+        let time = Stopwatch::start();
+        let outcome = step();
+        if let Err(error) = &outcome {
+            eprintln!("{name}: {error:#}");
+        }
+        rows.push((name, outcome, time.elapsed()));
+    }
+
+    println!("\n{:<14}{:>9}", "step", "time");
+    for (name, outcome, time) in &rows {
+        let result =
+            outcome.as_ref().map_or_else(|error| format!("FAILED  {error:#}"), |()| "ok".into());
+        println!("{name:<14}{:>9}  {result}", show(*time));
+    }
+    let failed = rows.iter().filter(|(_, outcome, _)| outcome.is_err()).count();
+    println!(
+        "{:<14}{:>9}  {}",
+        "all",
+        show(whole.elapsed()),
+        if failed == 0 { "ok" } else { "FAILED" }
+    );
+    if failed > 0 {
+        bail!("{failed} of {} steps failed", rows.len());
+    }
+    Ok(())
+}
+
+fn clippy() -> Result<()> {
+    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    process::run(&mut process::cargo(clippy))
+}

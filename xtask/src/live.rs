@@ -1,0 +1,16 @@
+//! The suite that asks the real local model. Not to be run beside a build: the model needs the
+//! processors.
+
+use anyhow::Result;
+
+use crate::{model, process};
+
+/// Sets the model up if it is not there, then runs test target `live` with `MCP_LIVE_MODEL`
+/// naming the manifest. Arguments filter the tests by name.
+pub(crate) fn run(filters: &[String]) -> Result<()> {
+    let manifest = model::ensure()?;
+    let suite = ["test", "--package", "mcp-tests", "--features", "live", "--test", "live", "--"];
+    let mut test = process::cargo(suite);
+    test.args(["--test-threads", "1"]).args(filters).env("MCP_LIVE_MODEL", manifest);
+    process::run(&mut test)
+}
