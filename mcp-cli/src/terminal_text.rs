@@ -1,0 +1,130 @@
+//! Text from servers and models, made harmless for a terminal.
+
+use std::{borrow::Cow, iter::Peekable, str::Chars};
+
+/// Removes what could take control of a terminal or disguise text: escape sequences, control
+/// characters other than tab and line feed, and characters that change the writing direction.
+pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_dangerous) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\u{1b}' => skip_escape(&mut chars),
+            // C1 introducers: CSI; DCS, SOS, OSC, PM and APC.
+            '\u{9b}' => skip_csi(&mut chars),
+            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
+            // A Windows line end; a lone return would let a line overwrite itself.
+            '\r' if chars.peek() == Some(&'\n') => (),
+            '\r' => out.push('\n'),
+            c if is_dangerous(c) => (),
+            c => out.push(c),
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// [`clean`], with every line break and tab turned into one space.
+pub(crate) fn one_line(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for part in clean(text).split_whitespace() {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.push_str(part);
+    }
+    out
+}
+
+/// Shortens to a number of characters, the last of which says that something is missing.
+pub(crate) fn shorten(text: &str, max_chars: usize) -> Cow<'_, str> {
+    if text.chars().count() <= max_chars {
+        return Cow::Borrowed(text);
+    }
+    let mut short: String = text.chars().take(max_chars.saturating_sub(1)).collect();
+    short.push('…');
+    Cow::Owned(short)
+}
+
+fn is_dangerous(c: char) -> bool {
+    match c {
+        '\n' | '\t' => false,
+        // Direction marks, embeddings, overrides and isolates.
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            true
+        }
+        c => c.is_control(),
+    }
+}
+
+fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
+    match chars.peek() {
+        Some('[') => {
+            chars.next();
+            skip_csi(chars);
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            chars.next();
+            skip_string(chars);
+        }
+        // Intermediate bytes, then one final byte, as in `ESC ( B`.
+        Some(' '..='~') => {
+            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
+            chars.next_if(|c| ('0'..='~').contains(c));
+        }
+        _ => (),
+    }
+}
+
+fn skip_csi(chars: &mut Peekable<Chars<'_>>) {
+    while chars.next_if(|c| (' '..='?').contains(c)).is_some() {}
+    chars.next_if(|c| ('@'..='~').contains(c));
+}
+
+/// Skips to the string terminator; a line break ends a string that nobody closed.
+fn skip_string(chars: &mut Peekable<Chars<'_>>) {
+    while let Some(c) = chars.next_if(|c| *c != '\n') {
+        match c {
+            '\u{7}' | '\u{9c}' => return,
+            '\u{1b}' => {
+                chars.next_if_eq(&'\\');
+                return;
+            }
+            _ => (),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_text_and_removes_control() {
+        for (text, want) in [
+            ("plain ünïcode 漢字 🎉\n\tindented", "plain ünïcode 漢字 🎉\n\tindented"),
+            ("\u{1b}[31mred\u{1b}[0m", "red"),
+            ("\u{1b}]8;;http://evil\u{7}link\u{1b}]8;;\u{1b}\\", "link"),
+            ("\u{1b}]0;title\nnext", "\nnext"),
+            ("\u{1b}(Bx\u{1b}cy\u{1b}", "xy"),
+            ("\u{9b}2Ja\u{9d}0;t\u{9c}b", "ab"),
+            ("a\u{8}\u{0}\u{7f}b", "ab"),
+            ("one\r\ntwo\rthree", "one\ntwo\nthree"),
+            ("\u{202e}gpj.exe\u{202c}", "gpj.exe"),
+            ("a\u{2066}b\u{2069}\u{200f}c", "abc"),
+            // Joins emoji and scripts; harmless.
+            ("👩\u{200d}💻", "👩\u{200d}💻"),
+        ] {
+            assert_eq!(clean(text), want, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn makes_one_line() {
+        assert_eq!(one_line(" a\n\n  b\tc\u{1b}[1m "), "a b c");
+        assert_eq!(shorten("abcdef", 4), "abc…");
+        assert_eq!(shorten("abcd", 4), "abcd");
+    }
+}
