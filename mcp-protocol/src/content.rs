@@ -1,14 +1,30 @@
 //! What tools and prompts hand over: text, pictures, sound, resources.
 
-use std::fmt;
+mod tagged;
+#[cfg(test)]
+mod tests;
 
-use serde::{
-    Deserialize, Deserializer, Serialize, Serializer,
-    de::{self, MapAccess},
-    ser::SerializeMap,
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser::SerializeMap};
+
+pub(crate) use tagged::{Tagged, read_tagged};
+
+use crate::{
+    meta::Meta,
+    object::Object,
+    open_enum::open_enum,
+    resources::{Resource, ResourceContents},
+    tolerant::or_default,
 };
 
-use crate::{raw::RawJson, resources::{Resource, ResourceContents}};
+open_enum! {
+    /// Who speaks, or who is meant to listen.
+    pub enum Role {
+        /// The person.
+        User = "user",
+        /// The model.
+        Assistant = "assistant",
+    }
+}
 
 /// One piece of content.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +39,7 @@ pub enum ContentBlock {
     /// A resource by its URI (since 2025-06-18); it need not be in any list.
     ResourceLink(Box<Resource>),
     /// A resource with its contents.
-    Resource(EmbeddedResource),
+    Resource(Box<EmbeddedResource>),
     /// A kind that this crate does not know, whole.
     Unknown(UnknownContent),
 }
@@ -34,11 +50,11 @@ pub struct TextContent {
     /// The text.
     pub text: String,
     /// For whom it is, and how important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
     /// Entries beside the content.
-    #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
-    pub meta: Option<RawJson>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
 }
 
 /// A picture or sound.
@@ -50,11 +66,18 @@ pub struct MediaContent {
     /// Such as `image/png`.
     pub mime_type: String,
     /// For whom it is, and how important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
     /// Entries beside the content.
-    #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
-    pub meta: Option<RawJson>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
+}
+
+impl MediaContent {
+    /// Bytes, already in base64, and their type.
+    pub fn new(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self { data: data.into(), mime_type: mime_type.into(), ..Self::default() }
+    }
 }
 
 /// A resource with its contents.
@@ -63,11 +86,11 @@ pub struct EmbeddedResource {
     /// The contents.
     pub resource: ResourceContents,
     /// For whom it is, and how important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub annotations: Option<Annotations>,
     /// Entries beside the content.
-    #[serde(default, rename = "_meta", skip_serializing_if = "Option::is_none")]
-    pub meta: Option<RawJson>,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
 }
 
 /// Content of an unknown kind.
@@ -76,21 +99,32 @@ pub struct UnknownContent {
     /// The `type`.
     pub kind: String,
     /// The other members, in their order.
-    pub members: Vec<(String, RawJson)>,
+    pub members: Object,
+}
+
+impl Serialize for UnknownContent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.members.len() + 1))?;
+        map.serialize_entry("type", &self.kind)?;
+        for (key, value) in self.members.iter() {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
 }
 
 /// Hints of the sender. Untrusted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Annotations {
-    /// `user`, `assistant`, or both; empty means everybody.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub audience: Vec<String>,
+    /// For whom the content is; empty means everybody.
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "Vec::is_empty")]
+    pub audience: Vec<Role>,
     /// From 0, least, to 1, most important.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<serde_json::Number>,
-    /// When it last changed, ISO 8601.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When it last changed, ISO 8601 (since 2025-06-18).
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified: Option<String>,
 }
 
@@ -98,6 +132,21 @@ impl ContentBlock {
     /// Text without annotations.
     pub fn text(text: impl Into<String>) -> Self {
         Self::Text(TextContent { text: text.into(), ..TextContent::default() })
+    }
+
+    /// A picture in base64.
+    pub fn image(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self::Image(MediaContent::new(data, mime_type))
+    }
+
+    /// Sound in base64.
+    pub fn audio(data: impl Into<String>, mime_type: impl Into<String>) -> Self {
+        Self::Audio(MediaContent::new(data, mime_type))
+    }
+
+    /// A resource with its contents.
+    pub fn resource(resource: ResourceContents) -> Self {
+        Self::Resource(Box::new(EmbeddedResource { resource, annotations: None, meta: None }))
     }
 
     /// The text, if that is what it is.
@@ -135,99 +184,67 @@ impl ContentBlock {
 impl Serialize for ContentBlock {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
-        struct Tagged<'a, T> {
-            r#type: &'a str,
-            #[serde(flatten)]
-            content: &'a T,
+        #[serde(tag = "type", rename_all = "snake_case")]
+        enum Wire<'a> {
+            Text(&'a TextContent),
+            Image(&'a MediaContent),
+            Audio(&'a MediaContent),
+            ResourceLink(&'a Resource),
+            Resource(&'a EmbeddedResource),
         }
-        let r#type = self.kind();
         match self {
-            Self::Text(content) => Tagged { r#type, content }.serialize(serializer),
-            Self::Image(content) | Self::Audio(content) => {
-                Tagged { r#type, content }.serialize(serializer)
-            }
-            Self::ResourceLink(content) => Tagged { r#type, content }.serialize(serializer),
-            Self::Resource(content) => Tagged { r#type, content }.serialize(serializer),
-            Self::Unknown(content) => {
-                let mut map = serializer.serialize_map(Some(content.members.len() + 1))?;
-                map.serialize_entry("type", r#type)?;
-                for (key, value) in &content.members {
-                    map.serialize_entry(key, value)?;
-                }
-                map.end()
-            }
+            Self::Text(content) => Wire::Text(content),
+            Self::Image(content) => Wire::Image(content),
+            Self::Audio(content) => Wire::Audio(content),
+            Self::ResourceLink(content) => Wire::ResourceLink(content),
+            Self::Resource(content) => Wire::Resource(content),
+            Self::Unknown(content) => return content.serialize(serializer),
         }
+        .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for ContentBlock {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(BlockVisitor)
+        read_tagged(deserializer)
     }
 }
 
-struct BlockVisitor;
-
-impl<'de> de::Visitor<'de> for BlockVisitor {
-    type Value = ContentBlock;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a content block")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ContentBlock, A::Error> {
-        // Nearly all senders write `type` first; then the rest goes straight into its variant.
-        let mut early: Vec<(String, RawJson)> = Vec::new();
-        let kind = loop {
-            let Some(key) = map.next_key::<String>()? else {
-                return Err(de::Error::missing_field("type"));
-            };
-            if key == "type" {
-                break map.next_value::<String>()?;
-            }
-            early.push((key, map.next_value()?));
-        };
-        if early.is_empty() && is_known(&kind) {
-            return read_known(&kind, de::value::MapAccessDeserializer::new(map));
-        }
-        let mut members = early;
-        while let Some(member) = map.next_entry::<String, RawJson>()? {
-            members.push(member);
-        }
-        if !is_known(&kind) {
-            return Ok(ContentBlock::Unknown(UnknownContent { kind, members }));
-        }
-        let mut text = String::from("{");
-        for (index, (key, value)) in members.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            let key = serde_json::to_string(key).map_err(de::Error::custom)?;
-            text.push_str(&key);
-            text.push(':');
-            text.push_str(value.as_str());
-        }
-        text.push('}');
-        read_known(&kind, &mut serde_json::Deserializer::from_str(&text)).map_err(de::Error::custom)
-    }
+/// The kinds of [`ContentBlock`] that this crate knows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind {
+    Text,
+    Image,
+    Audio,
+    ResourceLink,
+    Resource,
 }
 
-fn is_known(kind: &str) -> bool {
-    matches!(kind, "text" | "image" | "audio" | "resource_link" | "resource")
-}
+impl Tagged for ContentBlock {
+    type Kind = Kind;
 
-fn read_known<'de, D: Deserializer<'de>>(
-    kind: &str,
-    deserializer: D,
-) -> Result<ContentBlock, D::Error> {
-    match kind {
-        "text" => TextContent::deserialize(deserializer).map(ContentBlock::Text),
-        "image" => MediaContent::deserialize(deserializer).map(ContentBlock::Image),
-        "audio" => MediaContent::deserialize(deserializer).map(ContentBlock::Audio),
-        "resource_link" => {
-            Resource::deserialize(deserializer).map(Box::new).map(ContentBlock::ResourceLink)
-        }
-        "resource" => EmbeddedResource::deserialize(deserializer).map(ContentBlock::Resource),
-        other => Err(de::Error::unknown_variant(other, &["text", "image", "audio"])),
+    fn kind(name: &str) -> Option<Kind> {
+        Some(match name {
+            "text" => Kind::Text,
+            "image" => Kind::Image,
+            "audio" => Kind::Audio,
+            "resource_link" => Kind::ResourceLink,
+            "resource" => Kind::Resource,
+            _ => return None,
+        })
+    }
+
+    fn read<'de, D: Deserializer<'de>>(kind: Kind, members: D) -> Result<Self, D::Error> {
+        Ok(match kind {
+            Kind::Text => Self::Text(TextContent::deserialize(members)?),
+            Kind::Image => Self::Image(MediaContent::deserialize(members)?),
+            Kind::Audio => Self::Audio(MediaContent::deserialize(members)?),
+            Kind::ResourceLink => Self::ResourceLink(Box::new(Resource::deserialize(members)?)),
+            Kind::Resource => Self::Resource(Box::new(EmbeddedResource::deserialize(members)?)),
+        })
+    }
+
+    fn unknown(content: UnknownContent) -> Self {
+        Self::Unknown(content)
     }
 }

@@ -5,7 +5,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     capabilities::{ClientCapabilities, ServerCapabilities},
     implementation::Implementation,
+    meta::Meta,
     method::{Method, Notification},
+    notifications::NotificationParams,
+    outcome::EmptyResult,
     version::ProtocolVersion,
 };
 
@@ -29,6 +32,17 @@ pub struct InitializeParams {
     pub capabilities: ClientCapabilities,
     /// What it says it is.
     pub client_info: Implementation,
+    /// Entries beside the parameters.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
+}
+
+impl InitializeParams {
+    /// Offers the newest legacy revision.
+    pub fn new(capabilities: ClientCapabilities, client_info: Implementation) -> Self {
+        let protocol_version = ProtocolVersion::LATEST_LEGACY;
+        Self { protocol_version, capabilities, client_info, meta: None }
+    }
 }
 
 /// What the server answers.
@@ -44,8 +58,11 @@ pub struct InitializeResult {
     #[serde(default)]
     pub server_info: Implementation,
     /// How to use the server, for a model. Untrusted text.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
+    /// Entries beside the result.
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    pub meta: Option<Meta>,
 }
 
 /// `notifications/initialized`.
@@ -54,7 +71,7 @@ pub enum Initialized {}
 
 impl Notification for Initialized {
     const NAME: &'static str = "notifications/initialized";
-    type Params = ();
+    type Params = NotificationParams;
 }
 
 /// `ping`, in both directions up to 2025-11-25.
@@ -64,9 +81,33 @@ pub enum Ping {}
 impl Method for Ping {
     const NAME: &'static str = "ping";
     type Params = ();
-    type Output = Pong;
+    type Output = EmptyResult;
 }
 
-/// The empty answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pong {}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_sparse_answer() {
+        let result = Initialize::decode(br#"{"protocolVersion":"2025-06-18"}"#).unwrap();
+        assert_eq!(result.protocol_version, ProtocolVersion::V2025_06_18);
+        assert!(Initialize::decode(b"{}").is_err());
+        assert!(Ping::decode(br#"{"extra":1}"#).is_ok());
+    }
+
+    #[test]
+    fn offers_a_legacy_revision() {
+        let params = InitializeParams::new(
+            ClientCapabilities::new(false, false, true),
+            Implementation::new("c", "1"),
+        );
+        assert_eq!(
+            serde_json::to_string(&params).unwrap(),
+            concat!(
+                r#"{"protocolVersion":"2025-11-25","capabilities":{"roots":{}},"#,
+                r#""clientInfo":{"name":"c","version":"1"}}"#,
+            )
+        );
+    }
+}
