@@ -1,1 +1,11 @@
-//! To be filled.
+//! Language models that use the tools of Model Context Protocol servers.
+#![forbid(unsafe_code)]
+
+pub mod run;
+pub mod transcript;
+
+pub mod toolbox;
+
+pub mod model;
+
+mod stable_hash;

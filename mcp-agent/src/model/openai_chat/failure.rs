@@ -1,0 +1,62 @@
+//! What servers of this API say when they do not answer.
+
+use std::time::Duration;
+
+use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use mcp_protocol::decode::snippet;
+use serde_json::Value;
+
+use crate::model::{ModelError, ModelErrorKind, StatusError};
+
+/// Reads an answer whose status is not success.
+pub fn decode(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ModelError {
+    let mut error =
+        serde_json::from_slice::<Value>(body).map(|body| describe(&body)).unwrap_or_default();
+    error.status = Some(status.as_u16());
+    error.retry_after = retry_after(headers);
+    error.body_snippet = snippet(body);
+    ModelError::new(ModelErrorKind::Status(error))
+}
+
+/// Reads an error inside an answer that had begun well.
+pub(super) fn in_answer(error: &Value) -> ModelError {
+    let mut described = describe(error);
+    described.body_snippet = if error.is_null() {
+        "the model's side failed while it answered".to_owned()
+    } else {
+        snippet(error.to_string().as_bytes())
+    };
+    // Aggregators pass the status of the provider behind them on in `code`.
+    described.status = error["code"]
+        .as_u64()
+        .and_then(|code| u16::try_from(code).ok())
+        .filter(|code| *code >= 400);
+    ModelError::new(ModelErrorKind::Status(described))
+}
+
+/// The forms in use: `{"error": {"message", "type", "code"}}`, `{"error": "text"}`,
+/// `{"message"}`, `{"detail": "text"}`, and a list with one of these in it.
+fn describe(body: &Value) -> StatusError {
+    let body = body.as_array().and_then(|list| list.first()).unwrap_or(body);
+    let error = body.get("error").unwrap_or(body);
+    let word = |value: &Value| value.as_str().filter(|word| !word.is_empty()).map(str::to_owned);
+    let message = word(error)
+        .or_else(|| word(&error["message"]))
+        .or_else(|| word(&error["detail"]))
+        .or_else(|| word(&body["message"]))
+        .unwrap_or_default();
+    let code = word(&error["code"]).or_else(|| word(&error["type"]));
+    StatusError { message, code, ..StatusError::default() }
+}
+
+/// Seconds; some servers write fractions. The form with a date is not in use among them.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let milliseconds = headers
+        .get("retry-after-ms")
+        .and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok())
+        .map(|milliseconds| milliseconds / 1000.0);
+    let seconds = milliseconds.or_else(|| {
+        headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok())
+    })?;
+    Duration::try_from_secs_f64(seconds).ok()
+}

@@ -1,0 +1,187 @@
+//! Rust functions as tools.
+
+use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
+
+use mcp_protocol::raw::RawJson;
+use schemars::{JsonSchema, generate::SchemaSettings};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use super::{PreparedCall, ProgressSink, ToolError, ToolOutput, ToolSnapshot, Toolset};
+use crate::model::{BoxFuture, Part, ToolDefinition};
+
+/// Rust functions as tools. Their arguments are read into a type whose JSON Schema the model sees.
+///
+/// ```
+/// use mcp_agent::toolbox::LocalTools;
+///
+/// /// What to add.
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Add {
+///     /// The first number.
+///     a: i64,
+///     /// The second number.
+///     b: i64,
+/// }
+///
+/// let tools = LocalTools::new()
+///     .tool("add", "Adds two numbers.", |add: Add| async move { (add.a + add.b).to_string() });
+/// ```
+#[derive(Clone, Default)]
+pub struct LocalTools {
+    snapshot: Arc<ToolSnapshot>,
+    functions: BTreeMap<String, Function>,
+}
+
+type Function = Arc<dyn Fn(Value) -> BoxFuture<'static, ToolOutput> + Send + Sync>;
+
+impl LocalTools {
+    /// No tools yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a function. One of the same name replaces the earlier one.
+    ///
+    /// The function may return a text, [`Json`], a [`ToolOutput`], or a `Result` with one of these,
+    /// whose error becomes an error result that the model reads.
+    #[must_use]
+    pub fn tool<A, F, R, O>(
+        self,
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: F,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema,
+        F: Fn(A) -> R + Send + Sync + 'static,
+        R: Future<Output = O> + Send + 'static,
+        O: IntoToolOutput,
+    {
+        let schema = SchemaSettings::draft2020_12()
+            .with(|settings| {
+                settings.meta_schema = None;
+                settings.inline_subschemas = true;
+            })
+            .into_generator()
+            .into_root_schema_for::<A>();
+        let function = Arc::new(move |arguments: Value| -> BoxFuture<'static, ToolOutput> {
+            match serde_json::from_value::<A>(arguments) {
+                Ok(arguments) => {
+                    let running = function(arguments);
+                    Box::pin(async move { running.await.into_tool_output() })
+                }
+                Err(error) => {
+                    let output = ToolOutput::error(format!("invalid arguments: {error}"));
+                    Box::pin(std::future::ready(output))
+                }
+            }
+        });
+        self.add(name.into(), description.into(), schema.to_value().into(), function)
+    }
+
+    /// Adds a function of plain JSON, with a schema that is only known at run time.
+    #[must_use]
+    pub fn dynamic<F, R, O>(self, definition: ToolDefinition, function: F) -> Self
+    where
+        F: Fn(Map<String, Value>) -> R + Send + Sync + 'static,
+        R: Future<Output = O> + Send + 'static,
+        O: IntoToolOutput,
+    {
+        let function = Arc::new(move |arguments: Value| -> BoxFuture<'static, ToolOutput> {
+            let arguments = match arguments {
+                Value::Object(arguments) => arguments,
+                _ => Map::new(),
+            };
+            let running = function(arguments);
+            Box::pin(async move { running.await.into_tool_output() })
+        });
+        let ToolDefinition { name, description, parameters } = definition;
+        self.add(name, description, parameters, function)
+    }
+
+    fn add(
+        mut self,
+        name: String,
+        description: String,
+        parameters: RawJson,
+        function: Function,
+    ) -> Self {
+        let mut tools: Vec<_> =
+            self.snapshot.tools.iter().filter(|tool| tool.name != name).cloned().collect();
+        tools.push(ToolDefinition { name: name.clone(), description, parameters });
+        self.snapshot = Arc::new(ToolSnapshot::new(self.snapshot.generation + 1, tools));
+        self.functions.insert(name, function);
+        self
+    }
+}
+
+impl Toolset for LocalTools {
+    fn snapshot(&self) -> Arc<ToolSnapshot> {
+        Arc::clone(&self.snapshot)
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: PreparedCall,
+        _progress: &'a ProgressSink<'a>,
+    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>> {
+        let Some(function) = self.functions.get(&call.name) else {
+            return Box::pin(std::future::ready(Err(ToolError::Unknown { name: call.name })));
+        };
+        let running = function(Value::Object(call.arguments));
+        Box::pin(async move { Ok(running.await) })
+    }
+}
+
+impl fmt::Debug for LocalTools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LocalTools").field(&self.functions.keys().collect::<Vec<_>>()).finish()
+    }
+}
+
+/// What a Rust function may return as a tool.
+pub trait IntoToolOutput {
+    /// What the model and people see of it.
+    fn into_tool_output(self) -> ToolOutput;
+}
+
+/// A value that the model reads as JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl IntoToolOutput for ToolOutput {
+    fn into_tool_output(self) -> ToolOutput {
+        self
+    }
+}
+
+impl IntoToolOutput for String {
+    fn into_tool_output(self) -> ToolOutput {
+        ToolOutput::text(self)
+    }
+}
+
+impl IntoToolOutput for &str {
+    fn into_tool_output(self) -> ToolOutput {
+        ToolOutput::text(self)
+    }
+}
+
+impl<T: Serialize> IntoToolOutput for Json<T> {
+    fn into_tool_output(self) -> ToolOutput {
+        match serde_json::to_value(&self.0) {
+            Ok(value) => ToolOutput::parts(vec![Part::Json(value)]),
+            Err(error) => ToolOutput::error(format!("the result cannot be JSON: {error}")),
+        }
+    }
+}
+
+impl<T: IntoToolOutput, E: fmt::Display> IntoToolOutput for Result<T, E> {
+    fn into_tool_output(self) -> ToolOutput {
+        match self {
+            Ok(output) => output.into_tool_output(),
+            Err(error) => ToolOutput::error(error.to_string()),
+        }
+    }
+}

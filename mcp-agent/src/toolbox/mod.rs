@@ -1,0 +1,140 @@
+//! Tools for models: of MCP servers and of this program, as one set under safe names.
+
+pub mod arguments;
+mod local;
+pub mod names;
+mod output;
+//RESULTS
+
+use std::{error::Error, fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+pub use self::{
+    local::{IntoToolOutput, Json, LocalTools},
+    output::ToolOutput,
+};
+use crate::model::{BoxFuture, CallId, ToolDefinition};
+
+/// A source of tools.
+pub trait Toolset: Send + Sync + fmt::Debug {
+    /// What it offers now. The snapshot never changes; a later one may differ.
+    fn snapshot(&self) -> Arc<ToolSnapshot>;
+
+    /// Runs a tool of its own.
+    ///
+    /// # Errors
+    /// The tool could not be run, or its outcome is unknown. What went wrong *in* the tool is an
+    /// [`ToolOutput`] with `is_error`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the call; an MCP server is told to stop.
+    fn call<'a>(
+        &'a self,
+        call: PreparedCall,
+        progress: &'a ProgressSink<'a>,
+    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>>;
+}
+
+/// What a toolset offers at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct ToolSnapshot {
+    /// Grows with every change of the toolset.
+    pub generation: u64,
+    /// Sorted by name.
+    pub tools: Arc<[ToolDefinition]>,
+}
+
+impl ToolSnapshot {
+    /// Sorts the tools by name.
+    pub fn new(generation: u64, mut tools: Vec<ToolDefinition>) -> Self {
+        tools.sort_by(|one, other| one.name.cmp(&other.name));
+        Self { generation, tools: tools.into() }
+    }
+
+    /// The tool of this name.
+    pub fn get(&self, name: &str) -> Option<&ToolDefinition> {
+        let place = self.tools.binary_search_by(|tool| tool.name.as_str().cmp(name)).ok()?;
+        self.tools.get(place)
+    }
+}
+
+/// A call whose tool exists and whose arguments were read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PreparedCall {
+    /// The model's name for the call.
+    pub id: CallId,
+    /// The tool's name in the snapshot.
+    pub name: String,
+    /// After coercion by the tool's schema.
+    pub arguments: Map<String, Value>,
+}
+
+/// Hears of a running tool's progress.
+pub type ProgressSink<'a> = dyn Fn(ToolProgress) + Send + Sync + 'a;
+
+/// How far a running tool is.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct ToolProgress {
+    /// Grows; its unit is the tool's own.
+    pub progress: f64,
+    /// What `progress` will be at the end, where the tool knows.
+    pub total: Option<f64>,
+    /// For people.
+    pub message: Option<String>,
+}
+
+impl ToolProgress {
+    /// Progress without an end in sight.
+    pub fn new(progress: f64) -> Self {
+        Self { progress, total: None, message: None }
+    }
+}
+
+/// A tool could not be run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolError {
+    /// The toolset has no tool of this name.
+    #[error("there is no tool `{name}`")]
+    Unknown {
+        /// As asked for.
+        name: String,
+    },
+    /// The server that has the tool cannot be reached now.
+    #[error("the server `{server}` of `{name}` is not available: {reason}")]
+    Unavailable {
+        /// The tool.
+        name: String,
+        /// The server, as configured.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// The call failed on its way.
+    #[error("`{name}` could not be called")]
+    Failed {
+        /// The tool.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl ToolError {
+    /// The whole chain of causes in one line, as the model is told.
+    pub fn explain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = self.source();
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}
