@@ -12,6 +12,10 @@ pub mod error;
 
 pub mod authorize;
 
+mod routing;
+
+mod byte_stream;
+
 #[cfg(unix)]
 pub mod stdio;
 

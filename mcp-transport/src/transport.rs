@@ -38,6 +38,11 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
 
     /// Whether the server is gone or [`close`](Self::close) was called.
     fn is_closed(&self) -> bool;
+
+    /// The last lines that a child process wrote to its standard error; none for other bindings.
+    fn stderr_tail(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A recipe that opens transports to one server; kept so that a dead connection can be made anew.
@@ -53,6 +58,20 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
 
     /// The kind of binding.
     fn binding(&self) -> Binding;
+}
+
+impl<T: Connect + ?Sized> Connect for Arc<T> {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
+        (**self).connect()
+    }
+
+    fn endpoint(&self) -> String {
+        (**self).endpoint()
+    }
+
+    fn binding(&self) -> Binding {
+        (**self).binding()
+    }
 }
 
 /// How messages travel.

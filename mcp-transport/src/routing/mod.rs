@@ -1,0 +1,17 @@
+//! Requests and their answers over one channel that all messages share.
+//!
+//! A child process and the in-memory pair have the same problem: everything the server writes comes
+//! in one sequence, and each message must find the exchange it belongs to. [`Routes`] is the table
+//! of exchanges under way, [`Outbox`] the queue of what goes out, [`Connection`] both together, and
+//! [`RoutedReplies`] one request's view of them.
+
+mod connection;
+mod correlation;
+mod outbox;
+mod replies;
+mod routes;
+
+pub(crate) use connection::{Connection, Outlet};
+pub(crate) use outbox::{Entry, Outbox, Put, Shut, Written};
+pub(crate) use replies::RoutedReplies;
+pub(crate) use routes::End;

@@ -1,0 +1,70 @@
+//! The serving side: answering a client's requests.
+//!
+//! A [`Service`] answers; [`stdio`], [`lines`] and [`in_memory`] connect it to a client.
+
+mod session;
+mod stdio;
+
+use bytes::Bytes;
+use mcp_protocol::{
+    jsonrpc::{ErrorObject, NotificationMessage, Request, encode_notification},
+    raw::RawJson,
+};
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+pub use self::stdio::{in_memory, lines, stdio};
+use crate::BoxFuture;
+
+/// Answers requests.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request. Requests run side by side; one that the client cancels is dropped at
+    /// its next await.
+    fn request<'a>(
+        &'a self,
+        request: Request,
+        peer: &'a Peer,
+    ) -> BoxFuture<'a, Result<RawJson, ErrorObject>>;
+
+    /// Takes note of a notification, in the order of arrival. Cancellations are handled already.
+    fn notification(&self, notification: NotificationMessage, peer: &Peer) {
+        let _ = (notification, peer);
+    }
+}
+
+/// The client, for telling it things.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    outgoing: mpsc::Sender<Bytes>,
+}
+
+/// A notification could not be sent.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotifyError {
+    /// The parameters cannot be JSON.
+    #[error("the parameters cannot be written as JSON")]
+    Encode(#[from] serde_json::Error),
+    /// The client is gone.
+    #[error("the client is gone")]
+    Gone,
+}
+
+impl Peer {
+    /// Sends a notification, such as progress. What is sent from a request's future goes out before
+    /// its answer.
+    ///
+    /// # Errors
+    /// The parameters cannot be JSON, or the client is gone.
+    ///
+    /// # Cancel safety
+    /// A dropped future may have sent the notification, whole, or not.
+    pub async fn notify<P: Serialize + Sync + ?Sized>(
+        &self,
+        method: &str,
+        params: &P,
+    ) -> Result<(), NotifyError> {
+        let text = encode_notification(method, params, None)?;
+        self.outgoing.send(text).await.map_err(|_| NotifyError::Gone)
+    }
+}

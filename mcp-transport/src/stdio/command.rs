@@ -1,0 +1,215 @@
+//! The recipe for a server that is a child process.
+
+use std::{
+    collections::BTreeMap,
+    env,
+    ffi::{OsStr, OsString},
+    fmt, io,
+    path::PathBuf,
+    process::Command,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::runtime::Handle;
+
+use super::{
+    child::{ChildProcess, Limits},
+    environment, nursery, program, redact,
+};
+use crate::{BoxFuture, Connect, ConnectError, Transport, transport::Binding};
+
+/// How to start a server as a child process.
+///
+/// The program is started with exactly these arguments, without a shell. It sees a few harmless
+/// variables of this program's environment (`PATH`, `HOME`, the locale and the like) and those
+/// named here; nothing else.
+///
+/// ```
+/// use mcp_transport::{Connect, stdio::ChildCommand};
+///
+/// let server = ChildCommand::new("npx")
+///     .args(["-y", "@modelcontextprotocol/server-filesystem", "/tmp"])
+///     .env("API_KEY", "never shown");
+/// assert_eq!(server.endpoint(), "npx -y @modelcontextprotocol/server-filesystem /tmp");
+/// ```
+#[derive(Clone)]
+pub struct ChildCommand {
+    program: String,
+    arguments: Vec<String>,
+    variables: BTreeMap<String, Variable>,
+    cwd: Option<PathBuf>,
+    limits: Limits,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone)]
+enum Variable {
+    Set(OsString),
+    Inherited,
+}
+
+impl ChildCommand {
+    /// Starts with a program: a path, or a name that is looked up in `PATH`.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            program: program.into(),
+            arguments: Vec::new(),
+            variables: BTreeMap::new(),
+            cwd: None,
+            limits: Limits::default(),
+        }
+    }
+
+    /// Adds an argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Adds arguments.
+    #[must_use]
+    pub fn args(mut self, arguments: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets an environment variable. Values are never shown.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.variables.insert(name.into(), Variable::Set(value.into()));
+        self
+    }
+
+    /// Hands down one of this program's own variables, as it is when the child is started.
+    #[must_use]
+    pub fn inherit_env(mut self, name: impl Into<String>) -> Self {
+        self.variables.insert(name.into(), Variable::Inherited);
+        self
+    }
+
+    /// Starts the program in this folder.
+    #[must_use]
+    pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(folder.into());
+        self
+    }
+
+    /// How long one message of the server may be; 64 MiB unless set. A longer one ends the
+    /// connection, since it would otherwise fill the memory.
+    #[must_use]
+    pub fn max_line_bytes(mut self, limit: usize) -> Self {
+        self.limits.max_line_bytes = limit;
+        self
+    }
+
+    /// How long the server may take to exit after its input was closed, before it gets SIGTERM;
+    /// 500 ms unless set.
+    #[must_use]
+    pub fn shutdown_grace(mut self, grace: Duration) -> Self {
+        self.limits.shutdown_grace = grace;
+        self
+    }
+
+    /// How long the server may take to exit after SIGTERM, before it gets SIGKILL; 500 ms unless
+    /// set.
+    #[must_use]
+    pub fn kill_grace(mut self, grace: Duration) -> Self {
+        self.limits.kill_grace = grace;
+        self
+    }
+
+    /// Starts the program. Must be called in a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    /// The program cannot be found or started; then it does not run.
+    ///
+    /// # Cancel safety
+    /// Dropping the future kills the program if it was started.
+    pub async fn spawn(&self) -> Result<ChildProcess, ConnectError> {
+        let failed = |source| ConnectError::Spawn { program: self.program.clone(), source };
+        Handle::try_current().map_err(io::Error::other).map_err(failed)?;
+        let command = self.command()?;
+        let newborn = nursery::spawn(command, self.limits.kill_grace).await.map_err(failed)?;
+        ChildProcess::start(newborn, &self.program, self.limits).map_err(failed)
+    }
+
+    fn command(&self) -> Result<Command, ConnectError> {
+        if let Some(cwd) = &self.cwd
+            && !cwd.is_dir()
+        {
+            return Err(ConnectError::InvalidSetting {
+                setting: "cwd".to_owned(),
+                reason: format!("`{}` is not a folder", cwd.display()),
+            });
+        }
+        let mut environment = self.environment()?;
+        let places = program::Places {
+            path: environment.get(OsStr::new("PATH")).map(OsString::as_os_str),
+            home: environment.get(OsStr::new("HOME")).map(OsString::as_os_str),
+            cwd: self.cwd.as_deref(),
+        };
+        let found = program::find(&self.program, &places)?;
+        if let Some(folder) = found.extra_folder {
+            let path = environment.entry("PATH".into()).or_default();
+            if !path.is_empty() {
+                path.push(":");
+            }
+            path.push(folder);
+        }
+        let mut command = Command::new(found.path);
+        command.args(&self.arguments).env_clear().envs(environment);
+        if let Some(cwd) = &self.cwd {
+            command.current_dir(cwd);
+        }
+        Ok(command)
+    }
+
+    fn environment(&self) -> Result<BTreeMap<OsString, OsString>, ConnectError> {
+        let mut environment: BTreeMap<_, _> = environment::inherited(env::vars_os()).collect();
+        for (name, variable) in &self.variables {
+            if name.is_empty() || name.contains(['=', '\0']) {
+                return Err(ConnectError::InvalidSetting {
+                    setting: format!("environment variable {name:?}"),
+                    reason: "a name cannot be empty or contain `=`".to_owned(),
+                });
+            }
+            let value = match variable {
+                Variable::Set(value) => Some(value.clone()),
+                Variable::Inherited => env::var_os(name),
+            };
+            if let Some(value) = value {
+                environment.insert(name.into(), value);
+            }
+        }
+        Ok(environment)
+    }
+}
+
+impl Connect for ChildCommand {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
+        Box::pin(async { Ok(Arc::new(self.spawn().await?) as Arc<dyn Transport>) })
+    }
+
+    fn endpoint(&self) -> String {
+        redact::command_line(&self.program, &self.arguments)
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Stdio
+    }
+}
+
+/// Shows no values of variables, and no arguments that look like secrets.
+impl fmt::Debug for ChildCommand {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildCommand")
+            .field("program", &self.program)
+            .field("arguments", &redact::hidden(&self.arguments))
+            .field("variables", &self.variables.keys())
+            .field("cwd", &self.cwd)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
