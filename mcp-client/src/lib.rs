@@ -1,1 +1,56 @@
-//! To be filled.
+//! A client of the Model Context Protocol, for one server or many.
+//!
+//! It speaks every revision from 2024-11-05 to 2026-07-28 and finds out by itself which one a server
+//! speaks; callers do not notice.
+//!
+//! ```no_run
+//! use mcp_client::Client;
+//! use serde_json::json;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let time = Client::stdio("uvx").arg("mcp-server-time").connect().await?;
+//! let result = time.call_tool("get_current_time", json!({"timezone": "Europe/Rome"})).await?;
+//! for block in &result.content {
+//!     println!("{}", block.as_text().unwrap_or("(not text)"));
+//! }
+//! time.close().await;
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod builder;
+mod client;
+mod completion;
+pub mod config;
+mod error;
+mod handlers;
+mod hub;
+mod input_required;
+mod lifecycle;
+mod link;
+mod listing;
+mod logging;
+mod prompts;
+mod recipe;
+mod request;
+mod resources;
+mod secret;
+mod tools;
+
+pub use self::{
+    builder::{ClientBuilder, ClientOptions, EraChoice},
+    client::{Client, ServerInfo},
+    error::{CallError, CallErrorKind, ConnectFailure, InputError, TimeLimit},
+    handlers::Asker,
+    hub::{Hub, HubOptions, ServerState, ServerStatus},
+    input_required::Rounds,
+    listing::{List, Listing, Page, PageCursor},
+    prompts::GetPrompt,
+    request::{Flow, Once, Request, Sending},
+    resources::ReadResource,
+    secret::Secret,
+    tools::{CallTool, ToolFlow},
+};
+pub use mcp_protocol as protocol;
+pub use mcp_transport as transport;

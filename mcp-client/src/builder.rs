@@ -1,0 +1,287 @@
+//! What to know before a client can be connected.
+
+use std::{ffi::OsString, future::Future, path::PathBuf, sync::Arc, time::Duration};
+
+use mcp_protocol::{
+    elicitation::{ElicitParams, ElicitResult},
+    implementation::Implementation,
+    jsonrpc::{ErrorObject, NotificationMessage},
+    logging::LoggingMessageParams,
+    roots::Root,
+    sampling::{CreateMessageParams, CreateMessageResult},
+};
+use mcp_transport::{Connect, http::HttpConfig, stdio::ChildCommand};
+
+use crate::{
+    Client, ConnectFailure,
+    handlers::{Asker, Handlers},
+    lifecycle,
+};
+
+/// Which lifecycle to speak.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EraChoice {
+    /// Find out.
+    #[default]
+    Auto,
+    /// Revisions up to 2025-11-25: `initialize` first.
+    Legacy,
+    /// Revision 2026-07-28: every request stands alone.
+    Modern,
+}
+
+/// Settings and callbacks of a client, independent of where it connects.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ClientOptions {
+    /// What the client says it is.
+    pub implementation: Implementation,
+    /// Which lifecycle to speak.
+    pub era: EraChoice,
+    /// The limit for the whole opening: starting, detection, handshake.
+    pub connect_timeout: Duration,
+    /// How long one probe of the server's era may stay without an answer.
+    pub probe_timeout: Duration,
+    /// The longest silence during one call; `None` waits for ever.
+    pub call_timeout: Option<Duration>,
+    pub(crate) handlers: Handlers,
+}
+
+impl Default for ClientOptions {
+    fn default() -> Self {
+        Self {
+            implementation: Implementation::new("mcp-client", env!("CARGO_PKG_VERSION")),
+            era: EraChoice::Auto,
+            connect_timeout: Duration::from_secs(60),
+            probe_timeout: Duration::from_secs(4),
+            call_timeout: Some(Duration::from_secs(60)),
+            handlers: Handlers::default(),
+        }
+    }
+}
+
+impl ClientOptions {
+    /// Answers `elicitation/create`, and so declares the capability.
+    pub fn on_elicitation<F, Fut>(&mut self, handler: F)
+    where
+        F: Fn(ElicitParams, Asker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ElicitResult, ErrorObject>> + Send + 'static,
+    {
+        self.handlers.elicitation = Handlers::answerer(handler);
+    }
+
+    /// Answers `sampling/createMessage`, and so declares the capability.
+    pub fn on_sampling<F, Fut>(&mut self, handler: F)
+    where
+        F: Fn(CreateMessageParams, Asker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
+    {
+        self.handlers.sampling = Handlers::answerer(handler);
+    }
+
+    /// Answers `roots/list` with these, and so declares the capability.
+    pub fn roots(&mut self, roots: impl IntoIterator<Item = Root>) {
+        self.handlers.roots = Some(roots.into_iter().collect());
+    }
+
+    /// Hears the log messages of the server. Runs on the task that reads: it must not block.
+    pub fn on_log(
+        &mut self,
+        handler: impl Fn(LoggingMessageParams, Asker) + Send + Sync + 'static,
+    ) {
+        self.handlers.log = Some(Arc::new(handler));
+    }
+
+    /// Hears every other notification that belongs to no call, such as
+    /// `notifications/tools/list_changed`. Runs on the task that reads: it must not block.
+    pub fn on_notification(
+        &mut self,
+        handler: impl Fn(NotificationMessage, Asker) + Send + Sync + 'static,
+    ) {
+        self.handlers.notification = Some(Arc::new(handler));
+    }
+}
+
+/// Builds a [`Client`]. `R` is the recipe of the connection: a child process or a URL.
+#[derive(Debug)]
+#[must_use = "nothing happens before `connect`"]
+pub struct ClientBuilder<R> {
+    recipe: R,
+    options: ClientOptions,
+}
+
+impl Client {
+    /// A server that runs as a child process and speaks over its standard streams.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::Client;
+    ///
+    /// let git = Client::stdio("uvx").arg("mcp-server-git").connect().await?;
+    /// for tool in git.list_tools().await?.items {
+    ///     println!("{}", tool.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stdio(program: impl Into<String>) -> ClientBuilder<ChildCommand> {
+        ClientBuilder::new(ChildCommand::new(program))
+    }
+
+    /// A server at a URL, over Streamable HTTP.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::Client;
+    ///
+    /// let web = Client::http("https://example.com/mcp").bearer("token").connect().await?;
+    /// println!("{:?}", web.server().implementation);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http(url: impl Into<String>) -> ClientBuilder<HttpConfig> {
+        ClientBuilder::new(HttpConfig::new(url))
+    }
+
+    /// A server behind any transport.
+    pub fn connect_with<R: Connect>(recipe: R) -> ClientBuilder<R> {
+        ClientBuilder::new(recipe)
+    }
+}
+
+impl ClientBuilder<ChildCommand> {
+    /// Adds an argument, passed as it is; there is no shell.
+    pub fn arg(mut self, arg: impl Into<String>) -> Self {
+        self.recipe = self.recipe.arg(arg);
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.recipe = self.recipe.args(args);
+        self
+    }
+
+    /// Sets a variable of the child's environment, which is otherwise a short safe list.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.recipe = self.recipe.env(name, value);
+        self
+    }
+
+    /// The folder to start in.
+    pub fn cwd(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.recipe = self.recipe.cwd(folder);
+        self
+    }
+}
+
+impl ClientBuilder<HttpConfig> {
+    /// Sends a header with every request. Its value never appears in errors or logs.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.recipe = self.recipe.header(name, value);
+        self
+    }
+
+    /// Sends `Authorization: Bearer …` with every request.
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.recipe = self.recipe.bearer(token);
+        self
+    }
+}
+
+impl<R: Connect> ClientBuilder<R> {
+    fn new(recipe: R) -> Self {
+        Self { recipe, options: ClientOptions::default() }
+    }
+
+    /// Changes the recipe of the connection, for settings that have no method here.
+    pub fn configure(mut self, change: impl FnOnce(R) -> R) -> Self {
+        self.recipe = change(self.recipe);
+        self
+    }
+
+    /// Replaces all settings and callbacks.
+    pub fn options(mut self, options: ClientOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// What the client says it is.
+    pub fn name(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.options.implementation = Implementation::new(name, version);
+        self
+    }
+
+    /// Which lifecycle to speak; found out by default.
+    pub fn era(mut self, era: EraChoice) -> Self {
+        self.options.era = era;
+        self
+    }
+
+    /// The limit for the whole opening; 60 s by default.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.options.connect_timeout = limit;
+        self
+    }
+
+    /// The longest silence during one call; 60 s by default, `None` waits for ever.
+    pub fn call_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.options.call_timeout = limit.into();
+        self
+    }
+
+    /// Answers `elicitation/create`, and so declares the capability.
+    pub fn on_elicitation<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(ElicitParams, Asker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<ElicitResult, ErrorObject>> + Send + 'static,
+    {
+        self.options.on_elicitation(handler);
+        self
+    }
+
+    /// Answers `sampling/createMessage`, and so declares the capability.
+    pub fn on_sampling<F, Fut>(mut self, handler: F) -> Self
+    where
+        F: Fn(CreateMessageParams, Asker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
+    {
+        self.options.on_sampling(handler);
+        self
+    }
+
+    /// Answers `roots/list` with these, and so declares the capability.
+    pub fn roots(mut self, roots: impl IntoIterator<Item = Root>) -> Self {
+        self.options.roots(roots);
+        self
+    }
+
+    /// Hears the server's log messages; see [`ClientOptions::on_log`].
+    pub fn on_log(
+        mut self,
+        handler: impl Fn(LoggingMessageParams, Asker) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_log(handler);
+        self
+    }
+
+    /// Hears other notifications; see [`ClientOptions::on_notification`].
+    pub fn on_notification(
+        mut self,
+        handler: impl Fn(NotificationMessage, Asker) + Send + Sync + 'static,
+    ) -> Self {
+        self.options.on_notification(handler);
+        self
+    }
+
+    /// Opens the connection, finds out the server's era and shakes hands.
+    ///
+    /// # Errors
+    /// The program or host cannot be reached, does not speak MCP, or speaks no common revision.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends what was started.
+    pub async fn connect(self) -> Result<Client, ConnectFailure> {
+        lifecycle::open(Arc::new(self.recipe), self.options).await
+    }
+}

@@ -1,0 +1,171 @@
+//! The handle that everything is called on.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use mcp_protocol::{
+    capabilities::ServerCapabilities,
+    discover::Discover,
+    param_headers::ParamHeaders,
+    implementation::Implementation,
+    initialize::Ping,
+    method::Method,
+    version::{Era, ProtocolVersion},
+};
+use tokio::{task::AbortHandle, time::Instant};
+
+use crate::{CallError, ClientOptions, link::Link, request::Request};
+
+/// A connection to one server. Cloning is cheap and gives another handle to the same connection;
+/// the last one dropped ends it, a child process included.
+///
+/// Calls are builders that are awaited, so that an option never needs another method:
+///
+/// ```no_run
+/// # async fn example(client: mcp_client::Client) -> Result<(), mcp_client::CallError> {
+/// use std::time::Duration;
+///
+/// let result = client
+///     .call_tool("build", serde_json::json!({"target": "release"}))
+///     .timeout(Duration::from_secs(300))
+///     .on_progress(|progress| println!("{}", progress.progress))
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(pub(crate) Arc<Shared>);
+
+pub(crate) struct Shared {
+    pub(crate) link: Arc<Link>,
+    pub(crate) info: ServerInfo,
+    pub(crate) call_timeout: Option<Duration>,
+    /// Which arguments of which tools are mirrored as headers, learnt from the last listing.
+    pub(crate) param_headers: Mutex<BTreeMap<String, Arc<ParamHeaders>>>,
+    listener: Option<AbortHandle>,
+}
+
+/// What a server is, as it told when the connection was made.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerInfo {
+    /// Which lifecycle is spoken.
+    pub era: Era,
+    /// Which revision is spoken.
+    pub protocol_version: ProtocolVersion,
+    /// What the server says it is. Unverified.
+    pub implementation: Option<Implementation>,
+    /// What it offers.
+    pub capabilities: ServerCapabilities,
+    /// How to use it, for a model. Untrusted text.
+    pub instructions: Option<String>,
+}
+
+impl Client {
+    pub(crate) fn new(link: Arc<Link>, info: ServerInfo, options: &ClientOptions) -> Self {
+        let listener = link.transport.unsolicited().map(|mut unsolicited| {
+            // The task must not keep the connection alive.
+            let weak = Arc::downgrade(&link);
+            #[expect(clippy::disallowed_methods, reason = "aborted when the client is dropped")]
+            let task = tokio::spawn(async move {
+                while let Some(message) = unsolicited.next().await {
+                    let Some(link) = weak.upgrade() else { return };
+                    link.on_unsolicited(message);
+                }
+            });
+            task.abort_handle()
+        });
+        Self(Arc::new(Shared {
+            link,
+            info,
+            call_timeout: options.call_timeout,
+            param_headers: Mutex::default(),
+            listener,
+        }))
+    }
+
+    /// What the server is.
+    pub fn server(&self) -> &ServerInfo {
+        &self.0.info
+    }
+
+    /// Where the connection leads: a command line or a URL, without secrets.
+    pub fn endpoint(&self) -> &str {
+        &self.0.link.endpoint
+    }
+
+    /// Calls any method, such as one of an extension.
+    ///
+    /// # Errors
+    /// See [`CallError`]; its methods tell what to do about it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the call and the server is told, by `notifications/cancelled`
+    /// or by the end of the HTTP exchange.
+    pub fn request<M: Method>(&self, params: M::Params) -> Request<'_, M> {
+        Request::new(self, params)
+    }
+
+    /// Asks for a sign of life and returns how long it took: `ping`, or `server/discover` where
+    /// the revision has no ping.
+    ///
+    /// # Errors
+    /// There was none.
+    pub async fn ping(&self) -> Result<Duration, CallError> {
+        let started = Instant::now();
+        match self.0.info.era {
+            Era::Legacy => drop(self.request::<Ping>(()).await?),
+            Era::Modern => drop(self.request::<Discover>(()).await?),
+        }
+        Ok(started.elapsed())
+    }
+
+    /// Whether the server is gone or the connection was closed.
+    pub fn is_closed(&self) -> bool {
+        self.0.link.transport.is_closed()
+    }
+
+    /// Ends the connection in order; every wait inside is bounded. Calls in flight fail.
+    pub async fn close(&self) {
+        self.0.link.transport.close().await;
+        self.0.link.abort_tasks();
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.0.link
+    }
+
+    pub(crate) fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {
+        let plans = self.0.param_headers.lock().unwrap_or_else(PoisonError::into_inner);
+        plans.get(tool).cloned()
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.abort();
+        }
+        // Answers in the making hold the link, and with it the transport.
+        self.link.abort_tasks();
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("endpoint", &self.endpoint())
+            .field("version", &self.0.info.protocol_version.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A method's name as the link wants it.
+pub(crate) fn name_of<M: Method>() -> Cow<'static, str> {
+    Cow::Borrowed(M::NAME)
+}

@@ -1,0 +1,324 @@
+//! One structured error for calls, one for connecting.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+use mcp_protocol::{decode::DecodeError, jsonrpc::ErrorObject};
+use mcp_transport::{
+    ConnectError, DeliveryError,
+    error::{ClosedReason, DeliveryErrorKind, HttpFailure, Sent},
+};
+
+/// A call did not give a result.
+///
+/// Its methods answer what a caller must decide: did it run, may it be repeated, when, who refused.
+#[derive(Debug)]
+pub struct CallError(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
+    kind: CallErrorKind,
+    method: Cow<'static, str>,
+    endpoint: Arc<str>,
+    http_status: Option<http::StatusCode>,
+}
+
+/// What kept a call from its result.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum CallErrorKind {
+    /// The request surely did not reach the server.
+    NotSent(DeliveryError),
+    /// The request may have reached the server; its answer did not come. The outcome is unknown.
+    Lost(DeliveryError),
+    /// A limit of time ran out. The server was told to stop; the outcome is unknown.
+    TimedOut {
+        /// The limit.
+        after: Duration,
+        /// Which of the two limits.
+        limit: TimeLimit,
+        /// The last lines of the child process's standard error, where there is one.
+        stderr: Vec<String>,
+    },
+    /// The server answered with a JSON-RPC error.
+    Rejected(ErrorObject),
+    /// The server answered over HTTP with something other than a JSON-RPC message.
+    Http(Box<HttpFailure>),
+    /// The result does not have the shape that the method promises.
+    Undecodable(DecodeError),
+    /// The caller's parameters cannot be written as JSON.
+    InvalidParams(serde_json::Error),
+    /// The server asked for input that could not be given.
+    Input(InputError),
+    /// A list did not end.
+    Endless {
+        /// What made it so, such as a cursor that came twice.
+        reason: String,
+    },
+}
+
+/// Which limit of time ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeLimit {
+    /// Nothing was heard of the request for this long; progress starts it anew.
+    Idle,
+    /// The request took this long in all.
+    Total,
+}
+
+/// Why a multi-round request could not be carried on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InputError {
+    /// The server asked again and again.
+    #[error("the server asked for input more than {0} times")]
+    TooManyRounds(u32),
+    /// The server asked for something that this client did not declare.
+    #[error("the server asked for `{method}`, which this client did not declare")]
+    Undeclared {
+        /// Such as `elicitation/create`.
+        method: String,
+    },
+    /// The handler failed.
+    #[error("the handler of `{method}` failed")]
+    Handler {
+        /// Such as `elicitation/create`.
+        method: String,
+        /// What the handler said.
+        #[source]
+        source: ErrorObject,
+    },
+    /// The result is a task or another kind that this call cannot carry on.
+    #[error("the server answered with a result of type `{0}`, which was not asked for")]
+    UnexpectedResultType(String),
+}
+
+impl CallError {
+    pub(crate) fn new(
+        kind: CallErrorKind,
+        method: impl Into<Cow<'static, str>>,
+        endpoint: Arc<str>,
+    ) -> Self {
+        Self(Box::new(Details { kind, method: method.into(), endpoint, http_status: None }))
+    }
+
+    /// Sorts a transport's error: a JSON-RPC error in an HTTP failure is a refusal by the server.
+    pub(crate) fn delivery(
+        error: DeliveryError,
+        method: impl Into<Cow<'static, str>>,
+        endpoint: Arc<str>,
+    ) -> Self {
+        let mut http_status = None;
+        let DeliveryError { kind, sent } = error;
+        let kind = match kind {
+            DeliveryErrorKind::Http(mut failure) => {
+                http_status = Some(failure.status);
+                match failure.response.take().map(|response| response.outcome) {
+                    Some(Err(object)) if !failure.session_lost && failure.challenges.is_empty() => {
+                        CallErrorKind::Rejected(object)
+                    }
+                    _ => CallErrorKind::Http(failure),
+                }
+            }
+            kind => match sent {
+                Sent::No => CallErrorKind::NotSent(DeliveryError { kind, sent }),
+                Sent::Maybe => CallErrorKind::Lost(DeliveryError { kind, sent }),
+            },
+        };
+        Self(Box::new(Details { kind, method: method.into(), endpoint, http_status }))
+    }
+
+    /// What kept the call from its result.
+    pub fn kind(&self) -> &CallErrorKind {
+        &self.0.kind
+    }
+
+    /// The method, such as `tools/call`.
+    pub fn method(&self) -> &str {
+        &self.0.method
+    }
+
+    /// The server: a command line or a URL, without secrets.
+    pub fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// Whether the server may have seen the request. When it may, the tool may have run.
+    pub fn was_sent(&self) -> bool {
+        !matches!(self.0.kind, CallErrorKind::NotSent(_) | CallErrorKind::InvalidParams(_))
+    }
+
+    /// Whether the same call may be repeated without the danger of running twice.
+    pub fn is_retryable(&self) -> bool {
+        match &self.0.kind {
+            CallErrorKind::NotSent(_) => true,
+            // The server says that it did not take the request.
+            CallErrorKind::Http(failure) => {
+                failure.session_lost || matches!(failure.status.as_u16(), 429 | 503)
+            }
+            _ => false,
+        }
+    }
+
+    /// How long the server asks to wait before the next attempt.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.http_failure().and_then(|failure| failure.retry_after)
+    }
+
+    /// The HTTP status, when there was an HTTP answer other than success.
+    pub fn http_status(&self) -> Option<http::StatusCode> {
+        self.http_failure().map(|failure| failure.status).or(self.0.http_status)
+    }
+
+    /// The `WWW-Authenticate` headers of a refusal.
+    pub fn challenges(&self) -> &[String] {
+        self.http_failure().map_or(&[], |failure| &failure.challenges)
+    }
+
+    /// The JSON-RPC error, when the server answered with one.
+    pub fn error_object(&self) -> Option<&ErrorObject> {
+        match &self.0.kind {
+            CallErrorKind::Rejected(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// The last lines of the child process's standard error, at most 50.
+    pub fn stderr_tail(&self) -> &[String] {
+        match &self.0.kind {
+            CallErrorKind::NotSent(error) | CallErrorKind::Lost(error) => {
+                closed_reason(error).map_or(&[], |reason| &reason.stderr)
+            }
+            CallErrorKind::TimedOut { stderr, .. } => stderr,
+            _ => &[],
+        }
+    }
+
+    fn http_failure(&self) -> Option<&HttpFailure> {
+        match &self.0.kind {
+            CallErrorKind::Http(failure) => Some(failure),
+            _ => None,
+        }
+    }
+}
+
+pub(crate) fn closed_reason(error: &DeliveryError) -> Option<&ClosedReason> {
+    match &error.kind {
+        DeliveryErrorKind::Closed(reason) => Some(reason),
+        _ => None,
+    }
+}
+
+impl fmt::Display for CallError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Details { kind, method, endpoint, .. } = &*self.0;
+        match kind {
+            CallErrorKind::NotSent(_) => write!(f, "`{method}` did not reach {endpoint}"),
+            CallErrorKind::Lost(_) => {
+                write!(f, "`{method}` has no answer from {endpoint}; whether it ran is unknown")
+            }
+            CallErrorKind::TimedOut { after, limit: TimeLimit::Idle, .. } => {
+                write!(f, "`{method}` timed out: {endpoint} sent nothing for {after:?}")
+            }
+            CallErrorKind::TimedOut { after, limit: TimeLimit::Total, .. } => {
+                write!(f, "`{method}` timed out: {endpoint} took longer than {after:?}")
+            }
+            CallErrorKind::Rejected(object) => {
+                write!(f, "{endpoint} refused `{method}`: {object}")
+            }
+            CallErrorKind::Http(failure) => {
+                write!(f, "{endpoint} answered `{method}` with {failure}")
+            }
+            CallErrorKind::Undecodable(_) => {
+                write!(f, "{endpoint} answered `{method}` with a result of another shape")
+            }
+            CallErrorKind::InvalidParams(_) => {
+                write!(f, "the parameters of `{method}` cannot be sent")
+            }
+            CallErrorKind::Input(_) => write!(f, "`{method}` needs input of {endpoint}'s choice"),
+            CallErrorKind::Endless { reason } => {
+                write!(f, "the list of `{method}` on {endpoint} does not end: {reason}")
+            }
+        }
+    }
+}
+
+impl Error for CallError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.0.kind {
+            // Their own text adds nothing; the chain goes on with what is below.
+            CallErrorKind::NotSent(error) | CallErrorKind::Lost(error) => Some(&error.kind),
+            CallErrorKind::Undecodable(error) => Some(error),
+            CallErrorKind::InvalidParams(error) => Some(error),
+            CallErrorKind::Input(error) => Some(error),
+            CallErrorKind::TimedOut { .. }
+            | CallErrorKind::Rejected(_)
+            | CallErrorKind::Http(_)
+            | CallErrorKind::Endless { .. } => None,
+        }
+    }
+}
+
+/// A client could not be connected.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectFailure {
+    /// The transport could not be opened.
+    #[error("cannot open a connection to {endpoint}")]
+    Open {
+        /// The server.
+        endpoint: Arc<str>,
+        /// Why.
+        #[source]
+        source: ConnectError,
+    },
+    /// The server did not take part in the protocol's opening.
+    #[error("{} does not open an MCP connection", .0.endpoint())]
+    Handshake(#[source] CallError),
+    /// No revision of the protocol is common to both.
+    #[error("{endpoint} speaks none of our protocol revisions, only {supported:?}")]
+    NoCommonVersion {
+        /// The server.
+        endpoint: Arc<str>,
+        /// What the server offers.
+        supported: Vec<String>,
+    },
+    /// The whole opening took too long.
+    #[error("{endpoint} was not ready after {after:?}")]
+    TimedOut {
+        /// The server.
+        endpoint: Arc<str>,
+        /// The limit.
+        after: Duration,
+        /// The last lines of the child process's standard error.
+        stderr: Vec<String>,
+    },
+}
+
+impl ConnectFailure {
+    /// The last lines of the child process's standard error, at most 50.
+    pub fn stderr_tail(&self) -> &[String] {
+        match self {
+            Self::Handshake(error) => error.stderr_tail(),
+            Self::TimedOut { stderr, .. } => stderr,
+            Self::Open { .. } | Self::NoCommonVersion { .. } => &[],
+        }
+    }
+
+    /// The server: a command line or a URL, without secrets.
+    pub fn endpoint(&self) -> &str {
+        match self {
+            Self::Open { endpoint, .. }
+            | Self::NoCommonVersion { endpoint, .. }
+            | Self::TimedOut { endpoint, .. } => endpoint,
+            Self::Handshake(error) => error.endpoint(),
+        }
+    }
+
+    /// The `WWW-Authenticate` headers, when the server wants credentials.
+    pub fn challenges(&self) -> &[String] {
+        match self {
+            Self::Handshake(error) => error.challenges(),
+            _ => &[],
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! Revisions up to 2025-11-25: `initialize`, then `notifications/initialized`.
+
+use std::sync::Arc;
+
+use mcp_protocol::{
+    initialize::{Initialize, InitializeParams, Initialized},
+    method::{Method, Notification},
+    version::Era,
+};
+use mcp_transport::transport::Mirrored;
+
+use super::{Line, Opening, method};
+use crate::{CallErrorKind, Client, ConnectFailure, ServerInfo, link::CallOptions};
+
+pub(super) async fn connect(opening: &Opening, line: Line) -> Result<Client, ConnectFailure> {
+    let options = &opening.options;
+    let link = opening.link(&line, Era::Legacy, None, String::new());
+    let params =
+        InitializeParams::new(options.handlers.capabilities(), options.implementation.clone());
+    let name = method(Initialize::NAME);
+    let mut limits = CallOptions { total: Some(options.connect_timeout), ..CallOptions::default() };
+    let result = link
+        .request(&name, &params, Mirrored::default(), &mut limits)
+        .await
+        .map_err(ConnectFailure::Handshake)?;
+    let result = Initialize::decode(&result).map_err(|error| {
+        ConnectFailure::Handshake(link.error(CallErrorKind::Undecodable(error), &name))
+    })?;
+
+    let version = result.protocol_version;
+    if !version.is_supported() || version.era() == Era::Modern {
+        line.transport.close().await;
+        return Err(ConnectFailure::NoCommonVersion {
+            endpoint: Arc::clone(&opening.endpoint),
+            supported: vec![version.as_str().to_owned()],
+        });
+    }
+    let link = opening.link(&line, Era::Legacy, Some(version.clone()), String::new());
+    link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;
+    let info = ServerInfo {
+        era: Era::Legacy,
+        protocol_version: version,
+        implementation: Some(result.server_info),
+        capabilities: result.capabilities,
+        instructions: result.instructions,
+    };
+    Ok(Client::new(link, info, options))
+}

@@ -1,0 +1,210 @@
+//! From a recipe to a connected client: open, find the era, shake hands.
+
+mod detect;
+mod legacy;
+mod modern;
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use mcp_protocol::{
+    error_code,
+    jsonrpc::ErrorObject,
+    version::{Era, ProtocolVersion},
+};
+use mcp_transport::{
+    Connect, Transport,
+    error::{DeliveryErrorKind, Sent},
+    transport::Binding,
+};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use self::detect::{ProbeOutcome, Verdict, classify};
+use crate::{
+    CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice, link::Link,
+};
+
+/// Opens a connection to the server, within the options' time.
+pub(crate) async fn open(
+    recipe: Arc<dyn Connect>,
+    options: ClientOptions,
+) -> Result<Client, ConnectFailure> {
+    let endpoint: Arc<str> = recipe.endpoint().into();
+    let limit = options.connect_timeout;
+    let opening = Opening { recipe, endpoint: Arc::clone(&endpoint), options };
+    match timeout(limit, opening.run()).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr: Vec::new() }),
+    }
+}
+
+/// One attempt to connect.
+struct Opening {
+    recipe: Arc<dyn Connect>,
+    endpoint: Arc<str>,
+    options: ClientOptions,
+}
+
+/// A transport and the ids used on it.
+#[derive(Clone)]
+struct Line {
+    transport: Arc<dyn Transport>,
+    ids: Arc<AtomicI64>,
+}
+
+impl Opening {
+    async fn run(&self) -> Result<Client, ConnectFailure> {
+        let line = self.dial().await?;
+        match self.options.era {
+            EraChoice::Legacy => self.legacy(line).await,
+            EraChoice::Modern => self.modern(line, ProtocolVersion::LATEST, false).await,
+            EraChoice::Auto => self.detect(line).await,
+        }
+    }
+
+    async fn dial(&self) -> Result<Line, ConnectFailure> {
+        let transport = self.recipe.connect().await.map_err(|source| ConnectFailure::Open {
+            endpoint: Arc::clone(&self.endpoint),
+            source,
+        })?;
+        Ok(Line { transport, ids: Arc::new(AtomicI64::new(1)) })
+    }
+
+    async fn detect(&self, line: Line) -> Result<Client, ConnectFailure> {
+        let mut version = ProtocolVersion::LATEST;
+        for again in [false, true] {
+            let link = self.modern_link(&line, version.clone());
+            let probe = modern::discover(&link, self.options.probe_timeout).await;
+            let (outcome, error) = match &probe {
+                Ok(found) => (ProbeOutcome::Discovered(found.supported_versions.clone()), None),
+                Err(error) => (outcome_of(error, self.recipe.binding()), Some(error)),
+            };
+            tracing::debug!(endpoint = %self.endpoint, ?outcome, "probed the era");
+            match classify(outcome, again) {
+                Verdict::Modern(chosen) => {
+                    if let Ok(found) = probe {
+                        let link = self.modern_link(&line, chosen);
+                        return Ok(modern::client(link, &self.options, found));
+                    }
+                }
+                Verdict::ProbeAgain(other) => {
+                    version = other;
+                    continue;
+                }
+                Verdict::Legacy => return self.legacy(line).await,
+                Verdict::LegacyOnNewProcess => {
+                    line.transport.close().await;
+                    return self.legacy(self.dial().await?).await;
+                }
+                Verdict::NoCommonVersion(supported) => {
+                    let endpoint = Arc::clone(&self.endpoint);
+                    return Err(ConnectFailure::NoCommonVersion { endpoint, supported });
+                }
+                Verdict::Unknown => {}
+            }
+            debug_assert!(error.is_some() || again, "a discovery always has a verdict");
+            if let Err(error) = probe {
+                return Err(ConnectFailure::Handshake(error));
+            }
+        }
+        let endpoint = Arc::clone(&self.endpoint);
+        Err(ConnectFailure::NoCommonVersion { endpoint, supported: Vec::new() })
+    }
+
+    async fn modern(
+        &self,
+        line: Line,
+        version: ProtocolVersion,
+        again: bool,
+    ) -> Result<Client, ConnectFailure> {
+        let link = self.modern_link(&line, version.clone());
+        match modern::discover(&link, self.options.connect_timeout).await {
+            Ok(found) => {
+                let supported = &found.supported_versions;
+                if supported.iter().any(|one| one == version.as_str()) {
+                    return Ok(modern::client(link, &self.options, found));
+                }
+                Err(ConnectFailure::NoCommonVersion {
+                    endpoint: Arc::clone(&self.endpoint),
+                    supported: supported.clone(),
+                })
+            }
+            Err(error) if !again => match outcome_of(&error, self.recipe.binding()) {
+                // A server may refuse its first request whatever the version is.
+                ProbeOutcome::Rejected {
+                    code: error_code::UNSUPPORTED_PROTOCOL_VERSION,
+                    supported: Some(supported),
+                } if supported.iter().any(|one| one == version.as_str()) => {
+                    Box::pin(self.modern(line, version, true)).await
+                }
+                _ => Err(ConnectFailure::Handshake(error)),
+            },
+            Err(error) => Err(ConnectFailure::Handshake(error)),
+        }
+    }
+
+    async fn legacy(&self, line: Line) -> Result<Client, ConnectFailure> {
+        legacy::connect(self, line).await
+    }
+
+    fn modern_link(&self, line: &Line, version: ProtocolVersion) -> Arc<Link> {
+        let meta = modern::request_meta(&version, &self.options);
+        self.link(line, Era::Modern, Some(version), meta)
+    }
+
+    fn link(
+        &self,
+        line: &Line,
+        era: Era,
+        version: Option<ProtocolVersion>,
+        meta: String,
+    ) -> Arc<Link> {
+        Link::new(
+            Arc::clone(&line.transport),
+            Arc::clone(&self.endpoint),
+            self.recipe.binding(),
+            self.options.handlers.clone(),
+            era,
+            version,
+            Arc::clone(&line.ids),
+            meta,
+        )
+    }
+}
+
+/// Translates a failed probe for the table.
+fn outcome_of(error: &CallError, binding: Binding) -> ProbeOutcome {
+    match error.kind() {
+        CallErrorKind::Rejected(object) => {
+            ProbeOutcome::Rejected { code: object.code, supported: supported_versions(object) }
+        }
+        CallErrorKind::Undecodable(_) => ProbeOutcome::OtherResult,
+        CallErrorKind::TimedOut { .. } => ProbeOutcome::Silence,
+        CallErrorKind::Http(failure) => ProbeOutcome::Status(failure.status.as_u16()),
+        CallErrorKind::NotSent(failure) | CallErrorKind::Lost(failure) => match &failure.kind {
+            DeliveryErrorKind::Closed(_) if binding == Binding::Stdio => ProbeOutcome::Died,
+            DeliveryErrorKind::TimedOut { .. } if failure.sent == Sent::Maybe => {
+                ProbeOutcome::Silence
+            }
+            DeliveryErrorKind::NotMcp(_) => ProbeOutcome::OtherResult,
+            _ => ProbeOutcome::Unreachable,
+        },
+        _ => ProbeOutcome::Unreachable,
+    }
+}
+
+fn supported_versions(object: &ErrorObject) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Data {
+        supported: Vec<String>,
+    }
+    object.data.as_ref()?.parse::<Data>().ok().map(|data| data.supported)
+}
+
+/// What a connected client knows about the other side.
+pub(crate) fn method(name: &'static str) -> Cow<'static, str> {
+    Cow::Borrowed(name)
+}

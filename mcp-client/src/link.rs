@@ -1,0 +1,413 @@
+//! One connection as every call sees it: ids, `_meta`, deadlines, and what the server sends beside
+//! its answers.
+
+use std::{
+    borrow::Cow,
+    fmt::Write as _,
+    future::Future,
+    pin::pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicI64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use mcp_protocol::{
+    error_code,
+    input_required::InputRequest,
+    jsonrpc::{self, ErrorObject, Message, NotificationMessage, Request, RequestId, Response},
+    logging::LoggingLevel,
+    notifications::ProgressParams,
+    version::{Era, ProtocolVersion},
+};
+use mcp_transport::{
+    OutgoingMessage, OutgoingRequest, Transport,
+    error::{DeliveryError, DeliveryErrorKind},
+    transport::{Binding, Mirrored},
+};
+use serde::Serialize;
+use tokio::{task::JoinSet, time::Instant};
+
+use crate::{
+    CallError, CallErrorKind, TimeLimit,
+    handlers::{Handlers, LogHandler},
+};
+
+/// What a caller wants of one request.
+#[derive(Default)]
+pub(crate) struct CallOptions {
+    /// The longest silence; progress starts it anew.
+    pub(crate) idle: Option<Duration>,
+    /// The longest time in all.
+    pub(crate) total: Option<Duration>,
+    pub(crate) on_progress: Option<Box<dyn FnMut(ProgressParams) + Send>>,
+    pub(crate) on_log: Option<LogHandler>,
+    pub(crate) log_level: Option<LoggingLevel>,
+    /// The caller's own `_meta` entries: the inside of a JSON object, without braces.
+    pub(crate) meta: String,
+    /// Whether to ask for progress even without a handler, since progress keeps a call alive.
+    pub(crate) wants_progress: bool,
+}
+
+impl std::fmt::Debug for CallOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CallOptions")
+            .field("idle", &self.idle)
+            .field("total", &self.total)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) struct Link {
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) endpoint: Arc<str>,
+    pub(crate) binding: Binding,
+    pub(crate) handlers: Handlers,
+    pub(crate) era: Era,
+    /// `None` until a legacy version is negotiated.
+    pub(crate) version: Option<ProtocolVersion>,
+    /// Shared by the links of one transport, so that an id is never used twice.
+    pub(crate) ids: Arc<AtomicI64>,
+    /// The start of every modern request's `_meta`, without its closing brace; empty for legacy.
+    pub(crate) meta: String,
+    /// How many of the server's questions wait for a person. Idle clocks stand still meanwhile.
+    pub(crate) open_questions: AtomicUsize,
+    answers: Mutex<JoinSet<()>>,
+}
+
+impl Link {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        endpoint: Arc<str>,
+        binding: Binding,
+        handlers: Handlers,
+        era: Era,
+        version: Option<ProtocolVersion>,
+        ids: Arc<AtomicI64>,
+        meta: String,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            transport,
+            endpoint,
+            binding,
+            handlers,
+            era,
+            version,
+            ids,
+            meta,
+            open_questions: AtomicUsize::new(0),
+            answers: Mutex::default(),
+        })
+    }
+
+    /// Sends a request and waits for the text of its result.
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the request; the transport tells the server.
+    pub(crate) async fn request<P: Serialize + ?Sized>(
+        self: &Arc<Self>,
+        method: &Cow<'static, str>,
+        params: &P,
+        mirrored: Mirrored,
+        options: &mut CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let number = self.ids.fetch_add(1, Ordering::Relaxed);
+        let id = RequestId::Number(number);
+        let meta = self.request_meta(number, options);
+        let body = jsonrpc::encode_request(&id, method, params, meta.as_deref())
+            .map_err(|source| self.error(CallErrorKind::InvalidParams(source), method))?;
+        let request = OutgoingRequest {
+            id,
+            method: method.clone(),
+            body,
+            era: self.era,
+            protocol_version: self.version.clone(),
+            mirrored,
+        };
+        self.drive(request, number, options).await
+    }
+
+    /// The text of `_meta`, if there is anything to say.
+    fn request_meta(&self, token: i64, options: &CallOptions) -> Option<String> {
+        let wants_progress = options.wants_progress || options.on_progress.is_some();
+        let log_level = options.log_level.as_ref().filter(|_| self.era == Era::Modern);
+        if self.meta.is_empty() && !wants_progress && options.meta.is_empty() {
+            return None;
+        }
+        let mut meta = String::with_capacity(self.meta.len() + options.meta.len() + 40);
+        meta.push_str(&self.meta);
+        let entry = |meta: &mut String, key: &str| {
+            meta.push_str(if meta.is_empty() { "{\"" } else { ",\"" });
+            meta.push_str(key);
+            meta.push_str("\":");
+        };
+        if wants_progress {
+            entry(&mut meta, "progressToken");
+            // Writing to a string cannot fail.
+            let _ = write!(meta, "{token}");
+        }
+        if let Some(level) = log_level {
+            entry(&mut meta, "io.modelcontextprotocol/logLevel");
+            let _ = write!(meta, "\"{}\"", level.as_str());
+        }
+        if !options.meta.is_empty() {
+            meta.push(if meta.is_empty() { '{' } else { ',' });
+            meta.push_str(&options.meta);
+        }
+        meta.push('}');
+        Some(meta)
+    }
+
+    async fn drive(
+        self: &Arc<Self>,
+        request: OutgoingRequest,
+        token: i64,
+        options: &mut CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let method = request.method.clone();
+        let started = Instant::now();
+        let mut clock = Clock::new(started, options);
+        let mut exchange = self.transport.exchange(request);
+        let mut alarm = pin!(tokio::time::sleep_until(clock.next_alarm()));
+        loop {
+            let message = tokio::select! {
+                biased;
+                message = exchange.next() => message,
+                () = &mut alarm, if clock.is_set() => {
+                    let asking = self.open_questions.load(Ordering::Relaxed) > 0;
+                    if let Some((after, limit)) = clock.ran_out(Instant::now(), asking) {
+                        let stderr = Vec::new();
+                        let kind = CallErrorKind::TimedOut { after, limit, stderr };
+                        return Err(self.error(kind, &method));
+                    }
+                    alarm.as_mut().reset(clock.next_alarm());
+                    continue;
+                }
+            };
+            match message {
+                Some(Ok(Message::Response(Response { outcome: Ok(result), .. }))) => {
+                    return Ok(result);
+                }
+                Some(Ok(Message::Response(Response { outcome: Err(object), .. }))) => {
+                    return Err(self.error(CallErrorKind::Rejected(object), &method));
+                }
+                Some(Ok(Message::Notification(notification))) => {
+                    clock.heard(Instant::now());
+                    alarm.as_mut().reset(clock.next_alarm());
+                    self.on_exchange_notification(notification, token, options);
+                }
+                Some(Ok(Message::Request(request))) => {
+                    clock.heard(Instant::now());
+                    self.answer(request);
+                }
+                Some(Err(error)) => {
+                    return Err(CallError::delivery(error, method, self.endpoint.clone()));
+                }
+                None => {
+                    let kind = DeliveryErrorKind::Truncated { source: None };
+                    let error = DeliveryError::maybe_sent(kind);
+                    return Err(CallError::delivery(error, method, self.endpoint.clone()));
+                }
+            }
+        }
+    }
+
+    fn on_exchange_notification(
+        &self,
+        notification: NotificationMessage,
+        token: i64,
+        options: &mut CallOptions,
+    ) {
+        match &*notification.method {
+            "notifications/progress" => {
+                let Some(on_progress) = &mut options.on_progress else { return };
+                match serde_json::from_slice::<ProgressParams>(&notification.params) {
+                    Ok(progress) if progress.progress_token == RequestId::Number(token) => {
+                        on_progress(progress);
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        tracing::warn!(endpoint = %self.endpoint, %error, "unreadable progress");
+                    }
+                }
+            }
+            "notifications/message" => {
+                let handler = options.on_log.as_ref().or(self.handlers.log.as_ref());
+                self.handlers.on_log(handler, &self.endpoint, &notification);
+            }
+            _ => self.handlers.on_notification(&self.endpoint, notification),
+        }
+    }
+
+    /// Handles what the server sends on its own account.
+    pub(crate) fn on_unsolicited(self: &Arc<Self>, message: Message) {
+        match message {
+            Message::Notification(notification) => {
+                if &*notification.method == "notifications/message" {
+                    let handler = self.handlers.log.as_ref();
+                    self.handlers.on_log(handler, &self.endpoint, &notification);
+                } else {
+                    self.handlers.on_notification(&self.endpoint, notification);
+                }
+            }
+            Message::Request(request) => self.answer(request),
+            Message::Response(response) => {
+                tracing::debug!(endpoint = %self.endpoint, id = ?response.id, "stray response");
+            }
+        }
+    }
+
+    /// Answers a request of a legacy server, beside whatever else goes on.
+    fn answer(self: &Arc<Self>, request: Request) {
+        if self.era == Era::Modern {
+            tracing::warn!(
+                endpoint = %self.endpoint,
+                method = %request.method,
+                "ignored a request: servers of this revision must not send any"
+            );
+            return;
+        }
+        let link = Arc::clone(self);
+        self.keep(async move {
+            let Request { id, method, params } = request;
+            let outcome = link.handle(&method, &params).await;
+            let body = match outcome {
+                Ok(result) => jsonrpc::encode_result(&id, &result).unwrap_or_else(|error| {
+                    let object = ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string());
+                    jsonrpc::encode_error(Some(&id), &object)
+                }),
+                Err(object) => jsonrpc::encode_error(Some(&id), &object),
+            };
+            if let Err(error) = link.transport.send(link.message(None, body)).await {
+                tracing::warn!(endpoint = %link.endpoint, %method, %error, "answer not delivered");
+            }
+        });
+    }
+
+    async fn handle(
+        &self,
+        method: &str,
+        params: &[u8],
+    ) -> Result<mcp_protocol::raw::RawJson, ErrorObject> {
+        if method == "ping" {
+            return Ok(serde_json::json!({}).into());
+        }
+        let question = InputRequest::decode(method, params)
+            .map_err(|error| ErrorObject::new(error_code::INVALID_PARAMS, error.to_string()))?;
+        let _question = self.question();
+        self.handlers.resolve(question, &self.endpoint).await
+    }
+
+    /// Stops the idle clocks of this connection while the returned value lives.
+    pub(crate) fn question(&self) -> Question<'_> {
+        self.open_questions.fetch_add(1, Ordering::Relaxed);
+        Question(&self.open_questions)
+    }
+
+    /// Runs a task that ends with the connection at the latest.
+    pub(crate) fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    pub(crate) fn abort_tasks(&self) {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+    }
+
+    /// Sends a notification.
+    pub(crate) async fn notify<P: Serialize + ?Sized>(
+        &self,
+        method: &'static str,
+        params: &P,
+    ) -> Result<(), CallError> {
+        let meta = (!self.meta.is_empty()).then(|| format!("{}}}", self.meta));
+        let body = jsonrpc::encode_notification(method, params, meta.as_deref())
+            .map_err(|source| self.error(CallErrorKind::InvalidParams(source), method))?;
+        let message = self.message(Some(Cow::Borrowed(method)), body);
+        self.transport
+            .send(message)
+            .await
+            .map_err(|error| CallError::delivery(error, method, self.endpoint.clone()))
+    }
+
+    fn message(&self, method: Option<Cow<'static, str>>, body: Bytes) -> OutgoingMessage {
+        OutgoingMessage { method, body, era: self.era, protocol_version: self.version.clone() }
+    }
+
+    pub(crate) fn error(&self, kind: CallErrorKind, method: impl Into<MethodName>) -> CallError {
+        CallError::new(kind, method.into().0, self.endpoint.clone())
+    }
+}
+
+/// So that names of both kinds can be handed to [`Link::error`].
+pub(crate) struct MethodName(Cow<'static, str>);
+
+impl From<&Cow<'static, str>> for MethodName {
+    fn from(name: &Cow<'static, str>) -> Self {
+        Self(name.clone())
+    }
+}
+
+impl From<&'static str> for MethodName {
+    fn from(name: &'static str) -> Self {
+        Self(Cow::Borrowed(name))
+    }
+}
+
+/// Counts an open question of the server until it is dropped.
+pub(crate) struct Question<'a>(&'a AtomicUsize);
+
+impl Drop for Question<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The two limits of one request.
+struct Clock {
+    started: Instant,
+    last_heard: Instant,
+    idle: Option<Duration>,
+    total: Option<Duration>,
+}
+
+impl Clock {
+    fn new(now: Instant, options: &CallOptions) -> Self {
+        Self { started: now, last_heard: now, idle: options.idle, total: options.total }
+    }
+
+    fn is_set(&self) -> bool {
+        self.idle.is_some() || self.total.is_some()
+    }
+
+    fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    fn next_alarm(&self) -> Instant {
+        let idle = self.idle.map(|idle| self.last_heard + idle);
+        let total = self.total.map(|total| self.started + total);
+        match (idle, total) {
+            (Some(idle), Some(total)) => idle.min(total),
+            (Some(one), None) | (None, Some(one)) => one,
+            // Never polled; any instant will do.
+            (None, None) => self.started,
+        }
+    }
+
+    /// Which limit is over. While a person is being asked, silence is not the server's fault.
+    fn ran_out(&mut self, now: Instant, asking: bool) -> Option<(Duration, TimeLimit)> {
+        if let Some(total) = self.total.filter(|total| now >= self.started + *total) {
+            return Some((total, TimeLimit::Total));
+        }
+        let idle = self.idle.filter(|idle| now >= self.last_heard + *idle)?;
+        if asking {
+            self.last_heard = now;
+            return None;
+        }
+        Some((idle, TimeLimit::Idle))
+    }
+}

@@ -1,0 +1,202 @@
+//! A call as a builder: set what matters, then await it.
+
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    sync::Arc,
+    time::Duration,
+};
+
+use mcp_protocol::{
+    header_values,
+    logging::{LoggingLevel, LoggingMessageParams},
+    method::Method,
+    notifications::ProgressParams,
+    raw::RawJson,
+    version::Era,
+};
+use mcp_transport::{
+    BoxFuture,
+    transport::{Binding, Mirrored},
+};
+
+use crate::{Asker, CallError, CallErrorKind, Client, client::name_of, link::CallOptions};
+
+/// How a request gets to its result.
+pub trait Flow<M: Method> {
+    /// What awaiting the request gives.
+    type Output;
+
+    /// Sends the request, and whatever must follow it.
+    fn run(request: Sending<'_, M>)
+    -> impl Future<Output = Result<Self::Output, CallError>> + Send;
+}
+
+/// One request, one result, whatever it is.
+#[derive(Debug)]
+pub enum Once {}
+
+/// The parts of a [`Request`] that a [`Flow`] works with.
+#[derive(Debug)]
+pub struct Sending<'a, M: Method> {
+    pub(crate) client: &'a Client,
+    pub(crate) params: M::Params,
+    pub(crate) options: CallOptions,
+    /// Arguments that are repeated as headers: the part after `Mcp-Param-`, and the value.
+    pub(crate) mirrored: Vec<(String, String)>,
+}
+
+/// A call of the method `M`, sent when awaited.
+#[must_use = "nothing is sent before the call is awaited"]
+pub struct Request<'a, M: Method, F = Once> {
+    sending: Sending<'a, M>,
+    /// Why the parameters cannot be sent.
+    invalid: Option<serde_json::Error>,
+    flow: PhantomData<fn() -> F>,
+}
+
+impl<'a, M: Method, F> Request<'a, M, F> {
+    pub(crate) fn new(client: &'a Client, params: M::Params) -> Self {
+        let options = CallOptions { idle: client.0.call_timeout, ..CallOptions::default() };
+        Self {
+            sending: Sending { client, params, options, mirrored: Vec::new() },
+            invalid: None,
+            flow: PhantomData,
+        }
+    }
+
+    pub(crate) fn params_mut(&mut self) -> &mut M::Params {
+        &mut self.sending.params
+    }
+
+    pub(crate) fn wants_progress(mut self) -> Self {
+        self.sending.options.wants_progress = true;
+        self
+    }
+
+    pub(crate) fn invalid(mut self, error: serde_json::Error) -> Self {
+        self.invalid = Some(error);
+        self
+    }
+
+    pub(crate) fn mirror(mut self, headers: Vec<(String, String)>) -> Self {
+        self.sending.mirrored = headers;
+        self
+    }
+
+    /// The longest silence: a call that reports progress may take longer. `None` waits for ever.
+    /// The default is the client's `call_timeout`. The clock stands still while a person answers
+    /// a question of the server.
+    pub fn timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.sending.options.idle = limit.into();
+        self
+    }
+
+    /// The longest time of each round, whatever progress is reported. No limit by default.
+    pub fn max_time(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.sending.options.total = limit.into();
+        self
+    }
+
+    /// Asks the server for progress and hears it, in order. Runs inside the call: it must not
+    /// block.
+    pub fn on_progress(mut self, handler: impl FnMut(ProgressParams) + Send + 'static) -> Self {
+        self.sending.options.on_progress = Some(Box::new(handler));
+        self
+    }
+
+    /// Hears the log messages that the server sends with this call, instead of the client's
+    /// handler.
+    pub fn on_log(
+        mut self,
+        handler: impl Fn(LoggingMessageParams, Asker) + Send + Sync + 'static,
+    ) -> Self {
+        self.sending.options.on_log = Some(Arc::new(handler));
+        self
+    }
+
+    /// Asks for log messages of this level and above with this call. Modern servers send none
+    /// unasked; for legacy servers `logging/setLevel` sets it for the whole connection.
+    pub fn log_level(mut self, level: LoggingLevel) -> Self {
+        self.sending.options.log_level = Some(level);
+        self
+    }
+
+    /// Adds an entry to the request's `_meta`, such as a trace context.
+    pub fn meta(mut self, key: &str, value: &RawJson) -> Self {
+        let meta = &mut self.sending.options.meta;
+        if !meta.is_empty() {
+            meta.push(',');
+        }
+        meta.push_str(&serde_json::Value::from(key).to_string());
+        meta.push(':');
+        meta.push_str(value.as_str());
+        self
+    }
+}
+
+impl<M: Method> Sending<'_, M> {
+    /// What modern Streamable HTTP repeats of the request as headers.
+    pub(crate) fn mirrored(&self) -> Mirrored {
+        let link = self.client.link();
+        if link.era == Era::Legacy || link.binding != Binding::Http {
+            return Mirrored::default();
+        }
+        let name =
+            M::name_header(&self.params).map(|name| header_values::encode(name).into_owned());
+        Mirrored { name, params: self.mirrored.clone() }
+    }
+
+    pub(crate) fn decode(&self, result: &[u8]) -> Result<M::Output, CallError> {
+        M::decode(result).map_err(|error| self.error(CallErrorKind::Undecodable(error)))
+    }
+
+    pub(crate) fn error(&self, kind: CallErrorKind) -> CallError {
+        self.client.link().error(kind, &name_of::<M>())
+    }
+}
+
+impl<M: Method> Flow<M> for Once
+where
+    M::Params: Send + Sync,
+    M::Output: Send,
+{
+    type Output = M::Output;
+
+    async fn run(mut request: Sending<'_, M>) -> Result<M::Output, CallError> {
+        let link = Arc::clone(request.client.link());
+        let mirrored = request.mirrored();
+        let name = name_of::<M>();
+        let result = link.request(&name, &request.params, mirrored, &mut request.options).await?;
+        request.decode(&result)
+    }
+}
+
+impl<'a, M, F> IntoFuture for Request<'a, M, F>
+where
+    M: Method + 'a,
+    M::Params: Send,
+    F: Flow<M> + 'a,
+{
+    type Output = Result<F::Output, CallError>;
+    type IntoFuture = BoxFuture<'a, Self::Output>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            if let Some(error) = self.invalid {
+                return Err(self.sending.error(CallErrorKind::InvalidParams(error)));
+            }
+            F::run(self.sending).await
+        })
+    }
+}
+
+impl<M: Method, F> fmt::Debug for Request<'_, M, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &M::NAME)
+            .field("options", &self.sending.options)
+            .finish_non_exhaustive()
+    }
+}
