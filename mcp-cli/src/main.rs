@@ -1,11 +1,156 @@
 //! The `mcp` command.
+//!
+//! `args` → `settings` → `commands/*` → `printer`: one way through. Results go to standard output
+//! by way of [`printer`], everything else to standard error by way of [`messages`]. The exit codes
+//! are in [`exit_code`].
 
+// The way in.
+mod args;
+mod settings;
+mod target;
+mod targets;
+
+// The way through.
+mod commands;
+mod connect;
+mod context;
+mod resolve;
+mod survey;
+
+// Arguments of tools and prompts.
+mod argument_files;
 mod arguments;
-mod exit_code;
+mod ask;
+mod glob;
+mod prompt_schema;
 mod schema;
 mod signature;
 mod suggest;
-mod target;
-mod terminal_text;
+mod tool_help;
+mod tool_view;
 
-fn main() {}
+// The way out.
+mod content;
+mod error_report;
+mod exit_code;
+mod failure;
+mod measure;
+mod messages;
+mod printer;
+mod progress;
+mod server_line;
+mod terminal_text;
+mod theme;
+
+use std::{env, process, time::Duration};
+
+use clap::Parser as _;
+
+use self::{
+    args::Cli,
+    context::Context,
+    error_report::{CliError, Report, Result},
+    exit_code::{ErrorCode, ExitCode},
+    printer::Printer,
+    settings::Settings,
+};
+
+fn main() -> process::ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error).into(),
+    };
+    let settings = Settings::new(&cli.global);
+    let context = Context::new(settings);
+    let exit_code = match run(cli, &context) {
+        Ok(exit_code) => exit_code,
+        Err(error) => {
+            if let CliError::Report(report) = &error {
+                context.messages.error(report);
+            }
+            error.exit_code()
+        }
+    };
+    exit_code.into()
+}
+
+fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
+    if let Some(folder) = &cli.global.directory {
+        env::set_current_dir(folder).map_err(|error| {
+            Report::new(ErrorCode::Usage, format!("cannot work in {}", folder.display()))
+                .cause(error.to_string())
+        })?;
+    }
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+            Report::new(ErrorCode::Unexpected, "cannot start the runtime").cause(error.to_string())
+        })?;
+    let mut printer = Printer::new(context.settings.output, context.settings.stdout_theme);
+    let outcome = runtime.block_on(async {
+        let outcome = until_interrupted(commands::run(cli.command, context, &mut printer)).await;
+        context.messages.clear();
+        let outcome = outcome.and_then(|exit_code| printer.flush().map(|()| exit_code));
+        if let Err(CliError::Report(report)) = &outcome {
+            // The reason is read while the servers end.
+            context.messages.error(report);
+        }
+        close(context).await;
+        outcome
+    });
+    // A thread may still wait for a line that nobody will type.
+    runtime.shutdown_timeout(Duration::ZERO);
+    match outcome {
+        Err(CliError::Report(report)) => Ok(report.exit_code()),
+        outcome => outcome,
+    }
+}
+
+/// Runs a command until Ctrl-C, which drops it: calls under way are cancelled at their servers.
+async fn until_interrupted(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    tokio::select! {
+        outcome = command => outcome,
+        () = interrupt() => {
+            Err(Report::new(ErrorCode::Interrupted, "interrupted").into())
+        }
+    }
+}
+
+/// Ends the servers; a second Ctrl-C ends the waiting.
+async fn close(context: &Context) {
+    tokio::select! {
+        () = context.open.close() => (),
+        () = interrupt() => (),
+    }
+}
+
+/// Comes with Ctrl-C; never where that cannot be heard.
+async fn interrupt() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Prints what clap says: help and the version are results, all else are errors.
+fn usage(error: &clap::Error) -> ExitCode {
+    let wants_json = env::args().any(|word| {
+        matches!(word.as_str(), "--json" | "-ojson" | "-ondjson" | "--output=json" | "json")
+    });
+    if error.use_stderr() && wants_json && error.exit_code() != 0 {
+        let text = error.to_string();
+        let message = text.trim_start_matches("error: ").lines().next().unwrap_or_default();
+        let report = Report::new(ErrorCode::Usage, message);
+        messages::Messages::new(
+            theme::Theme::Plain,
+            messages::Loudness::Errors,
+            messages::ErrorForm::Json,
+            false,
+        )
+        .error(&report);
+        return ExitCode::Usage;
+    }
+    match error.print() {
+        // Nobody reads it: no error.
+        Err(_) | Ok(()) if error.exit_code() == 0 => ExitCode::Success,
+        _ => ExitCode::Usage,
+    }
+}

@@ -277,6 +277,11 @@ impl<'a> Schema<'a> {
         self.keyword("description").or_else(|| self.keyword("title"))?.as_str()
     }
 
+    /// Values that show what is meant.
+    pub(crate) fn examples(self) -> &'a [Value] {
+        self.keyword("examples").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
     /// The value that the server takes when none is given.
     pub(crate) fn default(self) -> Option<&'a Value> {
         self.keyword("default").filter(|value| !value.is_null())

@@ -1,6 +1,6 @@
 //! Text from servers and models, made harmless for a terminal.
 
-use std::{borrow::Cow, iter::Peekable, str::Chars};
+use std::{borrow::Cow, fmt::Write as _, iter::Peekable, str::Chars};
 
 /// Removes what could take control of a terminal or disguise text: escape sequences, control
 /// characters other than tab and line feed, and characters that change the writing direction.
@@ -36,6 +36,24 @@ pub(crate) fn one_line(text: &str) -> String {
         out.push_str(part);
     }
     out
+}
+
+/// JSON text whose dangerous characters are escaped, so that it shows on a terminal as what it is.
+pub(crate) fn escape_json(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(is_dangerous) {
+        return Cow::Borrowed(json);
+    }
+    let mut out = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_dangerous(c) {
+            // Every such character is of the basic plane, so one escape is enough. Writing to a
+            // `String` cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
 }
 
 /// Shortens to a number of characters, the last of which says that something is missing.
@@ -126,5 +144,6 @@ mod tests {
         assert_eq!(one_line(" a\n\n  b\tc\u{1b}[1m "), "a b c");
         assert_eq!(shorten("abcdef", 4), "abc…");
         assert_eq!(shorten("abcd", 4), "abcd");
+        assert_eq!(escape_json("\"a\u{9b}\u{202e}é\""), "\"a\\u009b\\u202eé\"");
     }
 }

@@ -1,0 +1,33 @@
+//! One file for each command.
+
+mod call;
+mod completions;
+mod ping;
+mod prompt;
+mod prompts;
+mod read;
+mod resources;
+mod tools;
+
+use crate::{
+    args::Command, context::Context, error_report::Result, exit_code::ExitCode, printer::Printer,
+};
+
+/// Runs one command.
+pub(crate) async fn run(
+    command: Command,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    match command {
+        Command::Tools(args) => tools::run(args, context, printer).await,
+        Command::Call(args) => call::run(args, context, printer).await,
+        Command::Resources(args) => resources::run(args, context, printer).await,
+        Command::Read(args) => read::run(args, context, printer).await,
+        Command::Prompts(args) => prompts::run(args, context, printer).await,
+        Command::Prompt(args) => prompt::run(args, context, printer).await,
+        Command::Ping(args) => ping::run(args, context, printer).await,
+        Command::Completions { shell } => completions::run(shell, printer),
+        Command::Run(_) | Command::Chat(_) | Command::DemoServer => Ok(ExitCode::Success),
+    }
+}

@@ -1,0 +1,130 @@
+//! Standard error: notes, warnings, errors, and one live line that never stays.
+
+use std::{
+    cell::Cell,
+    fmt::Display,
+    io::{self, IsTerminal as _, Write as _},
+};
+
+use crate::{
+    error_report::Report,
+    terminal_text::{clean, escape_json},
+    theme::{Painted, Role, Theme},
+};
+
+/// How much is said on standard error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Loudness {
+    /// Nothing at all.
+    Silent,
+    /// Errors.
+    Errors,
+    /// Also warnings, notes and summaries.
+    Normal,
+}
+
+/// Whether errors are for people or for programs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorForm {
+    /// A screen.
+    Text,
+    /// A line of JSON.
+    Json,
+}
+
+/// Writes to standard error. There is nobody to tell when that fails, so it is not looked at.
+#[derive(Debug)]
+pub(crate) struct Messages {
+    theme: Theme,
+    loudness: Loudness,
+    form: ErrorForm,
+    terminal: bool,
+    live: bool,
+    drawn: Cell<bool>,
+}
+
+impl Messages {
+    /// Messages in a form; `live` allows the line that shows progress.
+    pub(crate) fn new(theme: Theme, loudness: Loudness, form: ErrorForm, live: bool) -> Self {
+        let terminal = io::stderr().is_terminal();
+        let live = live && terminal && loudness == Loudness::Normal;
+        Self { theme, loudness, form, terminal, live, drawn: Cell::new(false) }
+    }
+
+    /// Whether progress may be drawn.
+    pub(crate) fn is_live(&self) -> bool {
+        self.live
+    }
+
+    /// Text in its colors, if there are any.
+    pub(crate) fn paint<T: Display>(&self, role: Role, text: T) -> Painted<T> {
+        self.theme.paint(role, text)
+    }
+
+    /// Something worth knowing.
+    pub(crate) fn note(&self, text: impl Display) {
+        if self.loudness >= Loudness::Normal {
+            self.print(text);
+        }
+    }
+
+    /// Something that only people who watch want to know, such as how long it took.
+    pub(crate) fn aside(&self, text: impl Display) {
+        if self.terminal {
+            self.note(text);
+        }
+    }
+
+    /// Something that may be wrong.
+    pub(crate) fn warning(&self, text: impl Display) {
+        let label = self.paint(Role::Warning, "warning:");
+        self.note(format_args!("{label} {text}"));
+    }
+
+    /// Why the command ends without success.
+    pub(crate) fn error(&self, report: &Report) {
+        if self.loudness < Loudness::Errors {
+            return;
+        }
+        match self.form {
+            ErrorForm::Text => self.print(report.to_text(self.theme)),
+            ErrorForm::Json => self.print(escape_json(&report.to_json().to_string())),
+        }
+    }
+
+    /// Shows a line in place of the last live one, cut to the terminal.
+    pub(crate) fn draw(&self, line: &str) {
+        if self.live {
+            let width = terminal_width().saturating_sub(1);
+            let line: String =
+                clean(line).chars().map(|c| if c < ' ' { ' ' } else { c }).take(width).collect();
+            let _ = write!(io::stderr(), "\r\x1b[K{line}");
+            self.drawn.set(true);
+        }
+    }
+
+    /// Removes the live line.
+    pub(crate) fn clear(&self) {
+        if self.drawn.replace(false) {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+
+    /// Asks something that is answered on the same line; the answer is read by the caller.
+    pub(crate) fn ask(&self, question: impl Display) {
+        self.clear();
+        let mut stderr = io::stderr();
+        let _ = write!(stderr, "{question} ");
+        let _ = stderr.flush();
+    }
+
+    fn print(&self, text: impl Display) {
+        self.clear();
+        let _ = writeln!(io::stderr(), "{text}");
+    }
+}
+
+/// The columns of the terminal; 80 when there is none to ask.
+pub(crate) fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(80, |(width, _)| width.0.into())
+}
