@@ -1,1 +1,4 @@
 //! Behaviour through the public API, one binary.
+
+mod bad_input;
+mod hub;

@@ -1,0 +1,128 @@
+//! Our client against servers that others wrote: every peer, transport, era and operation that
+//! `peers.json` names. Prints a table and fails on any miss.
+
+#![expect(clippy::print_stdout, reason = "its output is the table")]
+
+mod case;
+mod operation;
+mod peers;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use anyhow::{Context, Result, bail};
+
+use self::{case::Case, peers::Peers};
+
+/// A case that takes longer hangs.
+const WATCHDOG: Duration = Duration::from_secs(120);
+
+#[tokio::main]
+async fn main() -> Result<ExitCode> {
+    let settings = Settings::read(std::env::args().skip(1))?;
+    let peers = Peers::read(&settings)?;
+    let mut rows = Vec::new();
+    for case in peers.cases(&settings.filters) {
+        let started = std::time::SystemTime::now();
+        let results = match tokio::time::timeout(WATCHDOG, case.run(&settings)).await {
+            Ok(results) => results,
+            Err(_) => vec![("case".to_owned(), Err("hangs".to_owned()))],
+        };
+        let seconds = started.elapsed().unwrap_or_default().as_secs_f64();
+        let row = Row { case, results, seconds };
+        println!("{}", row.line());
+        for (operation, outcome) in &row.results {
+            if let Err(reason) = outcome {
+                println!("    {operation}: {reason}");
+            }
+        }
+        rows.push(row);
+    }
+    if rows.is_empty() {
+        bail!("no case matches {:?}", settings.filters);
+    }
+    println!("\n| peer | transport | era asked | era found | operations | time |");
+    println!("|---|---|---|---|---:|---:|");
+    for row in &rows {
+        println!("{}", row.table());
+    }
+    let missed = rows.iter().filter(|row| row.passed() < row.results.len()).count();
+    println!("\n{} cases, {missed} with misses", rows.len());
+    Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Where the peers are installed.
+pub(crate) struct Settings {
+    /// `peers.json`.
+    peers: PathBuf,
+    /// The folder of the peers, as installed.
+    dir: PathBuf,
+    /// The Python that has their packages.
+    python: PathBuf,
+    /// Where cargo puts binaries.
+    bin: PathBuf,
+    /// Parts of `peer/transport/era`; none means all.
+    filters: Vec<String>,
+}
+
+impl Settings {
+    fn read(mut args: impl Iterator<Item = String>) -> Result<Self> {
+        let (mut peers, mut dir, mut python, mut bin) = (None, None, None, None);
+        let mut filters = Vec::new();
+        while let Some(arg) = args.next() {
+            let slot = match arg.as_str() {
+                "--peers" => &mut peers,
+                "--dir" => &mut dir,
+                "--python" => &mut python,
+                "--bin" => &mut bin,
+                _ => {
+                    filters.push(arg);
+                    continue;
+                }
+            };
+            *slot =
+                Some(PathBuf::from(args.next().with_context(|| format!("{arg} needs a path"))?));
+        }
+        Ok(Self {
+            peers: peers.context("--peers FILE is missing")?,
+            dir: dir.context("--dir FOLDER is missing")?,
+            python: python.context("--python PROGRAM is missing")?,
+            bin: bin.context("--bin FOLDER is missing")?,
+            filters,
+        })
+    }
+}
+
+/// What came of one case.
+struct Row {
+    case: Case,
+    results: Vec<(String, Result<(), String>)>,
+    seconds: f64,
+}
+
+impl Row {
+    fn passed(&self) -> usize {
+        self.results.iter().filter(|(_, outcome)| outcome.is_ok()).count()
+    }
+
+    fn line(&self) -> String {
+        let mark = if self.passed() == self.results.len() { "ok  " } else { "MISS" };
+        format!(
+            "{mark} {} {}/{} {:.1} s",
+            self.case,
+            self.passed(),
+            self.results.len(),
+            self.seconds
+        )
+    }
+
+    fn table(&self) -> String {
+        let Case { peer, transport, era, expected, .. } = &self.case;
+        let found = expected.as_deref().unwrap_or("refused, as it must");
+        format!(
+            "| {peer} | {transport} | {era} | {found} | {}/{} | {:.1} s |",
+            self.passed(),
+            self.results.len(),
+            self.seconds
+        )
+    }
+}
