@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
-use crate::{docs, live, process, test, tidy};
+use crate::{conformance, docs, interop, live, process, test, tidy, tools};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -14,7 +14,10 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("docs", || docs::run(&[])),
     ("test", || test::run(&[])),
+    ("tools", || tools::run(&[])),
+    ("interop", || interop::run(&[])),
     ("live", || live::run(&[])),
+    ("conformance", || conformance::run(&[])),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

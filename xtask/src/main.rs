@@ -3,14 +3,17 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
 mod ci;
+mod conformance;
 mod deny;
 mod docs;
+mod interop;
 mod live;
 mod model;
 mod process;
 mod stopwatch;
 mod test;
 mod tidy;
+mod tools;
 
 use std::process::ExitCode;
 
@@ -39,6 +42,24 @@ const TASKS: &[Task] = &[
         run: tidy::run,
     },
     Task { name: "docs", arguments: "[--open]", about: "the API documentation", run: docs::run },
+    Task {
+        name: "tools",
+        arguments: "",
+        about: "install the pinned npm and pip packages into .cache",
+        run: tools::run,
+    },
+    Task {
+        name: "interop",
+        arguments: "[ARGS...]",
+        about: "the matrix against servers made with other SDKs",
+        run: interop::run,
+    },
+    Task {
+        name: "conformance",
+        arguments: "[--era ERA] [--release] [--client PATH] [NAME...]",
+        about: "the official client scenarios, each singly",
+        run: conformance::run,
+    },
     Task {
         name: "model",
         arguments: "[--small] [--dir DIR]",

@@ -21,6 +21,20 @@ pub(crate) fn cargo<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Comma
     command
 }
 
+/// Builds a binary of the workspace and returns its path.
+pub(crate) fn build(package: &str, binary: &str, flags: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo(["build", "--package", package, "--bin", binary]);
+    build.args(flags);
+    eprintln!("$ {}", show(&build));
+    let messages = output(build.arg("--message-format=json-render-diagnostics"))?;
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == binary)
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .with_context(|| format!("cargo built no binary {binary}"))
+}
+
 /// Shows the command, runs it with this process's output and requires success.
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     eprintln!("$ {}", show(command));

@@ -1,0 +1,136 @@
+//! One run of the official suite with one scenario, and what came of it.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::scenarios::Scenario;
+use crate::stopwatch::Stopwatch;
+
+/// What the suite gives a client.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The suite's own timeout ends only the shell in between, so a hanging client needs another.
+const WATCHDOG: Duration = Duration::from_secs(45);
+
+/// The installed suite and the client under test.
+pub(super) struct Suite {
+    folder: PathBuf,
+    node: PathBuf,
+    client: String,
+}
+
+/// How the client ended.
+#[derive(Clone, Copy)]
+pub(super) enum End {
+    Exit(i32),
+    TimedOut,
+}
+
+/// What the suite says about one scenario.
+pub(super) struct Outcome {
+    pub(super) end: End,
+    pub(super) passed: usize,
+    pub(super) failed: usize,
+    pub(super) warned: usize,
+    /// All that the suite and the client wrote.
+    pub(super) log: PathBuf,
+}
+
+impl Suite {
+    pub(super) fn new(folder: PathBuf, client: &Path) -> Result<Self> {
+        let node = folder.join("node_modules/.bin/node");
+        if !node.exists() {
+            bail!("there is no Node 22 on npm for this system; see tests/conformance/package.json");
+        }
+        let client = client.to_str().context("the client's path is not UTF-8")?.to_owned();
+        Ok(Self { folder, node, client })
+    }
+
+    pub(super) fn run(&self, scenario: &Scenario) -> Result<Outcome> {
+        let name = scenario.name.replace('/', "-");
+        let results = self.folder.join("results").join(scenario.era.revision()).join(name);
+        if results.exists() {
+            fs::remove_dir_all(&results)?;
+        }
+        fs::create_dir_all(&results)?;
+        let log = results.join("log.txt");
+        let output = File::create(&log)?;
+
+        let mut suite = Command::new(&self.node);
+        suite
+            .arg(self.folder.join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
+            .args(["client", "--command", &self.client, "--scenario", scenario.name])
+            .args(["--spec-version", scenario.era.revision(), "--force"])
+            .args(["--timeout", &CLIENT_TIMEOUT.as_millis().to_string(), "--output-dir"])
+            .arg(&results)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output)
+            // A group of its own, so that the watchdog reaches the client too.
+            .process_group(0);
+        let mut suite = suite.spawn().context("cannot start the conformance suite")?;
+        let in_time = wait(&mut suite)?;
+
+        let text = fs::read_to_string(&log)?;
+        let end = if in_time { end(&text) } else { End::TimedOut };
+        let mut outcome = Outcome { end, passed: 0, failed: 0, warned: 0, log };
+        if let Some(checks) = find(&results, "checks.json")? {
+            let checks: Vec<Value> = serde_json::from_str(&fs::read_to_string(checks)?)?;
+            for check in &checks {
+                match check["status"].as_str() {
+                    Some("SUCCESS") => outcome.passed += 1,
+                    Some("FAILURE") => outcome.failed += 1,
+                    Some("WARNING") => outcome.warned += 1,
+                    _ => {}
+                }
+            }
+        } else if in_time {
+            bail!("the conformance suite left no result:\n{text}");
+        }
+        Ok(outcome)
+    }
+}
+
+/// The suite prints the client's exit code only when it is not 0.
+fn end(log: &str) -> End {
+    if log.contains("Client timed out after") {
+        return End::TimedOut;
+    }
+    let code = log.lines().find_map(|line| line.trim().strip_prefix("Client exited with code "));
+    End::Exit(code.and_then(|code| code.trim().parse().ok()).unwrap_or(0))
+}
+
+/// Waits for the end, and kills the whole group when it does not come. Says whether it came.
+fn wait(suite: &mut Child) -> Result<bool> {
+    let time = Stopwatch::start();
+    loop {
+        if suite.try_wait()?.is_some() {
+            return Ok(true);
+        }
+        if time.elapsed() > WATCHDOG {
+            let group = format!("-{}", suite.id());
+            Command::new("kill").args(["-KILL", "--", &group]).status()?;
+            suite.wait()?;
+            return Ok(false);
+        }
+        sleep(Duration::from_millis(20));
+    }
+}
+
+/// The file of this name in a folder of the results, which the suite names by time.
+fn find(results: &Path, name: &str) -> Result<Option<PathBuf>> {
+    for entry in fs::read_dir(results)? {
+        let file = entry?.path().join(name);
+        if file.is_file() {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,98 @@
+//! The pinned npm and Python packages of the tests, installed into folders that git ignores.
+//!
+//! Each folder carries a stamp with the lock files it was installed from; one that fits is left
+//! as it is.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::process;
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if let Some(unknown) = arguments.first() {
+        bail!("unknown argument `{unknown}`");
+    }
+    interop()?;
+    conformance()?;
+    Ok(())
+}
+
+/// The peers of the interop matrix: a copy of `tests/interop` with `node_modules` and `venv` in it.
+pub(crate) fn interop() -> Result<PathBuf> {
+    let from = process::root().join("tests/interop");
+    let to = process::root().join(".cache/interop");
+    let node = process::require("node", "Install Node.js 20 or newer (https://nodejs.org).")?;
+    let version = process::output(Command::new(node).arg("--version"))?;
+    let major = version.trim().trim_start_matches('v').split('.').next().unwrap_or_default();
+    if major.parse::<u32>().is_ok_and(|major| major < 20) {
+        bail!("node is {}; install Node.js 20 or newer (https://nodejs.org)", version.trim());
+    }
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    venv(&from, &to)?;
+    Ok(to)
+}
+
+/// The official suite, with the Node 22 that it needs in `node_modules/.bin`.
+pub(crate) fn conformance() -> Result<PathBuf> {
+    let from = process::root().join("tests/conformance");
+    let to = process::root().join(".cache/conformance");
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    Ok(to)
+}
+
+/// The files directly in the folder. Module look-up starts where a script is, hence the copy.
+fn copy_files(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
+        let entry = entry?;
+        if entry.file_type()?.is_file() {
+            fs::copy(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+fn npm(from: &Path, to: &Path) -> Result<()> {
+    let lock = fs::read_to_string(from.join("package-lock.json"))?;
+    stamped(&to.join("node_modules/.installed"), &lock, || {
+        let npm = process::require("npm", "Install npm (Debian: apt-get install npm).")?;
+        let mut install = Command::new(npm);
+        install
+            .args(["ci", "--no-audit", "--no-fund", "--no-update-notifier", "--ignore-scripts"])
+            .args(["--loglevel", "error"])
+            .current_dir(to);
+        process::run(&mut install)
+    })
+}
+
+fn venv(from: &Path, to: &Path) -> Result<()> {
+    let requirements = fs::read_to_string(from.join("requirements.txt"))?;
+    let venv = to.join("venv");
+    stamped(&venv.join(".installed"), &requirements, || {
+        const INSTALL: &str =
+            "Install Python 3.10 or newer (Debian: apt-get install python3 python3-venv).";
+        let python = process::require("python3", INSTALL)?;
+        let mut make = Command::new(python);
+        make.args(["-m", "venv", "--clear"]).arg(&venv);
+        process::run(&mut make).context(INSTALL)?;
+        let mut pip = Command::new(venv.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+            .arg("--requirement")
+            .arg(from.join("requirements.txt"));
+        process::run(&mut pip)
+    })
+}
+
+/// Runs the installation unless the stamp says that just this was installed.
+fn stamped(stamp: &Path, lock: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    if fs::read_to_string(stamp).is_ok_and(|installed| installed == lock) {
+        return Ok(());
+    }
+    install()?;
+    fs::write(stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
