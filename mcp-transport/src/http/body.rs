@@ -1,0 +1,224 @@
+//! The body of an answer, read while its connection is driven.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::{Body as _, Incoming};
+
+use super::{
+    content_coding::{Coding, Decoded},
+    pool::{Lease, Pool},
+};
+use crate::{DeliveryError, error::DeliveryErrorKind};
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyFailure {
+    /// The connection broke, or ended too early.
+    #[error("the body broke off")]
+    Broken(#[source] crate::error::BoxError),
+    /// The server fell silent.
+    #[error("no byte for {0:?}")]
+    Silent(Duration),
+    /// More than the limit.
+    #[error("the body exceeds {0} bytes")]
+    TooLarge(usize),
+}
+
+/// The bytes of an answer as they arrive, decompressed.
+pub(super) enum Body {
+    /// As they come.
+    Raw(RawBody),
+    /// Through a decoder.
+    Decoded(Box<Decoded>),
+}
+
+/// The bytes of an answer as they were sent.
+pub(super) struct RawBody {
+    incoming: Incoming,
+    /// Gone when the connection was given back.
+    lease: Option<Lease>,
+    /// The longest silence.
+    idle: Option<Duration>,
+}
+
+impl RawBody {
+    /// The next bytes; `None` at the end, when the connection has gone back to the pool.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+        let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
+        let mut driven = false;
+        loop {
+            match Pin::new(&mut self.incoming).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => {
+                        lease.connection.timer().rewind();
+                        if self.incoming.is_end_stream() {
+                            self.end(cx);
+                        }
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                    // Trailers mean nothing here.
+                    _ => (),
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    self.lease = None;
+                    return Poll::Ready(Some(Err(BodyFailure::Broken(error.into()))));
+                }
+                Poll::Ready(None) => {
+                    self.end(cx);
+                    return Poll::Ready(None);
+                }
+                Poll::Pending if driven => {
+                    return match lease.connection.timer().poll(cx, self.idle) {
+                        Poll::Ready(limit) => {
+                            self.lease = None;
+                            Poll::Ready(Some(Err(BodyFailure::Silent(limit))))
+                        }
+                        Poll::Pending => Poll::Pending,
+                    };
+                }
+                Poll::Pending => {
+                    lease.connection.drive(cx);
+                    driven = true;
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, cx: &mut Context<'_>) {
+        if let Some(lease) = self.lease.take() {
+            lease.give_back(cx);
+        }
+    }
+}
+
+impl Body {
+    /// The body of an answer that came on `lease`.
+    pub(super) fn new(
+        incoming: Incoming,
+        mut lease: Lease,
+        idle: Option<Duration>,
+        coding: Option<Coding>,
+    ) -> Self {
+        lease.connection.timer().rewind();
+        let raw = RawBody { incoming, lease: Some(lease), idle };
+        match coding {
+            None => Self::Raw(raw),
+            Some(coding) => Self::Decoded(Box::new(Decoded::new(coding, raw))),
+        }
+    }
+
+    /// Changes the longest silence.
+    pub(super) fn set_idle(&mut self, idle: Option<Duration>) {
+        self.raw_mut().idle = idle;
+    }
+
+    /// The next bytes; `None` at the end, when the connection has gone back to the pool.
+    pub(super) fn poll_chunk(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
+        match self {
+            Self::Raw(raw) => raw.poll_chunk(cx),
+            Self::Decoded(decoded) => decoded.poll_chunk(cx),
+        }
+    }
+
+    /// [`poll_chunk`](Self::poll_chunk) to await.
+    pub(super) async fn chunk(&mut self) -> Option<Result<Bytes, BodyFailure>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await
+    }
+
+    /// Everything, in one piece.
+    pub(super) async fn whole(&mut self, limit_bytes: usize) -> Result<Bytes, BodyFailure> {
+        let announced = self.announced();
+        if announced.is_some_and(|length| length > limit_bytes as u64) {
+            return Err(BodyFailure::TooLarge(limit_bytes));
+        }
+        let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk().await.transpose()? else { return Ok(first) };
+        let length = announced.and_then(|length| usize::try_from(length).ok());
+        let expected = length.unwrap_or(2 * (first.len() + second.len()));
+        let mut whole = BytesMut::with_capacity(expected.min(limit_bytes));
+        whole.extend_from_slice(&first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            if whole.len() + chunk.len() > limit_bytes {
+                return Err(BodyFailure::TooLarge(limit_bytes));
+            }
+            whole.extend_from_slice(&chunk);
+            next = self.chunk().await.transpose()?;
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The start, at most `limit_bytes`; what is missing at an early end is not complained about.
+    pub(super) async fn excerpt(&mut self, limit_bytes: usize) -> Bytes {
+        let mut start = BytesMut::new();
+        while start.len() < limit_bytes
+            && let Some(Ok(chunk)) = self.chunk().await
+        {
+            start.extend_from_slice(&chunk[..chunk.len().min(limit_bytes - start.len())]);
+        }
+        start.freeze()
+    }
+
+    /// Reads to the end and forgets.
+    pub(super) async fn discard(&mut self) {
+        while let Some(Ok(_)) = self.chunk().await {}
+    }
+
+    /// Takes what has arrived. Whether that was all.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> bool {
+        loop {
+            match self.poll_chunk(cx) {
+                Poll::Ready(Some(Ok(_))) => (),
+                Poll::Ready(_) => return true,
+                Poll::Pending => return false,
+            }
+        }
+    }
+
+    /// The length that the server announced, where it counts the bytes that are read here.
+    fn announced(&self) -> Option<u64> {
+        match self {
+            Self::Raw(raw) => raw.incoming.size_hint().exact(),
+            Self::Decoded(_) => None,
+        }
+    }
+
+    /// Where the connection belongs; `None` once it is back there.
+    pub(super) fn pool(&self) -> Option<Arc<Pool>> {
+        let raw = match self {
+            Self::Raw(raw) => raw,
+            Self::Decoded(decoded) => decoded.raw(),
+        };
+        raw.lease.as_ref().map(Lease::pool)
+    }
+
+    fn raw_mut(&mut self) -> &mut RawBody {
+        match self {
+            Self::Raw(raw) => raw,
+            Self::Decoded(decoded) => decoded.raw_mut(),
+        }
+    }
+}
+
+impl From<BodyFailure> for DeliveryError {
+    fn from(failure: BodyFailure) -> Self {
+        Self::maybe_sent(match failure {
+            BodyFailure::Broken(source) => DeliveryErrorKind::Truncated { source: Some(source) },
+            BodyFailure::Silent(after) => DeliveryErrorKind::TimedOut { phase: "next byte", after },
+            BodyFailure::TooLarge(limit_bytes) => DeliveryErrorKind::TooLarge { limit_bytes },
+        })
+    }
+}

@@ -1,0 +1,194 @@
+//! How to reach a server over Streamable HTTP.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
+
+use http::{HeaderMap, header::AUTHORIZATION};
+
+use super::{
+    credentials,
+    dial::Dialer,
+    endpoint::{Endpoint, redact},
+    headers::{self, Headers},
+    http_transport::HttpTransport,
+    legacy_session::Session,
+    pool::Pool,
+    proxy::Route,
+    shared::{Limits, Shared},
+    tasks::Tasks,
+};
+use crate::{
+    BoxFuture, Connect, ConnectError, Transport, authorize::Authorize, transport::Binding,
+};
+
+/// A server's URL and how to talk to it.
+///
+/// Connections are made when they are needed and kept for the next call.
+#[derive(Clone)]
+#[must_use]
+pub struct HttpConfig {
+    url: String,
+    headers: Vec<(String, String)>,
+    credentials: Option<Credentials>,
+    authorize: Option<Arc<dyn Authorize>>,
+    connect_timeout: Option<Duration>,
+    first_byte_timeout: Option<Duration>,
+    idle_timeout: Option<Duration>,
+    max_message_bytes: usize,
+    max_connections: usize,
+    compressed: bool,
+}
+
+#[derive(Clone)]
+enum Credentials {
+    Bearer(String),
+    Basic(String, String),
+}
+
+impl HttpConfig {
+    /// A server with the default settings. Whether the URL can be used is seen when connecting.
+    pub fn new(url: impl Into<String>) -> Self {
+        Self {
+            url: url.into(),
+            headers: Vec::new(),
+            credentials: None,
+            authorize: None,
+            connect_timeout: Some(Duration::from_secs(10)),
+            first_byte_timeout: Some(Duration::from_secs(60)),
+            idle_timeout: Some(Duration::from_mins(5)),
+            max_message_bytes: 64 << 20,
+            max_connections: 256,
+            compressed: true,
+        }
+    }
+
+    /// Sends a header with every request. Those that the protocol or HTTP itself needs are refused
+    /// when connecting.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// Sends a bearer token with every request.
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials::Bearer(token.into()));
+        self
+    }
+
+    /// Sends a name and a password with every request.
+    pub fn basic(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.credentials = Some(Credentials::Basic(user.into(), password.into()));
+        self
+    }
+
+    /// Asks for credentials before every request, and for better ones when they are refused.
+    pub fn authorize(mut self, authorize: Arc<dyn Authorize>) -> Self {
+        self.authorize = Some(authorize);
+        self
+    }
+
+    /// How long opening a connection may take, with all of names, proxy and TLS. Default: 10 s.
+    pub fn connect_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.connect_timeout = limit.into();
+        self
+    }
+
+    /// How long a server may take to begin its answer; for an answer in JSON this is all its work.
+    /// Default: 60 s. `None` leaves it to the deadline of the caller.
+    pub fn first_byte_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.first_byte_timeout = limit.into();
+        self
+    }
+
+    /// How long a server may be silent within an answer. Default: 5 minutes. Streams whose nature
+    /// is to be silent are exempt.
+    pub fn idle_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.idle_timeout = limit.into();
+        self
+    }
+
+    /// The largest message that is accepted, after decompression. Default: 64 MiB.
+    pub fn max_message_bytes(mut self, limit: usize) -> Self {
+        self.max_message_bytes = limit;
+        self
+    }
+
+    /// How many requests may be under way over HTTP/1.1 at a time; more wait for their turn.
+    /// Default: 256.
+    pub fn max_connections(mut self, limit: usize) -> Self {
+        self.max_connections = limit.max(1);
+        self
+    }
+
+    /// Asks servers not to compress.
+    pub fn uncompressed(mut self) -> Self {
+        self.compressed = false;
+        self
+    }
+
+    fn open(&self) -> Result<HttpTransport, ConnectError> {
+        let endpoint = Arc::new(Endpoint::parse(&self.url)?);
+        let mut own = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let (name, value) = headers::own(name, value)?;
+            own.append(name, value);
+        }
+        match &self.credentials {
+            Some(Credentials::Bearer(token)) => {
+                own.insert(AUTHORIZATION, credentials::bearer(token)?);
+            }
+            Some(Credentials::Basic(user, password)) => {
+                own.insert(AUTHORIZATION, credentials::basic(user, password)?);
+            }
+            None => (),
+        }
+        let tasks = Arc::new(Tasks::default());
+        let dialer = Dialer::new(Arc::clone(&endpoint), Route::Direct, None, self.connect_timeout);
+        let shared = Shared {
+            headers: Headers::new(&endpoint, own, self.compressed),
+            pool: Pool::new(dialer, self.max_connections, Arc::clone(&tasks)),
+            authorize: self.authorize.clone(),
+            session: Session::default(),
+            limits: Limits {
+                first_byte: self.first_byte_timeout,
+                idle: self.idle_timeout,
+                message_bytes: self.max_message_bytes,
+            },
+            closed: AtomicBool::new(false),
+            endpoint,
+        };
+        Ok(HttpTransport::new(shared, tasks))
+    }
+}
+
+impl Connect for HttpConfig {
+    fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
+        Box::pin(async { Ok(Arc::new(self.open()?) as Arc<dyn Transport>) })
+    }
+
+    fn endpoint(&self) -> String {
+        redact(&self.url)
+    }
+
+    fn binding(&self) -> Binding {
+        Binding::Http
+    }
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.iter().map(|(name, _)| name).collect();
+        f.debug_struct("HttpConfig")
+            .field("url", &redact(&self.url))
+            .field("headers", &names)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("first_byte_timeout", &self.first_byte_timeout)
+            .field("idle_timeout", &self.idle_timeout)
+            .field("max_message_bytes", &self.max_message_bytes)
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,117 @@
+//! The transport itself.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use http::{HeaderMap, Method, StatusCode};
+use mcp_protocol::version::Era;
+use tokio::time::timeout;
+
+use super::{
+    headers::Kind,
+    legacy_session::END_LIMIT,
+    outbox::{Outbox, Script},
+    pool::Lane,
+    post,
+    shared::{Draft, Shared},
+    tasks::Tasks,
+};
+use crate::{
+    BoxFuture, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport, Unsolicited,
+};
+
+/// Streamable HTTP to one endpoint. Its tasks end with it.
+#[derive(Debug)]
+pub(super) struct HttpTransport {
+    shared: Arc<Shared>,
+    tasks: Arc<Tasks>,
+}
+
+impl HttpTransport {
+    /// A transport over what the configuration made.
+    pub(super) fn new(shared: Shared, tasks: Arc<Tasks>) -> Self {
+        Self { shared: Arc::new(shared), tasks }
+    }
+
+    async fn send_message(&self, message: OutgoingMessage) -> Result<(), DeliveryError> {
+        let session = match message.era {
+            Era::Legacy => self.shared.session.id(),
+            Era::Modern => None,
+        };
+        let kind = Kind {
+            era: message.era,
+            version: message.protocol_version,
+            method: message.method.filter(|_| message.era == Era::Modern),
+            named: false,
+            session: session.clone(),
+        };
+        let draft = Draft {
+            method: Method::POST,
+            headers: || self.shared.headers.message(kind.clone(), message.body.len()),
+            body: &message.body,
+            lane: Lane::Side,
+        };
+        let answer = self.shared.ask(&draft, &mut false).await?;
+        let status = answer.status;
+        let failure = answer.into_failure().await;
+        if status.is_success() {
+            return Ok(());
+        }
+        let lost = session.filter(|_| status == StatusCode::NOT_FOUND);
+        let session_lost = lost.is_some();
+        if let Some(lost) = lost {
+            self.shared.session.forget(&lost);
+        }
+        Err(crate::error::HttpFailure { session_lost, ..failure }.into())
+    }
+
+    /// Tells the server that a legacy session is over. It may refuse to hear it.
+    async fn end_session(&self) {
+        let Some(session) = self.shared.session.end() else { return };
+        let headers = || -> Result<HeaderMap, DeliveryError> {
+            self.shared.headers.bodiless(Some(session.clone()), None)
+        };
+        let draft =
+            Draft { method: Method::DELETE, headers, body: &bytes::Bytes::new(), lane: Lane::Side };
+        match timeout(END_LIMIT, self.shared.ask(&draft, &mut false)).await {
+            Ok(Ok(answer)) => tracing::debug!(status = %answer.status, "session ended"),
+            Ok(Err(error)) => tracing::debug!(%error, "session not ended"),
+            Err(_) => tracing::debug!("session not ended in time"),
+        }
+    }
+}
+
+impl Transport for HttpTransport {
+    fn exchange(&self, request: OutgoingRequest) -> Exchange {
+        let outbox = Outbox::default();
+        let (shared, tasks) = (Arc::clone(&self.shared), Arc::clone(&self.tasks));
+        let run = post::run(shared, tasks, request, outbox.clone());
+        Exchange::new(Script::new(outbox, run))
+    }
+
+    fn send(&self, message: OutgoingMessage) -> BoxFuture<'_, Result<(), DeliveryError>> {
+        Box::pin(self.send_message(message))
+    }
+
+    fn unsolicited(&self) -> Option<Unsolicited> {
+        None
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            self.tasks.finish(END_LIMIT).await;
+            self.end_session().await;
+            self.shared.closed.store(true, Ordering::Relaxed);
+            self.shared.pool.close();
+        })
+    }
+
+    fn is_closed(&self) -> bool {
+        self.shared.closed.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for HttpTransport {
+    fn drop(&mut self) {
+        self.tasks.abort();
+    }
+}

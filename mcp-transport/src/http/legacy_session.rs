@@ -1,0 +1,93 @@
+//! The session of the legacy lifecycle, and what is owed to it.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use tokio::sync::watch;
+
+use super::headers::SESSION_ID;
+
+/// How long the orderly end of a session may take.
+pub(super) const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// The session that the server opened with its answer to `initialize`, if it did.
+#[derive(Debug)]
+pub(super) struct Session(watch::Sender<State>);
+
+/// Where the handshake stands.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    /// Counts answered handshakes.
+    pub(super) generation: u64,
+    /// The id, treated as a secret.
+    pub(super) id: Option<HeaderValue>,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self(watch::Sender::new(State::default()))
+    }
+}
+
+impl Session {
+    /// The id that requests carry.
+    pub(super) fn id(&self) -> Option<HeaderValue> {
+        self.0.borrow().id.clone()
+    }
+
+    /// A handshake begins: requests carry no id until it is answered.
+    pub(super) fn begin(&self) {
+        self.0.send_if_modified(|state| state.id.take().is_some());
+    }
+
+    /// A handshake was answered.
+    pub(super) fn establish(&self, headers: &HeaderMap) {
+        let id = headers.get(SESSION_ID).filter(|value| {
+            let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
+            if !visible || value.is_empty() {
+                tracing::warn!("the server's session id is not visible ASCII; it is ignored");
+            }
+            visible && !value.is_empty()
+        });
+        let id = id.cloned().map(|mut id| {
+            id.set_sensitive(true);
+            id
+        });
+        self.0.send_modify(|state| *state = State { generation: state.generation + 1, id });
+    }
+
+    /// The server has forgotten the session that a request carried.
+    pub(super) fn forget(&self, lost: &HeaderValue) {
+        self.0.send_if_modified(|state| {
+            let current = state.id.as_ref() == Some(lost);
+            if current {
+                state.id = None;
+            }
+            current
+        });
+    }
+
+    /// Takes the id, for the farewell.
+    pub(super) fn end(&self) -> Option<HeaderValue> {
+        let mut id = None;
+        self.0.send_if_modified(|state| {
+            id = state.id.take();
+            id.is_some()
+        });
+        id
+    }
+
+    /// Follows the handshakes.
+    pub(super) fn watch(&self) -> watch::Receiver<State> {
+        self.0.subscribe()
+    }
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State")
+            .field("generation", &self.generation)
+            .field("has_id", &self.id.is_some())
+            .finish()
+    }
+}

@@ -1,0 +1,257 @@
+//! Connections to one endpoint, kept for the next call.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Context,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::client::conn::http2;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, timeout},
+};
+
+use super::{
+    body::Body,
+    connection::{Connection, Http1, Http2},
+    dial::{Dialed, Dialer},
+    tasks::Tasks,
+};
+use crate::DeliveryError;
+
+/// How long an unused connection is kept. Servers commonly close theirs after 60 to 120 s.
+const KEEP_IDLE: Duration = Duration::from_secs(90);
+/// How long the next call waits for a body that is complete but not ended.
+const SETTLE: Duration = Duration::from_millis(5);
+/// How many such bodies are kept.
+const MAX_SETTLING: usize = 64;
+/// An event that arrived while the runtime slept is seen by the runtime first.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// The connections to one endpoint.
+pub(super) struct Pool {
+    dialer: Dialer,
+    state: Mutex<State>,
+    room: Arc<Semaphore>,
+    /// One dial at a time until it is known whether connections can be shared.
+    sharing: tokio::sync::Mutex<()>,
+    shares: AtomicBool,
+    /// The server keeps streams open after their response, so waiting for their end is in vain.
+    lingers: AtomicBool,
+    tasks: Arc<Tasks>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The one used last is at the end.
+    idle: Vec<Idle>,
+    settling: Vec<Body>,
+    shared: Option<http2::SendRequest<Full<Bytes>>>,
+    closed: bool,
+}
+
+struct Idle {
+    line: Box<Http1>,
+    since: Instant,
+}
+
+/// Who asks for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// A request, which waits its turn when there are many.
+    Request,
+    /// What running requests may depend on: answers, cancellations, streams that stay open. To
+    /// wait here for a request to end could be to wait for ever.
+    Side,
+}
+
+/// The right to use a connection for one exchange. Dropping it closes an HTTP/1.1 connection,
+/// since the rest of the exchange could still arrive on it.
+pub(super) struct Lease {
+    pub(super) connection: Connection,
+    /// Whether it comes fresh from the dialer.
+    pub(super) fresh: bool,
+    pool: Arc<Pool>,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Pool {
+    /// An empty pool.
+    pub(super) fn new(dialer: Dialer, max_connections: usize, tasks: Arc<Tasks>) -> Arc<Self> {
+        Arc::new(Self {
+            dialer,
+            state: Mutex::default(),
+            room: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
+            sharing: tokio::sync::Mutex::new(()),
+            shares: AtomicBool::new(false),
+            lingers: AtomicBool::new(false),
+            tasks,
+        })
+    }
+
+    /// A connection for one exchange: a kept one if there is one, else a new one.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up the place in the queue and closes a half-open connection.
+    pub(super) async fn lease(self: &Arc<Self>, lane: Lane) -> Result<Lease, DeliveryError> {
+        if self.shares.load(Ordering::Acquire)
+            && let Some(connection) = self.share()
+        {
+            return Ok(self.leased(connection, false, None));
+        }
+        let permit = match lane {
+            Lane::Side => None,
+            Lane::Request => match Arc::clone(&self.room).try_acquire_owned() {
+                Ok(permit) => Some(permit),
+                // The semaphore is fair and never closed.
+                Err(_) => Arc::clone(&self.room).acquire_owned().await.ok(),
+            },
+        };
+        if let Some(line) = self.kept().await {
+            return Ok(self.leased(Connection::Http1(line), false, permit));
+        }
+        let connection = self.dial().await?;
+        Ok(self.leased(connection, true, permit))
+    }
+
+    fn leased(
+        self: &Arc<Self>,
+        connection: Connection,
+        fresh: bool,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Lease {
+        Lease { connection, fresh, pool: Arc::clone(self), _permit: permit }
+    }
+
+    /// A kept connection that the server has not closed.
+    async fn kept(&self) -> Option<Box<Http1>> {
+        loop {
+            let Some(Idle { mut line, since }) = self.pop_idle() else {
+                self.settle().await?;
+                continue;
+            };
+            let age = since.elapsed();
+            if age > KEEP_IDLE {
+                continue;
+            }
+            if age > LOOK_AGAIN_AFTER {
+                tokio::task::yield_now().await;
+            }
+            if poll_fn(|cx| line.is_usable(cx).into()).await {
+                return Some(line);
+            }
+        }
+    }
+
+    fn pop_idle(&self) -> Option<Idle> {
+        self.lock().idle.pop()
+    }
+
+    /// Reads the end of a body whose message was handed out already. `None` when none is left.
+    async fn settle(&self) -> Option<()> {
+        let mut body = self.lock().settling.pop()?;
+        let wait = if self.lingers.load(Ordering::Relaxed) { Duration::ZERO } else { SETTLE };
+        if timeout(wait, body.discard()).await.is_err() {
+            self.lingers.store(true, Ordering::Relaxed);
+        }
+        Some(())
+    }
+
+    /// A share of the HTTP/2 connection, if there is one that works.
+    fn share(&self) -> Option<Connection> {
+        let mut state = self.lock();
+        state.settling.clear();
+        let sender = state.shared.as_ref().filter(|sender| !sender.is_closed())?;
+        Some(Connection::Http2(Http2::new(sender.clone())))
+    }
+
+    async fn dial(self: &Arc<Self>) -> Result<Connection, DeliveryError> {
+        let _turn = if self.dialer.may_share() {
+            let turn = self.sharing.lock().await;
+            if let Some(connection) = self.share() {
+                return Ok(connection);
+            }
+            Some(turn)
+        } else {
+            None
+        };
+        match self.dialer.dial(&self.tasks).await? {
+            Dialed::Http1(line) => Ok(Connection::Http1(line)),
+            Dialed::Http2(sender) => {
+                self.lock().shared = Some(sender.clone());
+                self.shares.store(true, Ordering::Release);
+                Ok(Connection::Http2(Http2::new(sender)))
+            }
+        }
+    }
+
+    /// Whether a proxy wants to see the whole URL.
+    pub(super) fn wants_absolute_form(&self) -> bool {
+        self.dialer.wants_absolute_form()
+    }
+
+    /// Closes what is kept; what is in use closes when it comes back.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        let kept = std::mem::replace(&mut *state, State { closed: true, ..State::default() });
+        drop(state);
+        drop(kept);
+    }
+
+    /// Drops connections that nobody has used for long.
+    fn prune(idle: &mut Vec<Idle>, now: Instant) {
+        let stale = idle.iter().take_while(|idle| now - idle.since > KEEP_IDLE).count();
+        idle.drain(..stale);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Lease {
+    /// Keeps the connection for the next call, if the end of this exchange left it in order.
+    pub(super) fn give_back(self, cx: &mut Context<'_>) {
+        let Self { connection: Connection::Http1(mut line), pool, .. } = self else { return };
+        if !line.is_usable(cx) {
+            return;
+        }
+        let mut state = pool.lock();
+        if !state.closed {
+            let since = Instant::now();
+            Pool::prune(&mut state.idle, since);
+            state.idle.push(Idle { line, since });
+        }
+    }
+
+    /// Keeps an answer whose message was handed out, in the hope that it ends soon.
+    pub(super) fn settle_later(body: Body) {
+        let Some(pool) = body.pool() else { return };
+        let mut state = pool.lock();
+        if !state.closed && state.settling.len() < MAX_SETTLING {
+            state.settling.push(body);
+        }
+    }
+
+    pub(super) fn pool(&self) -> Arc<Pool> {
+        Arc::clone(&self.pool)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.lock();
+        f.debug_struct("Pool")
+            .field("idle", &state.idle.len())
+            .field("shared", &state.shared.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,195 @@
+//! What all exchanges of one transport share, and how a request gets its answer.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use http_body_util::Full;
+
+use super::{
+    answer::Answer,
+    body::Body,
+    connection::{Connection, OutRequest, SendFailure},
+    content_coding::Coding,
+    endpoint::Endpoint,
+    headers::Headers,
+    legacy_session::Session,
+    pool::{Lane, Pool},
+};
+use crate::{
+    DeliveryError,
+    authorize::{Authorize, Challenge, Target, Verdict},
+    error::{ClosedReason, DeliveryErrorKind},
+};
+
+/// How often a refused request is sent again with other credentials.
+const MAX_REFUSALS: u32 = 5;
+/// How often a redirect is followed.
+const MAX_REDIRECTS: u32 = 5;
+/// How often a connection may turn out to be closed just when a request is to be sent.
+const MAX_STALE: u32 = 5;
+
+/// The parts of a transport that its exchanges use.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) headers: Headers,
+    pub(super) pool: Arc<Pool>,
+    pub(super) authorize: Option<Arc<dyn Authorize>>,
+    pub(super) session: Session,
+    pub(super) limits: Limits,
+    pub(super) closed: AtomicBool,
+}
+
+/// Limits of one transport.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// From the end of a request to the head of its answer.
+    pub(super) first_byte: Option<Duration>,
+    /// Between two chunks of an answer.
+    pub(super) idle: Option<Duration>,
+    /// One message, decoded.
+    pub(super) message_bytes: usize,
+}
+
+/// A request that can be made again, since its headers may have to be.
+pub(super) struct Draft<'a, F> {
+    pub(super) method: Method,
+    /// Makes the headers, without credentials of [`Authorize`].
+    pub(super) headers: F,
+    pub(super) body: &'a Bytes,
+    pub(super) lane: Lane,
+}
+
+impl Shared {
+    /// Sends a request and gives the head of its answer, once credentials and redirects are
+    /// through. `sent` is set from the moment when the server may see the request.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection that was in use.
+    pub(super) async fn ask<F>(
+        &self,
+        draft: &Draft<'_, F>,
+        sent: &mut bool,
+    ) -> Result<Answer, DeliveryError>
+    where
+        F: Fn() -> Result<HeaderMap, DeliveryError>,
+    {
+        let mut elsewhere: Option<Endpoint> = None;
+        let (mut refusals, mut redirects) = (0, 0);
+        loop {
+            let endpoint = elsewhere.as_ref().unwrap_or(&self.endpoint);
+            let target = Target { method: &draft.method, url: &endpoint.absolute_form };
+            let mut headers = (draft.headers)()?;
+            if let Some(authorize) = &self.authorize {
+                authorize.authorize(target, &mut headers).await.map_err(unauthorized)?;
+            }
+            let answer = self.send(draft, endpoint, headers, sent).await?;
+            match (answer.status, &self.authorize) {
+                (StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN, Some(authorize))
+                    if refusals < MAX_REFUSALS =>
+                {
+                    refusals += 1;
+                    *sent = false;
+                    let challenge = Challenge {
+                        status: answer.status,
+                        headers: &answer.headers,
+                        attempt: refusals,
+                    };
+                    match authorize.challenged(target, challenge).await.map_err(unauthorized)? {
+                        Verdict::Retry => _ = answer.into_failure().await,
+                        Verdict::GiveUp => return Ok(answer),
+                    }
+                }
+                (StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT, _)
+                    if redirects < MAX_REDIRECTS =>
+                {
+                    redirects += 1;
+                    let Some(location) = answer.headers.get(header::LOCATION) else {
+                        return Ok(answer);
+                    };
+                    // Elsewhere neither credentials nor the body may go.
+                    let Ok(next) = endpoint.redirected(location) else { return Ok(answer) };
+                    *sent = false;
+                    elsewhere = Some(next);
+                    _ = answer.into_failure().await;
+                }
+                _ => return Ok(answer),
+            }
+        }
+    }
+
+    async fn send<F>(
+        &self,
+        draft: &Draft<'_, F>,
+        endpoint: &Endpoint,
+        headers: HeaderMap,
+        sent: &mut bool,
+    ) -> Result<Answer, DeliveryError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(DeliveryError::not_sent(
+                DeliveryErrorKind::Closed(ClosedReason::default()),
+            ));
+        }
+        let mut request = Request::new(Full::new(draft.body.clone()));
+        *request.method_mut() = draft.method.clone();
+        *request.headers_mut() = headers;
+        let mut stale = 0;
+        loop {
+            let mut lease = self.pool.lease(draft.lane).await?;
+            self.address(&mut request, endpoint, &lease.connection);
+            *sent = true;
+            match lease.connection.send(request, self.limits.first_byte).await {
+                Ok(response) => {
+                    let (head, incoming) = response.into_parts();
+                    let coding = Coding::of(&head.headers);
+                    let body = Body::new(incoming, lease, self.limits.idle, coding);
+                    return Ok(Answer { status: head.status, headers: head.headers, body });
+                }
+                Err(SendFailure::NotSent(back, error)) => {
+                    *sent = false;
+                    stale += 1;
+                    if stale > MAX_STALE {
+                        let kind = DeliveryErrorKind::Broken(error.into());
+                        return Err(DeliveryError::not_sent(kind));
+                    }
+                    request = *back;
+                }
+                Err(SendFailure::Broken(error)) => {
+                    return Err(DeliveryError::maybe_sent(DeliveryErrorKind::Broken(error.into())));
+                }
+                Err(SendFailure::TimedOut(after)) => {
+                    return Err(DeliveryError::maybe_sent(DeliveryErrorKind::TimedOut {
+                        phase: "first byte",
+                        after,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// Writes the target in the form that the connection wants.
+    fn address(&self, request: &mut OutRequest, endpoint: &Endpoint, connection: &Connection) {
+        *request.uri_mut() = match connection {
+            Connection::Http1(_) if !self.pool.wants_absolute_form() => {
+                endpoint.origin_form.clone()
+            }
+            Connection::Http1(_) => endpoint.absolute_form.clone(),
+            Connection::Http2(_) => {
+                // HTTP/2 has `:authority` in its place.
+                request.headers_mut().remove(header::HOST);
+                endpoint.absolute_form.clone()
+            }
+        };
+    }
+}
+
+fn unauthorized(error: crate::error::BoxError) -> DeliveryError {
+    DeliveryError::not_sent(DeliveryErrorKind::Authorization(error))
+}

@@ -1,0 +1,1 @@
+//! What servers answer, well and badly.
