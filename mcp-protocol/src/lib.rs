@@ -70,3 +70,7 @@ pub mod logging;
 pub mod notifications;
 pub mod subscriptions;
 pub mod tasks;
+
+// What Streamable HTTP repeats in headers.
+pub mod header_values;
+pub mod param_headers;
