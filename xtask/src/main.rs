@@ -4,6 +4,7 @@
 
 mod ci;
 mod conformance;
+mod demo;
 mod deny;
 mod docs;
 mod interop;
@@ -29,6 +30,12 @@ struct Task {
 
 const TASKS: &[Task] = &[
     Task { name: "ci", arguments: "", about: "all of CI, in order, with a summary", run: ci::run },
+    Task {
+        name: "demo",
+        arguments: "[QUESTION...]",
+        about: "a model answers a question with the tools of two servers from npm",
+        run: demo::run,
+    },
     Task {
         name: "test",
         arguments: "[FILTER...]",
@@ -108,6 +115,6 @@ fn usage() {
     println!("Usage: cargo xtask TASK\n");
     for task in TASKS {
         let call = format!("{} {}", task.name, task.arguments);
-        println!("  {:<58}{}", call.trim_end(), task.about);
+        println!("  {:<64}{}", call.trim_end(), task.about);
     }
 }
