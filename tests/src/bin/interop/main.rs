@@ -65,29 +65,21 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    fn read(mut args: impl Iterator<Item = String>) -> Result<Self> {
-        let (mut peers, mut dir, mut python, mut bin) = (None, None, None, None);
-        let mut filters = Vec::new();
-        while let Some(arg) = args.next() {
-            let slot = match arg.as_str() {
-                "--peers" => &mut peers,
-                "--dir" => &mut dir,
-                "--python" => &mut python,
-                "--bin" => &mut bin,
-                _ => {
-                    filters.push(arg);
-                    continue;
-                }
-            };
-            *slot =
-                Some(PathBuf::from(args.next().with_context(|| format!("{arg} needs a path"))?));
-        }
+    /// The two folders come from the environment, the filters are the arguments.
+    fn read(filters: impl Iterator<Item = String>) -> Result<Self> {
+        let folder = |name: &str| -> Result<PathBuf> {
+            let value = std::env::var_os(name).with_context(|| {
+                format!("{name} is not set; run this with `cargo xtask interop`")
+            })?;
+            Ok(PathBuf::from(value).canonicalize()?)
+        };
+        let dir = folder("MCP_INTEROP_DIR")?;
         Ok(Self {
-            peers: peers.context("--peers FILE is missing")?,
-            dir: dir.context("--dir FOLDER is missing")?,
-            python: python.context("--python PROGRAM is missing")?,
-            bin: bin.context("--bin FOLDER is missing")?,
-            filters,
+            peers: dir.join("peers.json"),
+            python: dir.join("venv/bin/python"),
+            bin: folder("MCP_INTEROP_BIN")?,
+            dir,
+            filters: filters.collect(),
         })
     }
 }
