@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     meta::Meta,
     method::Method,
-    outcome::ResultType,
+    outcome::{ResultType, only_complete},
     tolerant::{is_false, optional_whole, or_default},
 };
 
@@ -125,7 +125,7 @@ pub struct CompleteResult {
     /// The suggestions.
     pub completion: Completion,
     /// The kind of result (since 2026-07-28).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

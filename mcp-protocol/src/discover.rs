@@ -8,7 +8,7 @@ use crate::{
     implementation::Implementation,
     meta::Meta,
     method::Method,
-    outcome::ResultType,
+    outcome::{ResultType, only_complete},
     tolerant::optional_whole,
 };
 
@@ -43,7 +43,7 @@ pub struct DiscoverResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_scope: Option<CacheScope>,
     /// The kind of result.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result; `io.modelcontextprotocol/serverInfo` among them.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

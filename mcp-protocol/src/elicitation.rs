@@ -1,6 +1,7 @@
 //! Asking the person in front of the client: a form to fill, or a page to visit.
 
 mod schema;
+mod schema_wire;
 #[cfg(test)]
 mod tests;
 

@@ -16,7 +16,7 @@ use crate::{
     decode::{self, DecodeError},
     elicitation::{ElicitParams, ElicitResult},
     meta::Meta,
-    object::Object,
+    object::{Object, without_repeats},
     outcome::ResultType,
     raw::RawJson,
     roots::{ListRootsParams, ListRootsResult},
@@ -157,11 +157,11 @@ impl<'de> Deserialize<'de> for InputRequests {
                 Ok(InputRequests::default())
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<InputRequests, A::Error> {
-                let mut requests = InputRequests::default();
-                while let Some((key, request)) = map.next_entry::<String, InputRequest>()? {
-                    requests.insert(key, request);
+                let mut requests = Vec::new();
+                while let Some(request) = map.next_entry()? {
+                    requests.push(request);
                 }
-                Ok(requests)
+                Ok(InputRequests(without_repeats(requests)))
             }
         }
         deserializer.deserialize_any(Visitor)

@@ -1,6 +1,6 @@
 //! A JSON object whose values stay text and whose keys keep their order.
 
-use std::fmt;
+use std::{collections::HashMap, fmt, hash::Hash};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de, ser::SerializeMap};
 
@@ -73,11 +73,8 @@ impl fmt::Debug for Object {
 
 impl<K: Into<Box<str>>, V: Into<RawJson>> FromIterator<(K, V)> for Object {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
-        let mut object = Self::new();
-        for (key, value) in entries {
-            object.insert(key, value);
-        }
-        object
+        let entries = entries.into_iter().map(|(key, value)| (key.into(), value.into()));
+        Self(without_repeats(entries.collect()))
     }
 }
 
@@ -112,35 +109,58 @@ impl<'de> Deserialize<'de> for Object {
                 while let Some(entry) = map.next_entry()? {
                     entries.push(entry);
                 }
-                Ok(Object::without_repeats(entries))
+                Ok(Object(without_repeats(entries)))
             }
         }
         deserializer.deserialize_map(Visitor)
     }
 }
 
-impl Object {
-    /// JSON allows a key twice; the last one counts, as it does for most parsers.
-    fn without_repeats(entries: Vec<(Box<str>, RawJson)>) -> Self {
-        let repeated = {
-            let mut keys: Vec<&str> = entries.iter().map(|(key, _)| &**key).collect();
-            keys.sort_unstable();
-            keys.windows(2).any(|pair| pair[0] == pair[1])
-        };
-        if !repeated {
-            return Self(entries);
+/// JSON allows a key twice; the last value counts, as it does for most parsers.
+pub(crate) fn without_repeats<K, V>(entries: Vec<(K, V)>) -> Vec<(K, V)>
+where
+    K: Clone + Eq + Hash,
+{
+    let mut places: HashMap<K, usize> = HashMap::with_capacity(entries.len());
+    let mut kept: Vec<(K, V)> = Vec::with_capacity(entries.len());
+    for (key, value) in entries {
+        if let Some(&place) = places.get(&key) {
+            kept[place].1 = value;
+        } else {
+            places.insert(key.clone(), kept.len());
+            kept.push((key, value));
         }
-        let mut last: Vec<(Box<str>, RawJson)> = Vec::with_capacity(entries.len());
-        let mut places = std::collections::HashMap::new();
-        for (key, value) in entries {
-            if let Some(&place) = places.get(&key) {
-                let slot: &mut (Box<str>, RawJson) = &mut last[place];
-                slot.1 = value;
-            } else {
-                places.insert(key.clone(), last.len());
-                last.push((key, value));
-            }
-        }
-        Self(last)
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn keeps_order_and_text() {
+        let text = r#"{"z":1.0,"a":{"x":[]},"m":"\u0041"}"#;
+        let object: Object = serde_json::from_str(text).unwrap();
+        assert_eq!(object.iter().map(|(key, _)| key).collect::<Vec<_>>(), ["z", "a", "m"]);
+        assert_eq!(serde_json::to_string(&object).unwrap(), text);
+    }
+
+    #[test]
+    fn the_last_of_equal_keys_counts() {
+        let object: Object = serde_json::from_str(r#"{"a":1,"b":2,"a":3}"#).unwrap();
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn entries_come_and_go() {
+        let mut object: Object = [("a", json!(1)), ("b", json!(2))].into_iter().collect();
+        assert_eq!(object.insert("a", json!(9)).unwrap().as_str(), "1");
+        assert_eq!(object.insert("c", json!(null)), None);
+        assert_eq!(object.remove("b").unwrap().as_str(), "2");
+        assert_eq!(object.remove("b"), None);
+        assert_eq!(serde_json::to_string(&object).unwrap(), r#"{"a":9,"c":null}"#);
     }
 }

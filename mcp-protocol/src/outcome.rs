@@ -124,12 +124,25 @@ impl<T: Serialize> Serialize for Outcome<T> {
     }
 }
 
+/// Reads the `resultType` of a method that always finishes at once: any other kind makes the result
+/// invalid.
+pub(crate) fn only_complete<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<ResultType>, D::Error> {
+    match Option::deserialize(deserializer)? {
+        Some(kind) if kind != ResultType::Complete => {
+            Err(de::Error::custom(format!("a result of kind `{kind}` is not allowed here")))
+        }
+        complete => Ok(complete),
+    }
+}
+
 /// A result that says only that it was done.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct EmptyResult {
     /// The kind of result (since 2026-07-28).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

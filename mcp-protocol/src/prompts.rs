@@ -16,7 +16,7 @@ use crate::{
     list::{self, ListResult, SkippedItem},
     meta::Meta,
     method::Method,
-    outcome::{Outcome, OutcomeBody, ResultType},
+    outcome::{Outcome, OutcomeBody, ResultType, only_complete},
     pagination::{Cursor, PaginatedParams},
     tolerant::{optional_whole, or_default},
 };
@@ -130,7 +130,7 @@ pub struct ListPromptsResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_scope: Option<CacheScope>,
     /// The kind of result (since 2026-07-28).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use crate::{
     jsonrpc::RequestId,
     meta::Meta,
     method::{Method, Notification},
-    outcome::ResultType,
+    outcome::{ResultType, only_complete},
     tolerant::{is_false, or_default},
 };
 
@@ -91,7 +91,7 @@ impl SubscriptionFilter {
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionsListenResult {
     /// The kind of result.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result; the subscription's id among them.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

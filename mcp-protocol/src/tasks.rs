@@ -231,6 +231,11 @@ impl<'de> Deserialize<'de> for DetailedTask {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = RawJson::deserialize(deserializer)?;
         let task: Task = raw.parse().map_err(de::Error::custom)?;
+        // The text of the extension says `complete`, its examples say `task`; servers follow either.
+        if let Some(kind @ (ResultType::InputRequired | ResultType::Other(_))) = &task.result_type {
+            let reason = format!("a result of kind `{kind}` is not allowed here");
+            return Err(de::Error::custom(reason));
+        }
         let details: WireDetails = raw.parse().map_err(de::Error::custom)?;
         let state = match task.status {
             TaskStatus::Working => TaskState::Working,

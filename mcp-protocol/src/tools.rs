@@ -15,7 +15,7 @@ use crate::{
     meta::Meta,
     method::Method,
     open_enum::open_enum,
-    outcome::{Outcome, OutcomeBody, ResultType},
+    outcome::{Outcome, OutcomeBody, ResultType, only_complete},
     pagination::{Cursor, PaginatedParams},
     raw::{RawJson, present},
     tasks::legacy::TaskMetadata,
@@ -199,7 +199,7 @@ pub struct ListToolsResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache_scope: Option<CacheScope>,
     /// The kind of result (since 2026-07-28).
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "only_complete", skip_serializing_if = "Option::is_none")]
     pub result_type: Option<ResultType>,
     /// Entries beside the result.
     #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]

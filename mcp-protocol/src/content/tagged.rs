@@ -11,7 +11,7 @@ use serde::{
 };
 
 use super::UnknownContent;
-use crate::object::Object;
+use crate::{object::Object, raw::RawJson};
 
 /// An enum of the shapes of a tagged object.
 pub(crate) trait Tagged: Sized {
@@ -41,13 +41,11 @@ impl<'de, T: Tagged> de::Visitor<'de> for BlockVisitor<T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {
-        let mut members = Object::new();
+        let mut members = Vec::new();
         let kind = loop {
             match map.next_key::<Key>()? {
                 Some(Key::Type) => break map.next_value::<KindOrName<T>>()?,
-                Some(Key::Other(key)) => {
-                    members.insert(key, map.next_value::<crate::raw::RawJson>()?);
-                }
+                Some(Key::Other(key)) => members.push((key, map.next_value()?)),
                 None => return Err(de::Error::missing_field("type")),
             }
         };
@@ -56,22 +54,24 @@ impl<'de, T: Tagged> de::Visitor<'de> for BlockVisitor<T> {
                 T::read(kind, MapAccessDeserializer::new(map))
             }
             KindOrName::Kind(kind) => {
-                read_rest(&mut members, map)?;
-                read_kept(kind, &members).map_err(de::Error::custom)
+                read_kept(kind, &with_rest(members, map)?).map_err(de::Error::custom)
             }
             KindOrName::Name(kind) => {
-                read_rest(&mut members, map)?;
+                let members = with_rest(members, map)?;
                 Ok(T::unknown(UnknownContent { kind, members }))
             }
         }
     }
 }
 
-fn read_rest<'de, A: MapAccess<'de>>(members: &mut Object, mut map: A) -> Result<(), A::Error> {
-    while let Some((key, value)) = map.next_entry::<Box<str>, crate::raw::RawJson>()? {
-        members.insert(key, value);
+fn with_rest<'de, A: MapAccess<'de>>(
+    mut members: Vec<(Box<str>, RawJson)>,
+    mut map: A,
+) -> Result<Object, A::Error> {
+    while let Some(member) = map.next_entry()? {
+        members.push(member);
     }
-    Ok(())
+    Ok(members.into_iter().collect())
 }
 
 fn read_kept<T: Tagged>(kind: T::Kind, members: &Object) -> Result<T, String> {

@@ -46,6 +46,13 @@ fn an_end_needs_its_outcome() {
 }
 
 #[test]
+fn other_kinds_of_result_are_refused() {
+    let wire = task(&json!({"status": "working", "resultType": "input_required"})).to_string();
+    assert!(GetTask::decode(wire.as_bytes()).unwrap_err().to_string().contains("`input_required`"));
+    assert!(CancelTask::decode(br#"{"resultType":"later"}"#).unwrap_err().path == "resultType");
+}
+
+#[test]
 fn requests_name_the_task() {
     let params = TaskParams::new("t");
     assert_eq!(serde_json::to_string(&params).unwrap(), r#"{"taskId":"t"}"#);

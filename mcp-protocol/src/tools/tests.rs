@@ -101,6 +101,7 @@ fn what_is_no_list_is_an_error() {
         (r#"{"tools":{}}"#, "tools"),
         (r#"{"tools":[],"nextCursor":5}"#, "nextCursor"),
         (r#"{"tools":[{}],"ttlMs":"soon"}"#, "ttlMs"),
+        (r#"{"tools":[],"resultType":"input_required"}"#, "resultType"),
         ("[]", "expected"),
         ("", "EOF"),
     ] {
