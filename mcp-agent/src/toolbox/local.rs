@@ -121,11 +121,11 @@ impl Toolset for LocalTools {
         Arc::clone(&self.snapshot)
     }
 
-    fn call<'a>(
-        &'a self,
+    fn call(
+        &self,
         call: PreparedCall,
-        _progress: &'a ProgressSink<'a>,
-    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>> {
+        _progress: ProgressSink,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
         let Some(function) = self.functions.get(&call.name) else {
             return Box::pin(std::future::ready(Err(ToolError::Unknown { name: call.name })));
         };

@@ -1,10 +1,12 @@
 //! Tools for models: of MCP servers and of this program, as one set under safe names.
 
 pub mod arguments;
+mod combined;
 mod local;
+mod mcp;
 pub mod names;
 mod output;
-//RESULTS
+pub mod results;
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -12,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{
+    combined::Toolbox,
     local::{IntoToolOutput, Json, LocalTools},
+    mcp::{McpTool, McpToolset, ToolsProblem},
     output::ToolOutput,
 };
 use crate::model::{BoxFuture, CallId, ToolDefinition};
@@ -30,11 +34,11 @@ pub trait Toolset: Send + Sync + fmt::Debug {
     ///
     /// # Cancel safety
     /// Dropping the future abandons the call; an MCP server is told to stop.
-    fn call<'a>(
-        &'a self,
+    fn call(
+        &self,
         call: PreparedCall,
-        progress: &'a ProgressSink<'a>,
-    ) -> BoxFuture<'a, Result<ToolOutput, ToolError>>;
+        progress: ProgressSink,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolError>>;
 }
 
 /// What a toolset offers at one moment.
@@ -73,7 +77,7 @@ pub struct PreparedCall {
 }
 
 /// Hears of a running tool's progress.
-pub type ProgressSink<'a> = dyn Fn(ToolProgress) + Send + Sync + 'a;
+pub type ProgressSink = Arc<dyn Fn(ToolProgress) + Send + Sync>;
 
 /// How far a running tool is.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,0 +1,102 @@
+//! What is heard of a run while it goes on.
+
+use std::{sync::Arc, time::Duration};
+
+use crate::{
+    model::{CallId, ModelError, StopReason, ToolCall, Usage},
+    run::{Outcome, Run},
+    toolbox::{PreparedCall, ToolOutput, ToolProgress},
+};
+
+/// Something happened in a run.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AgentEvent {
+    /// The model is asked.
+    ModelCallStarted {
+        /// Counts the answers to this prompt from 1.
+        step: u32,
+    },
+    /// The model says more.
+    TextDelta(String),
+    /// The model thinks aloud.
+    ReasoningDelta(String),
+    /// The model's provider failed before a word came; it is asked again after a wait.
+    ModelCallRetried {
+        /// Which attempt failed, from 1.
+        attempt: u32,
+        /// How long the wait is.
+        wait: Duration,
+        /// What failed.
+        error: Arc<ModelError>,
+    },
+    /// The model has answered.
+    ModelCallFinished {
+        /// As in [`ModelCallStarted`](Self::ModelCallStarted).
+        step: u32,
+        /// Why the answer ended.
+        stop: StopReason,
+        /// What it cost, where the provider says.
+        usage: Option<Usage>,
+        /// How long it took, retries included.
+        took: Duration,
+    },
+    /// A tool runs.
+    ToolCallStarted(PreparedCall),
+    /// A running tool reports how far it is.
+    ToolCallProgress {
+        /// Which call.
+        id: CallId,
+        /// How far.
+        progress: ToolProgress,
+    },
+    /// A tool returned.
+    ToolCallFinished {
+        /// Which call.
+        id: CallId,
+        /// The tool's name as the model knows it.
+        name: String,
+        /// The whole result; the model may be shown less.
+        output: Arc<ToolOutput>,
+        /// How long it took.
+        took: Duration,
+    },
+    /// A call was answered without running: there is no such tool, or the arguments cannot be
+    /// read. The model reads why.
+    ToolCallRefused {
+        /// As the model wrote it.
+        call: ToolCall,
+        /// What the model is told.
+        output: Arc<ToolOutput>,
+    },
+    /// The run has ended; nothing follows.
+    Finished(Box<Finished>),
+}
+
+/// The end of a run.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Finished {
+    /// The answer, or why there is none.
+    pub outcome: Outcome,
+    /// Everything else: what was said, what it cost, and the means to go on.
+    pub run: Run,
+}
+
+/// A run could not go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum AgentError {
+    /// The model did not answer.
+    #[error("the model did not answer")]
+    Model {
+        /// Why.
+        #[source]
+        source: ModelError,
+        /// The run as it was before it asked; it can be driven again.
+        run: Box<Run>,
+    },
+    /// The run was awaited after its last event had been taken.
+    #[error("the run has finished already")]
+    AlreadyFinished,
+}

@@ -1,0 +1,322 @@
+//! An agent: a model, its tools, and the terms of their work together.
+
+mod drive;
+mod event;
+mod retry;
+
+use std::{
+    fmt,
+    future::IntoFuture,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use futures_core::Stream;
+use tokio::sync::{mpsc, watch};
+
+pub use self::{
+    event::{AgentError, AgentEvent, Finished},
+    retry::RetryPolicy,
+};
+use crate::{
+    model::{BoxFuture, ChatModel, Parts, ToolChoice, ToolDefinition},
+    run::{Run, RunSettings},
+    toolbox::{Toolbox, Toolset, results::ResultLimits},
+    transcript::Transcript,
+};
+
+/// A model that works with tools. Cloning is cheap and gives another handle to the same agent; its
+/// runs are independent of each other.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use mcp_agent::{Agent, model::scripted::{Scene, ScriptedModel}, toolbox::LocalTools};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Add { a: i64, b: i64 }
+///
+/// let model = ScriptedModel::new([
+///     Scene::call("add", r#"{"a": 21, "b": 21}"#),
+///     Scene::text("The sum is 42."),
+/// ]);
+/// let tools = LocalTools::new()
+///     .tool("add", "Adds two numbers.", |add: Add| async move { (add.a + add.b).to_string() });
+/// let agent = Agent::builder(model).tools(tools).build();
+/// let finished = agent.run("What is 21 + 21?").await?;
+/// assert_eq!(finished.outcome.text(), "The sum is 42.");
+/// # Ok(())
+/// # }
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(example())?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Agent(Arc<Shared>);
+
+struct Shared {
+    model: Arc<dyn ChatModel>,
+    tools: Toolbox,
+    system: Option<String>,
+    settings: RunSettings,
+    parallel_calls: usize,
+    result_limits: ResultLimits,
+    retry: RetryPolicy,
+}
+
+/// Puts an [`Agent`] together.
+#[must_use]
+pub struct AgentBuilder {
+    model: Arc<dyn ChatModel>,
+    tools: Vec<Arc<dyn Toolset>>,
+    system: Option<String>,
+    settings: RunSettings,
+    parallel_calls: usize,
+    result_limits: ResultLimits,
+    retry: RetryPolicy,
+}
+
+impl Agent {
+    /// Begins with a model; everything else has a default.
+    pub fn builder(model: impl ChatModel + 'static) -> AgentBuilder {
+        AgentBuilder {
+            model: Arc::new(model),
+            tools: Vec::new(),
+            system: None,
+            settings: RunSettings::default(),
+            parallel_calls: 10,
+            result_limits: ResultLimits::default(),
+            retry: RetryPolicy::default(),
+        }
+    }
+
+    /// Starts a new conversation with this prompt. Nothing happens before the run is awaited or
+    /// polled.
+    pub fn run(&self, prompt: impl Into<Parts>) -> AgentRun {
+        let mut transcript = Transcript::new();
+        if let Some(system) = &self.0.system {
+            transcript.push_system(system.as_str());
+        }
+        self.go_on(transcript, prompt)
+    }
+
+    /// Goes on with a conversation, such as the one in [`Finished::run`].
+    pub fn go_on(&self, mut transcript: Transcript, prompt: impl Into<Parts>) -> AgentRun {
+        transcript.push_user(prompt);
+        self.drive(Run::new(transcript, self.tools(), self.0.settings.clone()))
+    }
+
+    /// Drives a run that was begun elsewhere, or that stopped and was [extended](Run::extend). It
+    /// keeps its own tools and terms; calls that were pending when it was written down are made
+    /// (again).
+    pub fn drive(&self, run: Run) -> AgentRun {
+        AgentRun::new(Arc::clone(&self.0), run)
+    }
+
+    /// The tools as the model is shown them, sorted by name.
+    pub fn tools(&self) -> Arc<[ToolDefinition]> {
+        Arc::clone(&self.0.tools.snapshot().tools)
+    }
+
+    /// The model.
+    pub fn model(&self) -> &Arc<dyn ChatModel> {
+        &self.0.model
+    }
+}
+
+impl AgentBuilder {
+    /// Adds tools; of several toolsets all are offered.
+    pub fn tools(mut self, tools: impl Toolset + 'static) -> Self {
+        self.tools.push(Arc::new(tools));
+        self
+    }
+
+    /// Rules for the model, said before everything else.
+    pub fn system(mut self, text: impl Into<String>) -> Self {
+        self.system = Some(text.into());
+        self
+    }
+
+    /// How many times the model may answer one prompt; 20 by default. A run that reaches it stops
+    /// with what there is, and can go on.
+    pub fn max_steps(mut self, steps: u32) -> Self {
+        self.settings.max_steps = steps.max(1);
+        self
+    }
+
+    /// Whether the first answer must, may or must not call a tool.
+    pub fn tool_choice(mut self, choice: ToolChoice) -> Self {
+        self.settings.tool_choice = choice;
+        self
+    }
+
+    /// Randomness, 0 for none; the provider's default without a word.
+    pub fn temperature(mut self, temperature: f32) -> Self {
+        self.settings.temperature = Some(temperature);
+        self
+    }
+
+    /// The longest single answer, in tokens.
+    pub fn max_tokens(mut self, tokens: u32) -> Self {
+        self.settings.max_tokens = Some(tokens);
+        self
+    }
+
+    /// All terms at once, in place of those set before.
+    pub fn settings(mut self, settings: RunSettings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// How many calls of one turn may run at the same time; 10 by default.
+    pub fn parallel_calls(mut self, calls: usize) -> Self {
+        self.parallel_calls = calls.max(1);
+        self
+    }
+
+    /// How much of a tool's result the model is shown.
+    pub fn result_limits(mut self, limits: ResultLimits) -> Self {
+        self.result_limits = limits;
+        self
+    }
+
+    /// When to ask again after the model's provider failed.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.retry = policy;
+        self
+    }
+
+    /// The agent.
+    pub fn build(self) -> Agent {
+        Agent(Arc::new(Shared {
+            model: self.model,
+            tools: Toolbox::new(self.tools),
+            system: self.system,
+            settings: self.settings,
+            parallel_calls: self.parallel_calls,
+            result_limits: self.result_limits,
+            retry: self.retry,
+        }))
+    }
+}
+
+/// A run under way. Await it for the end, or take its events as a stream; the last one is
+/// [`AgentEvent::Finished`] or an error.
+///
+/// No task runs in the background: the run goes on while it is polled. Dropping it abandons the
+/// model's answer and the tools that are running.
+#[must_use = "nothing happens before the run is awaited or polled"]
+pub struct AgentRun {
+    events: mpsc::UnboundedReceiver<AgentEvent>,
+    driving: Option<BoxFuture<'static, Result<Finished, AgentError>>>,
+    /// The end, while earlier events wait to be read.
+    last: Option<Result<AgentEvent, AgentError>>,
+    cancel: watch::Sender<Option<String>>,
+    observer: drive::Observer,
+}
+
+/// Ends a run from elsewhere, such as a handler of Ctrl-C. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct Canceller(watch::Sender<Option<String>>);
+
+impl Canceller {
+    /// Ends the run: tools are abandoned, and it finishes with [`Stop::Cancelled`] and all that
+    /// was said in complete turns. Does nothing to a run that has finished.
+    ///
+    /// [`Stop::Cancelled`]: crate::run::Stop::Cancelled
+    pub fn cancel(&self, reason: impl Into<String>) {
+        self.0.send_replace(Some(reason.into()));
+    }
+}
+
+impl AgentRun {
+    fn new(agent: Arc<Shared>, run: Run) -> Self {
+        // Not bounded by a number but by the reader: without its polls nothing is sent.
+        let (sender, events) = mpsc::unbounded_channel();
+        let (cancel, cancelled) = watch::channel(None);
+        let observer = drive::Observer::default();
+        let driving = drive::drive(agent, run, sender, cancelled, observer.clone());
+        Self { events, driving: Some(Box::pin(driving)), last: None, cancel, observer }
+    }
+
+    /// A handle that ends the run.
+    pub fn canceller(&self) -> Canceller {
+        Canceller(self.cancel.clone())
+    }
+
+    /// Shows the run to `observer` after every step, so that it can be written down and go on from
+    /// there in another process.
+    pub fn on_step(self, observer: impl FnMut(&Run) + Send + 'static) -> Self {
+        self.observer.set(observer);
+        self
+    }
+
+    /// The next event; `None` after the last.
+    ///
+    /// # Cancel safety
+    /// No event is lost when the future is dropped.
+    pub async fn next(&mut self) -> Option<Result<AgentEvent, AgentError>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for AgentRun {
+    type Item = Result<AgentEvent, AgentError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        if let Poll::Ready(Some(event)) = this.events.poll_recv(cx) {
+            return Poll::Ready(Some(Ok(event)));
+        }
+        if let Some(driving) = &mut this.driving
+            && let Poll::Ready(ended) = driving.as_mut().poll(cx)
+        {
+            this.driving = None;
+            this.last = Some(ended.map(|finished| AgentEvent::Finished(Box::new(finished))));
+        }
+        // What was sent on the way comes before the end.
+        match this.events.poll_recv(cx) {
+            Poll::Ready(Some(event)) => Poll::Ready(Some(Ok(event))),
+            _ if this.driving.is_none() => Poll::Ready(this.last.take()),
+            _ => Poll::Pending,
+        }
+    }
+}
+
+impl IntoFuture for AgentRun {
+    type Output = Result<Finished, AgentError>;
+    type IntoFuture = BoxFuture<'static, Self::Output>;
+
+    fn into_future(mut self) -> Self::IntoFuture {
+        // Nobody listens: the events go nowhere.
+        self.events.close();
+        Box::pin(async move {
+            match self.driving.take() {
+                Some(driving) => driving.await,
+                None => Err(AgentError::AlreadyFinished),
+            }
+        })
+    }
+}
+
+impl fmt::Debug for Agent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agent").field("model", self.0.model.id()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AgentBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentBuilder").field("model", self.model.id()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for AgentRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AgentRun")
+            .field("finished", &self.driving.is_none())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
