@@ -14,6 +14,7 @@ mod targets;
 mod commands;
 mod connect;
 mod context;
+mod demo_server;
 mod resolve;
 mod survey;
 

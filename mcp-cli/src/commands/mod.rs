@@ -2,6 +2,7 @@
 
 mod call;
 mod completions;
+mod demo_server;
 mod ping;
 mod prompt;
 mod prompts;
@@ -28,6 +29,7 @@ pub(crate) async fn run(
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
-        Command::Run(_) | Command::Chat(_) | Command::DemoServer => Ok(ExitCode::Success),
+        Command::DemoServer => demo_server::run().await,
+        Command::Run(_) | Command::Chat(_) => Ok(ExitCode::Success),
     }
 }
