@@ -67,3 +67,50 @@ pub struct UrlElicitationRequired {
     /// The visits to make before the request is sent again.
     pub elicitations: Vec<ElicitUrlParams>,
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::jsonrpc::ErrorObject;
+
+    #[test]
+    fn data_is_read_by_code() {
+        let error: ErrorObject = serde_json::from_value(json!({
+            "code": UNSUPPORTED_PROTOCOL_VERSION, "message": "m",
+            "data": {"supported": ["2025-11-25", "2030-01-01"], "extra": 1},
+        }))
+        .unwrap();
+        let data: UnsupportedProtocolVersion = error.data.unwrap().parse().unwrap();
+        assert_eq!(
+            data.supported,
+            [ProtocolVersion::V2025_11_25, ProtocolVersion::new("2030-01-01")]
+        );
+
+        let data: MissingRequiredClientCapability =
+            serde_json::from_value(json!({"requiredCapabilities": {"elicitation": {"url": {}}}}))
+                .unwrap();
+        assert!(data.required_capabilities.elicitation.unwrap().offers_url());
+
+        let data: UrlElicitationRequired = serde_json::from_value(json!({"elicitations": [
+            {"mode": "url", "message": "m", "url": "https://example.com", "elicitationId": "e"},
+        ]}))
+        .unwrap();
+        assert_eq!(data.elicitations[0].elicitation_id.as_deref(), Some("e"));
+    }
+
+    #[test]
+    fn only_three_codes_tell_the_era() {
+        for (code, modern) in [
+            (HEADER_MISMATCH, true),
+            (MISSING_REQUIRED_CLIENT_CAPABILITY, true),
+            (UNSUPPORTED_PROTOCOL_VERSION, true),
+            (METHOD_NOT_FOUND, false),
+            (-32000, false),
+            (RESOURCE_NOT_FOUND, false),
+        ] {
+            assert_eq!(is_modern(code), modern, "{code}");
+        }
+    }
+}
