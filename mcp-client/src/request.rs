@@ -43,7 +43,7 @@ pub struct Sending<'a, M: Method> {
     pub(crate) client: &'a Client,
     pub(crate) params: M::Params,
     pub(crate) options: CallOptions,
-    /// Arguments that are repeated as headers: the part after `Mcp-Param-`, and the value.
+    /// Arguments that are repeated as headers: `Mcp-Param-*` names, and the values.
     pub(crate) mirrored: Vec<(String, String)>,
 }
 

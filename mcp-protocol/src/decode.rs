@@ -29,11 +29,7 @@ impl DecodeError {
 
     /// An error about the whole value, for rules that serde cannot state.
     pub fn custom(path: impl Into<String>, reason: impl std::fmt::Display, json: &[u8]) -> Self {
-        Self {
-            path: path.into(),
-            snippet: snippet(json),
-            source: serde::de::Error::custom(reason),
-        }
+        Self { path: path.into(), snippet: snippet(json), source: serde::de::Error::custom(reason) }
     }
 }
 

@@ -108,7 +108,7 @@ pub struct OutgoingRequest {
 pub struct Mirrored {
     /// For `Mcp-Name`.
     pub name: Option<String>,
-    /// For `Mcp-Param-*`: the part after the prefix, and the value.
+    /// `Mcp-Param-*` headers: their whole names, and the values.
     pub params: Vec<(String, String)>,
 }
 

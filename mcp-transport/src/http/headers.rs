@@ -184,8 +184,7 @@ fn mirror(mirrored: &Mirrored, headers: &mut HeaderMap) -> Result<(), DeliveryEr
         headers.insert(NAME, value(name)?);
     }
     for (name, text) in &mirrored.params {
-        let name =
-            HeaderName::try_from(format!("mcp-param-{name}")).map_err(|e| unsendable(e.into()))?;
+        let name = HeaderName::try_from(name).map_err(|e| unsendable(e.into()))?;
         headers.insert(name, value(text)?);
     }
     Ok(())
