@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod certificate_check;
 mod config;
 mod connection;
 mod content_coding;
@@ -14,7 +15,9 @@ mod http_transport;
 mod legacy_cancel;
 mod legacy_session;
 mod legacy_stream;
+mod no_proxy;
 mod outbox;
+mod plain;
 mod pool;
 mod post;
 mod proxy;
@@ -26,6 +29,9 @@ mod timer;
 mod tls;
 
 pub use config::HttpConfig;
+pub use plain::{HttpClient, PlainAnswer, PlainEvents, PlainLimits};
+pub use proxy::Proxy;
+pub use tls::TlsConfig;
 
 #[cfg(test)]
 mod tests;
