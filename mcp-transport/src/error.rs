@@ -152,6 +152,8 @@ pub struct HttpFailure {
     pub content_type: Option<String>,
     /// `Retry-After`, as a wait from now.
     pub retry_after: Option<Duration>,
+    /// Where a redirect leads that was not followed, without secrets.
+    pub location: Option<String>,
     /// The `WWW-Authenticate` headers, as they came.
     pub challenges: Vec<String>,
     /// The body, at most its first 64 KiB.
@@ -169,6 +171,7 @@ impl HttpFailure {
             status,
             content_type: None,
             retry_after: None,
+            location: None,
             challenges: Vec::new(),
             body: Bytes::new(),
             response: None,
@@ -179,6 +182,9 @@ impl HttpFailure {
     fn what(&self) -> String {
         if let Some(Response { outcome: Err(error), .. }) = &self.response {
             return format!(": {error}");
+        }
+        if let Some(location) = &self.location {
+            return format!(": a redirect to {location}, which was not followed");
         }
         let kind = self.content_type.as_deref().unwrap_or("no content type");
         if self.body.is_empty() {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use mcp_protocol::jsonrpc::Message;
 
-use super::body::Body;
+use super::{body::Body, endpoint::redact};
 use crate::{
     DeliveryError,
     error::{DeliveryErrorKind, HttpFailure},
@@ -64,6 +64,9 @@ pub(super) fn failure(status: StatusCode, headers: &HeaderMap, body: Bytes) -> H
     let mut failure = HttpFailure::new(status);
     failure.content_type = text(header::CONTENT_TYPE).map(str::to_owned);
     failure.retry_after = text(header::RETRY_AFTER).and_then(|text| wait(text, SystemTime::now()));
+    if status.is_redirection() {
+        failure.location = text(header::LOCATION).map(location);
+    }
     failure.challenges = headers
         .get_all(header::WWW_AUTHENTICATE)
         .iter()
@@ -75,6 +78,12 @@ pub(super) fn failure(status: StatusCode, headers: &HeaderMap, body: Bytes) -> H
     };
     failure.body = body;
     failure
+}
+
+/// A location as it may be shown: queries can hold secrets.
+fn location(text: &str) -> String {
+    let end = memchr::memchr2(b'?', b'#', text.as_bytes()).unwrap_or(text.len());
+    if text.contains('@') { redact(text) } else { text[..end].to_owned() }
 }
 
 /// `Retry-After`: seconds, or a date.

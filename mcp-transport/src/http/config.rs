@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{
+    HeaderMap,
+    header::{AUTHORIZATION, PROXY_AUTHORIZATION},
+};
 
 use super::{
     credentials,
@@ -16,9 +19,10 @@ use super::{
     http_transport::HttpTransport,
     legacy_session::Session,
     pool::Pool,
-    proxy::Route,
+    proxy::{Proxy, Route},
     shared::{Limits, Shared},
     tasks::Tasks,
+    tls::{Tls, TlsConfig},
 };
 use crate::{
     BoxFuture, Connect, ConnectError, Transport, authorize::Authorize, transport::Binding,
@@ -40,6 +44,8 @@ pub struct HttpConfig {
     max_message_bytes: usize,
     max_connections: usize,
     compressed: bool,
+    tls: TlsConfig,
+    proxy: Proxy,
 }
 
 #[derive(Clone)]
@@ -62,6 +68,8 @@ impl HttpConfig {
             max_message_bytes: 64 << 20,
             max_connections: 256,
             compressed: true,
+            tls: TlsConfig::new(),
+            proxy: Proxy::default(),
         }
     }
 
@@ -129,7 +137,19 @@ impl HttpConfig {
         self
     }
 
-    fn open(&self) -> Result<HttpTransport, ConnectError> {
+    /// Which certificates are trusted and shown. Only `https` URLs need it.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Which proxy to use. Default: what the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
+    }
+
+    async fn open(&self) -> Result<HttpTransport, ConnectError> {
         let endpoint = Arc::new(Endpoint::parse(&self.url)?);
         let mut own = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -145,8 +165,16 @@ impl HttpConfig {
             }
             None => (),
         }
+        let route = Route::choose(&self.proxy, &endpoint, |name| std::env::var(name).ok())?;
+        if let Some(credentials) = route.credentials(&endpoint) {
+            own.insert(PROXY_AUTHORIZATION, credentials);
+        }
+        let tls = if endpoint.https { Some(self.prepare_tls().await?) } else { None };
+        if !endpoint.https && !endpoint.is_loopback() {
+            tracing::warn!(%endpoint, "everything sent to this server can be read on the way");
+        }
         let tasks = Arc::new(Tasks::default());
-        let dialer = Dialer::new(Arc::clone(&endpoint), Route::Direct, None, self.connect_timeout);
+        let dialer = Dialer::new(Arc::clone(&endpoint), route, tls, self.connect_timeout);
         let shared = Shared {
             headers: Headers::new(&endpoint, own, self.compressed),
             pool: Pool::new(dialer, self.max_connections, Arc::clone(&tasks)),
@@ -162,11 +190,20 @@ impl HttpConfig {
         };
         Ok(HttpTransport::new(shared, tasks))
     }
+
+    /// Reads certificates, which may take milliseconds and block.
+    async fn prepare_tls(&self) -> Result<Tls, ConnectError> {
+        let tls = self.tls.clone();
+        tokio::task::spawn_blocking(move || tls.prepare()).await.map_err(|e| ConnectError::Tls {
+            reason: "reading certificates".to_owned(),
+            source: Some(e.into()),
+        })?
+    }
 }
 
 impl Connect for HttpConfig {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
-        Box::pin(async { Ok(Arc::new(self.open()?) as Arc<dyn Transport>) })
+        Box::pin(async { Ok(Arc::new(self.open().await?) as Arc<dyn Transport>) })
     }
 
     fn endpoint(&self) -> String {
@@ -189,6 +226,8 @@ impl fmt::Debug for HttpConfig {
             .field("idle_timeout", &self.idle_timeout)
             .field("max_message_bytes", &self.max_message_bytes)
             .field("max_connections", &self.max_connections)
+            .field("tls", &self.tls)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }

@@ -78,7 +78,7 @@ impl Dialer {
 
     /// Whether requests go to a proxy that is to forward them.
     pub(super) fn wants_absolute_form(&self) -> bool {
-        !self.endpoint.https && !matches!(self.route, Route::Direct)
+        self.route.forwards(&self.endpoint)
     }
 
     /// Opens a connection.

@@ -1,14 +1,19 @@
 //! The transport itself.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
+use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use mcp_protocol::version::Era;
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use super::{
     headers::Kind,
     legacy_session::END_LIMIT,
+    legacy_stream,
     outbox::{Outbox, Script},
     pool::Lane,
     post,
@@ -19,20 +24,26 @@ use crate::{
     BoxFuture, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport, Unsolicited,
 };
 
+/// How many unasked messages wait for their reader before the server is read no further.
+const MAX_UNREAD: usize = 64;
+
 /// Streamable HTTP to one endpoint. Its tasks end with it.
 #[derive(Debug)]
 pub(super) struct HttpTransport {
     shared: Arc<Shared>,
     tasks: Arc<Tasks>,
+    /// Whether the stream of unasked messages was handed out.
+    listening: AtomicBool,
 }
 
 impl HttpTransport {
     /// A transport over what the configuration made.
     pub(super) fn new(shared: Shared, tasks: Arc<Tasks>) -> Self {
-        Self { shared: Arc::new(shared), tasks }
+        Self { shared: Arc::new(shared), tasks, listening: AtomicBool::new(false) }
     }
 
     async fn send_message(&self, message: OutgoingMessage) -> Result<(), DeliveryError> {
+        self.shared.check_open()?;
         let session = match message.era {
             Era::Legacy => self.shared.session.id(),
             Era::Modern => None,
@@ -49,6 +60,7 @@ impl HttpTransport {
             headers: || self.shared.headers.message(kind.clone(), message.body.len()),
             body: &message.body,
             lane: Lane::Side,
+            first_byte: self.shared.limits.first_byte,
         };
         let answer = self.shared.ask(&draft, &mut false).await?;
         let status = answer.status;
@@ -70,8 +82,13 @@ impl HttpTransport {
         let headers = || -> Result<HeaderMap, DeliveryError> {
             self.shared.headers.bodiless(Some(session.clone()), None)
         };
-        let draft =
-            Draft { method: Method::DELETE, headers, body: &bytes::Bytes::new(), lane: Lane::Side };
+        let draft = Draft {
+            method: Method::DELETE,
+            headers,
+            body: &Bytes::new(),
+            lane: Lane::Side,
+            first_byte: None,
+        };
         match timeout(END_LIMIT, self.shared.ask(&draft, &mut false)).await {
             Ok(Ok(answer)) => tracing::debug!(status = %answer.status, "session ended"),
             Ok(Err(error)) => tracing::debug!(%error, "session not ended"),
@@ -93,14 +110,23 @@ impl Transport for HttpTransport {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        None
+        let begun = self.shared.session.watch().borrow().generation > 0;
+        if !begun || self.listening.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let (sender, receiver) = mpsc::channel(MAX_UNREAD);
+        self.tasks.spawn_lasting(legacy_stream::listen(Arc::clone(&self.shared), sender));
+        Some(Unsolicited::new(receiver))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            self.tasks.finish(END_LIMIT).await;
+            if self.shared.closed.swap(true, Ordering::Relaxed) {
+                return;
+            }
+            self.tasks.finish_brief(END_LIMIT).await;
             self.end_session().await;
-            self.shared.closed.store(true, Ordering::Relaxed);
+            self.tasks.abort();
             self.shared.pool.close();
         })
     }

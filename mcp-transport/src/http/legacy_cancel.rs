@@ -98,6 +98,7 @@ async fn send(shared: &Shared, kind: Kind, body: &Bytes) -> Result<(), crate::De
         headers: || shared.headers.message(kind.clone(), body.len()),
         body,
         lane: Lane::Side,
+        first_byte: shared.limits.first_byte,
     };
     let answer = shared.ask(&draft, &mut false).await?;
     if answer.status.is_success() {

@@ -1,29 +1,237 @@
-//! Legacy streams that go on after a break.
+//! Legacy event streams that go on after a break, and the one for what a server says unasked.
 
-use http::Method;
-use mcp_protocol::version::Era;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::{events::Events, post::truncated, shared::Shared, sse::Event};
-use crate::{DeliveryError, error::BoxError};
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use mcp_protocol::{jsonrpc::Message, version::Era};
+use tokio::{sync::mpsc, time::sleep};
+
+use super::{
+    answer::Content,
+    events::Events,
+    pool::Lane,
+    post::truncated,
+    shared::{Draft, Shared},
+    sse::Event,
+};
+use crate::{
+    DeliveryError,
+    error::{BoxError, DeliveryErrorKind, HttpFailure},
+};
+
+/// The wait before a stream is taken up again, when the server has not said.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+/// The longest wait, unless the server asks for more.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// How often in a row a stream may break without an event in between.
+const MAX_FAILURES: u32 = 6;
+/// How many event ids are remembered to recognize repeated events.
+const MAX_SEEN: usize = 1024;
 
 /// Where a stream can be taken up again.
 pub(super) struct Resumable {
     era: Era,
+    /// The ids of the latest events; the last one is where to go on.
+    seen: VecDeque<Box<[u8]>>,
+    /// Whether events may come again.
+    resumed: bool,
+    retry: Option<Duration>,
+    /// Breaks since the last event.
+    failures: u32,
 }
 
 impl Resumable {
+    /// A stream from its beginning.
     pub(super) fn new(era: Era) -> Self {
-        Self { era }
+        Self { era, seen: VecDeque::new(), resumed: false, retry: None, failures: 0 }
     }
-    pub(super) fn is_new(&mut self, _event: &Event) -> bool {
+
+    /// Notes where the stream stands. False for an event that came before.
+    pub(super) fn is_new(&mut self, event: &Event) -> bool {
+        if self.era == Era::Modern {
+            return true;
+        }
+        self.failures = 0;
+        self.retry = event.retry.or(self.retry);
+        let Some(id) = &event.id else { return true };
+        if self.resumed && self.seen.iter().any(|seen| **seen == id[..]) {
+            return false;
+        }
+        if id.is_empty() {
+            // The server takes its ids back: there is nowhere to go on.
+            self.seen.clear();
+            return true;
+        }
+        if self.seen.len() == MAX_SEEN {
+            self.seen.pop_front();
+        }
+        // A copy, since the slice would keep the whole chunk alive.
+        self.seen.push_back(id[..].into());
         true
     }
+
+    /// Opens the rest of a stream that broke before its response.
+    ///
+    /// # Errors
+    /// The stream has no ids, as all modern ones, or the server does not go on.
     pub(super) async fn resume(
         &mut self,
-        _shared: &Shared,
-        source: Option<BoxError>,
+        shared: &Shared,
+        mut cause: Option<BoxError>,
     ) -> Result<Events, DeliveryError> {
-        let _ = (Method::GET, self.era);
-        Err(truncated(source))
+        while !self.seen.is_empty() && self.failures < MAX_FAILURES {
+            self.pause().await;
+            match self.open(shared, shared.limits.idle).await {
+                Ok(events) => return Ok(events),
+                Err(error) if is_passing(&error) => cause = Some(error.into()),
+                Err(DeliveryError { kind: DeliveryErrorKind::Http(failure), .. })
+                    if failure.session_lost =>
+                {
+                    return Err((*failure).into());
+                }
+                Err(error) => return Err(truncated(Some(error.into()))),
+            }
+        }
+        Err(truncated(cause))
+    }
+
+    async fn pause(&mut self) {
+        let base = self.retry.unwrap_or(FIRST_WAIT);
+        let grown = base.saturating_mul(1 << self.failures.min(16));
+        self.failures += 1;
+        sleep(grown.min(LONGEST_WAIT.max(base))).await;
+    }
+
+    async fn open(
+        &mut self,
+        shared: &Shared,
+        idle: Option<Duration>,
+    ) -> Result<Events, DeliveryError> {
+        let session = shared.session.id();
+        let position = self.seen.back().map(AsRef::as_ref);
+        self.resumed = position.is_some();
+        let draft = Draft {
+            method: Method::GET,
+            headers: || shared.headers.bodiless(session.clone(), position),
+            body: &Bytes::new(),
+            lane: Lane::Side,
+            // Some servers send the head together with the first event.
+            first_byte: None,
+        };
+        let mut answer = shared.ask(&draft, &mut false).await?;
+        if answer.status == StatusCode::OK && answer.content() == Content::Events {
+            answer.body.set_idle(idle);
+            return Ok(Events::new(answer.body, shared.limits.message_bytes));
+        }
+        let lost = session.filter(|_| answer.status == StatusCode::NOT_FOUND);
+        let session_lost = lost.is_some();
+        if let Some(lost) = lost {
+            shared.session.forget(&lost);
+        }
+        Err(HttpFailure { session_lost, ..answer.into_failure().await }.into())
+    }
+}
+
+/// Whether the same attempt may succeed later.
+fn is_passing(error: &DeliveryError) -> bool {
+    match &error.kind {
+        DeliveryErrorKind::Http(failure) => {
+            failure.status.is_server_error()
+                || failure.status == StatusCode::TOO_MANY_REQUESTS
+                || failure.status == StatusCode::REQUEST_TIMEOUT
+        }
+        DeliveryErrorKind::Authorization(_) | DeliveryErrorKind::Closed(_) => false,
+        _ => true,
+    }
+}
+
+/// Listens to what the server says on its own account, session after session, until the reader is
+/// gone or the server does not offer it.
+pub(super) async fn listen(shared: Arc<Shared>, messages: mpsc::Sender<Message>) {
+    let mut sessions = shared.session.watch();
+    loop {
+        let current = sessions.borrow_and_update().generation;
+        let next_session = sessions.wait_for(|state| state.generation != current);
+        let over = tokio::select! {
+            over = listen_in_session(&shared, &messages) => over,
+            () = messages.closed() => return,
+            _ = next_session => continue,
+        };
+        if over == Over::ForGood {
+            return;
+        }
+        tokio::select! {
+            () = messages.closed() => return,
+            next = sessions.wait_for(|state| state.generation != current) => {
+                if next.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Why listening ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Over {
+    /// Another session may offer it again.
+    WithTheSession,
+    /// The server offers no such stream, or nobody reads it.
+    ForGood,
+}
+
+async fn listen_in_session(shared: &Shared, messages: &mpsc::Sender<Message>) -> Over {
+    let mut resumable = Resumable::new(Era::Legacy);
+    loop {
+        match resumable.open(shared, None).await {
+            Ok(events) => {
+                if !forward(events, &mut resumable, messages).await {
+                    return Over::ForGood;
+                }
+            }
+            Err(error) if is_passing(&error) => {
+                tracing::debug!(%error, "the stream for unasked messages cannot be opened now");
+            }
+            Err(DeliveryError { kind: DeliveryErrorKind::Http(failure), .. })
+                if failure.session_lost =>
+            {
+                return Over::WithTheSession;
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the server has no stream for unasked messages");
+                return Over::ForGood;
+            }
+        }
+        resumable.pause().await;
+    }
+}
+
+/// Hands on messages until the stream ends. False when nobody reads them.
+async fn forward(
+    mut events: Events,
+    resumable: &mut Resumable,
+    messages: &mpsc::Sender<Message>,
+) -> bool {
+    loop {
+        let event = match events.next().await {
+            Ok(Some(event)) => event,
+            Ok(None) => return true,
+            Err(error) => {
+                tracing::debug!(%error, "the stream for unasked messages broke");
+                return true;
+            }
+        };
+        if !resumable.is_new(&event) || !event.is_message() {
+            continue;
+        }
+        match Message::parse(&event.data) {
+            Ok(message) => {
+                if messages.send(message).await.is_err() {
+                    return false;
+                }
+            }
+            Err(error) => tracing::warn!(%error, "an unasked message cannot be read"),
+        }
     }
 }

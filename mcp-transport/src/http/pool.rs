@@ -77,8 +77,6 @@ pub(super) enum Lane {
 /// since the rest of the exchange could still arrive on it.
 pub(super) struct Lease {
     pub(super) connection: Connection,
-    /// Whether it comes fresh from the dialer.
-    pub(super) fresh: bool,
     pool: Arc<Pool>,
     _permit: Option<OwnedSemaphorePermit>,
 }
@@ -105,7 +103,7 @@ impl Pool {
         if self.shares.load(Ordering::Acquire)
             && let Some(connection) = self.share()
         {
-            return Ok(self.leased(connection, false, None));
+            return Ok(self.leased(connection, None));
         }
         let permit = match lane {
             Lane::Side => None,
@@ -116,19 +114,18 @@ impl Pool {
             },
         };
         if let Some(line) = self.kept().await {
-            return Ok(self.leased(Connection::Http1(line), false, permit));
+            return Ok(self.leased(Connection::Http1(line), permit));
         }
         let connection = self.dial().await?;
-        Ok(self.leased(connection, true, permit))
+        Ok(self.leased(connection, permit))
     }
 
     fn leased(
         self: &Arc<Self>,
         connection: Connection,
-        fresh: bool,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Lease {
-        Lease { connection, fresh, pool: Arc::clone(self), _permit: permit }
+        Lease { connection, pool: Arc::clone(self), _permit: permit }
     }
 
     /// A kept connection that the server has not closed.

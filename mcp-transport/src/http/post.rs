@@ -30,6 +30,7 @@ pub(super) async fn run(
     request: OutgoingRequest,
     outbox: Outbox,
 ) -> Result<Message, DeliveryError> {
+    shared.check_open()?;
     let mut cancel = CancelOnDrop::new(&shared, &tasks, &request);
     let outcome = exchange(&shared, &request, &outbox, cancel.sent()).await;
     cancel.disarm();
@@ -55,6 +56,7 @@ async fn exchange(
         headers: || shared.headers.request(request, session.clone()),
         body: &request.body,
         lane: Lane::Request,
+        first_byte: shared.limits.first_byte,
     };
     let mut answer = shared.ask(&draft, sent).await?;
     if handshake && answer.status.is_success() {

@@ -65,9 +65,20 @@ pub(super) struct Draft<'a, F> {
     pub(super) headers: F,
     pub(super) body: &'a Bytes,
     pub(super) lane: Lane,
+    /// How long the server may take to begin its answer.
+    pub(super) first_byte: Option<Duration>,
 }
 
 impl Shared {
+    /// Refuses work after the end.
+    pub(super) fn check_open(&self) -> Result<(), DeliveryError> {
+        if self.closed.load(Ordering::Relaxed) {
+            let reason = ClosedReason::default();
+            return Err(DeliveryError::not_sent(DeliveryErrorKind::Closed(reason)));
+        }
+        Ok(())
+    }
+
     /// Sends a request and gives the head of its answer, once credentials and redirects are
     /// through. `sent` is set from the moment when the server may see the request.
     ///
@@ -145,7 +156,7 @@ impl Shared {
             let mut lease = self.pool.lease(draft.lane).await?;
             self.address(&mut request, endpoint, &lease.connection);
             *sent = true;
-            match lease.connection.send(request, self.limits.first_byte).await {
+            match lease.connection.send(request, draft.first_byte).await {
                 Ok(response) => {
                     let (head, incoming) = response.into_parts();
                     let coding = Coding::of(&head.headers);

@@ -1,4 +1,4 @@
-//! The bytes under HTTP: TCP, plain or within TLS.
+//! The bytes under HTTP: TCP, or TLS over it.
 
 use std::{
     io,
@@ -17,29 +17,8 @@ use tokio_rustls::client::TlsStream;
 pub(super) enum Stream {
     /// As is.
     Plain(TcpStream),
-    /// Protected.
-    Tls(Box<TlsStream<TcpStream>>),
-    /// Protected, through a proxy that is reached over TLS itself.
-    TlsInTls(Box<TlsStream<TlsStream<TcpStream>>>),
-}
-
-macro_rules! each {
-    ($self:ident, $stream:ident => $call:expr) => {
-        match $self.get_mut() {
-            Self::Plain($stream) => {
-                let $stream = Pin::new($stream);
-                $call
-            }
-            Self::Tls($stream) => {
-                let $stream = Pin::new($stream.as_mut());
-                $call
-            }
-            Self::TlsInTls($stream) => {
-                let $stream = Pin::new($stream.as_mut());
-                $call
-            }
-        }
-    };
+    /// Protected; the inner stream may be protected itself, on the way to a proxy.
+    Tls(Box<TlsStream<Self>>),
 }
 
 impl AsyncRead for Stream {
@@ -48,7 +27,10 @@ impl AsyncRead for Stream {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_read(cx, buffer))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_read(cx, buffer),
+        }
     }
 }
 
@@ -58,7 +40,10 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write(cx, bytes))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write(cx, bytes),
+        }
     }
 
     fn poll_write_vectored(
@@ -66,22 +51,30 @@ impl AsyncWrite for Stream {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        each!(self, stream => stream.poll_write_vectored(cx, slices))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, slices),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_write_vectored(cx, slices),
+        }
     }
 
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
             Self::Tls(stream) => stream.is_write_vectored(),
-            Self::TlsInTls(stream) => stream.is_write_vectored(),
         }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_flush(cx))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_flush(cx),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        each!(self, stream => stream.poll_shutdown(cx))
+        match self.get_mut() {
+            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Tls(stream) => Pin::new(stream.as_mut()).poll_shutdown(cx),
+        }
     }
 }

@@ -49,12 +49,11 @@ impl Tasks {
         set.spawn_on(work, &runtime);
     }
 
-    /// Waits at most `limit` for brief work, then ends everything.
-    pub(super) async fn finish(&self, limit: Duration) {
+    /// Waits at most `limit` for brief work, then ends it.
+    pub(super) async fn finish_brief(&self, limit: Duration) {
         let mut brief = std::mem::take(&mut self.lock().brief);
         // What is late is aborted when the set is dropped.
         let _ = timeout(limit, async { while brief.join_next().await.is_some() {} }).await;
-        self.abort();
     }
 
     /// Ends everything at once.
