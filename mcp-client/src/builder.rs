@@ -67,7 +67,7 @@ impl ClientOptions {
         F: Fn(ElicitParams, Asker) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<ElicitResult, ErrorObject>> + Send + 'static,
     {
-        self.handlers.elicitation = Handlers::answerer(handler);
+        self.handlers.elicitation = Some(Handlers::answerer(handler));
     }
 
     /// Answers `sampling/createMessage`, and so declares the capability.
@@ -76,7 +76,7 @@ impl ClientOptions {
         F: Fn(CreateMessageParams, Asker) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
     {
-        self.handlers.sampling = Handlers::answerer(handler);
+        self.handlers.sampling = Some(Handlers::answerer(handler));
     }
 
     /// Answers `roots/list` with these, and so declares the capability.

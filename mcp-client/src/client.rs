@@ -1,7 +1,6 @@
 //! The handle that everything is called on.
 
 use std::{
-    borrow::Cow,
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
@@ -11,10 +10,10 @@ use std::{
 use mcp_protocol::{
     capabilities::ServerCapabilities,
     discover::Discover,
-    param_headers::ParamHeaders,
     implementation::Implementation,
     initialize::Ping,
     method::Method,
+    param_headers::ParamHeaders,
     version::{Era, ProtocolVersion},
 };
 use tokio::{task::AbortHandle, time::Instant};
@@ -163,9 +162,4 @@ impl fmt::Debug for Client {
             .field("version", &self.0.info.protocol_version.as_str())
             .finish_non_exhaustive()
     }
-}
-
-/// A method's name as the link wants it.
-pub(crate) fn name_of<M: Method>() -> Cow<'static, str> {
-    Cow::Borrowed(M::NAME)
 }

@@ -43,12 +43,12 @@ pub(crate) struct Handlers {
 }
 
 impl Handlers {
-    pub(crate) fn answerer<P, R, F, Fut>(handler: F) -> Option<Answerer<P, R>>
+    pub(crate) fn answerer<P, R, F, Fut>(handler: F) -> Answerer<P, R>
     where
         F: Fn(P, Asker) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, ErrorObject>> + Send + 'static,
     {
-        Some(Arc::new(move |params, asker| Box::pin(handler(params, asker))))
+        Arc::new(move |params, asker| Box::pin(handler(params, asker)))
     }
 
     /// The capabilities that these callbacks amount to.
@@ -100,23 +100,23 @@ impl Handlers {
         }
     }
 
-    pub(crate) fn on_log(
-        &self,
-        handler: Option<&LogHandler>,
-        endpoint: &Arc<str>,
-        notification: &NotificationMessage,
-    ) {
-        let Some(handler) = handler else { return };
-        match serde_json::from_slice(&notification.params) {
-            Ok(message) => handler(message, Asker { endpoint: Arc::clone(endpoint) }),
-            Err(error) => tracing::warn!(%endpoint, %error, "unreadable log message"),
-        }
-    }
-
     pub(crate) fn on_notification(&self, endpoint: &Arc<str>, notification: NotificationMessage) {
         if let Some(handler) = &self.notification {
             handler(notification, Asker { endpoint: Arc::clone(endpoint) });
         }
+    }
+}
+
+/// Hands a log message to its handler, if there is one.
+pub(crate) fn on_log(
+    handler: Option<&LogHandler>,
+    endpoint: &Arc<str>,
+    notification: &NotificationMessage,
+) {
+    let Some(handler) = handler else { return };
+    match serde_json::from_slice(&notification.params) {
+        Ok(message) => handler(message, Asker { endpoint: Arc::clone(endpoint) }),
+        Err(error) => tracing::warn!(%endpoint, %error, "unreadable log message"),
     }
 }
 

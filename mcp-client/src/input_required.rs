@@ -1,7 +1,7 @@
 //! Multi-round-trip requests of revision 2026-07-28: the server answers `input_required`, the
 //! client gathers the inputs and asks again.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use mcp_protocol::{
@@ -14,7 +14,6 @@ use serde::Serialize;
 
 use crate::{
     CallError, CallErrorKind, InputError,
-    client::name_of,
     link::Link,
     request::{Flow, Sending},
 };
@@ -39,33 +38,35 @@ where
 
     async fn run(mut request: Sending<'_, M>) -> Result<T, CallError> {
         let link = Arc::clone(request.client.link());
-        let method = name_of::<M>();
+        let method = M::NAME;
         let mirrored = request.mirrored();
         let (params, options) = (&request.params, &mut request.options);
-        let mut result = link.request(&method, params, mirrored.clone(), options).await?;
+        let mut result = link.request(method, params, mirrored.clone(), options).await?;
         for _ in 0..MAX_ROUNDS {
             let outcome = M::decode(&result)
-                .map_err(|error| link.error(CallErrorKind::Undecodable(error), &method))?;
+                .map_err(|error| link.error(CallErrorKind::Undecodable(error), method))?;
             let asked = match outcome {
                 Outcome::Complete(complete) => return Ok(complete),
                 Outcome::InputRequired(asked) if link.era == Era::Modern => asked,
-                Outcome::InputRequired(_) => return Err(unexpected(&link, &method, "input_required")),
-                Outcome::Task(_) => return Err(unexpected(&link, &method, "task")),
-                _ => return Err(unexpected(&link, &method, "unknown")),
+                Outcome::InputRequired(_) => {
+                    return Err(unexpected(&link, method, "input_required"));
+                }
+                Outcome::Task(_) => return Err(unexpected(&link, method, "task")),
+                _ => return Err(unexpected(&link, method, "unknown")),
             };
             if asked.input_requests.is_empty() {
                 tokio::time::sleep(PATIENCE).await;
             }
-            let input_responses = resolve(&link, &method, &asked).await?;
+            let input_responses = resolve(&link, method, &asked).await?;
             let request_state = asked.request_state;
             let retry = Retry { params, input_responses, request_state };
-            result = link.request(&method, &retry, mirrored.clone(), options).await?;
+            result = link.request(method, &retry, mirrored.clone(), options).await?;
         }
-        Err(link.error(CallErrorKind::Input(InputError::TooManyRounds(MAX_ROUNDS)), &method))
+        Err(link.error(CallErrorKind::Input(InputError::TooManyRounds(MAX_ROUNDS)), method))
     }
 }
 
-fn unexpected(link: &Link, method: &Cow<'static, str>, kind: &str) -> CallError {
+fn unexpected(link: &Link, method: &'static str, kind: &str) -> CallError {
     let error = InputError::UnexpectedResultType(kind.to_owned());
     link.error(CallErrorKind::Input(error), method)
 }
@@ -73,7 +74,7 @@ fn unexpected(link: &Link, method: &Cow<'static, str>, kind: &str) -> CallError 
 /// Answers all questions side by side.
 async fn resolve(
     link: &Arc<Link>,
-    method: &Cow<'static, str>,
+    method: &'static str,
     asked: &InputRequired,
 ) -> Result<InputResponses, CallError> {
     let fail = |error| link.error(CallErrorKind::Input(error), method);
@@ -87,10 +88,9 @@ async fn resolve(
     let _question = link.question();
     let answers = try_join_all(asked.input_requests.iter().map(|(key, question)| async move {
         let answer = link.handlers.resolve(question.clone(), &link.endpoint).await;
-        answer.map(|answer| (key, answer)).map_err(|source| InputError::Handler {
-            method: question.method().to_owned(),
-            source,
-        })
+        answer
+            .map(|answer| (key, answer))
+            .map_err(|source| InputError::Handler { method: question.method().to_owned(), source })
     }))
     .await
     .map_err(fail)?;

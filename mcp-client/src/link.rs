@@ -32,7 +32,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     CallError, CallErrorKind, TimeLimit,
-    handlers::{Handlers, LogHandler},
+    handlers::{Handlers, LogHandler, on_log},
 };
 
 /// What a caller wants of one request.
@@ -72,43 +72,26 @@ pub(crate) struct Link {
     pub(crate) ids: Arc<AtomicI64>,
     /// The start of every modern request's `_meta`, without its closing brace; empty for legacy.
     pub(crate) meta: String,
+    pub(crate) beside: Beside,
+}
+
+/// What goes on beside the calls.
+#[derive(Default)]
+pub(crate) struct Beside {
     /// How many of the server's questions wait for a person. Idle clocks stand still meanwhile.
-    pub(crate) open_questions: AtomicUsize,
+    open_questions: AtomicUsize,
+    /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
 }
 
 impl Link {
-    pub(crate) fn new(
-        transport: Arc<dyn Transport>,
-        endpoint: Arc<str>,
-        binding: Binding,
-        handlers: Handlers,
-        era: Era,
-        version: Option<ProtocolVersion>,
-        ids: Arc<AtomicI64>,
-        meta: String,
-    ) -> Arc<Self> {
-        Arc::new(Self {
-            transport,
-            endpoint,
-            binding,
-            handlers,
-            era,
-            version,
-            ids,
-            meta,
-            open_questions: AtomicUsize::new(0),
-            answers: Mutex::default(),
-        })
-    }
-
     /// Sends a request and waits for the text of its result.
     ///
     /// # Cancel safety
     /// Dropping the future abandons the request; the transport tells the server.
     pub(crate) async fn request<P: Serialize + ?Sized>(
         self: &Arc<Self>,
-        method: &Cow<'static, str>,
+        method: &'static str,
         params: &P,
         mirrored: Mirrored,
         options: &mut CallOptions,
@@ -120,13 +103,13 @@ impl Link {
             .map_err(|source| self.error(CallErrorKind::InvalidParams(source), method))?;
         let request = OutgoingRequest {
             id,
-            method: method.clone(),
+            method: Cow::Borrowed(method),
             body,
             era: self.era,
             protocol_version: self.version.clone(),
             mirrored,
         };
-        self.drive(request, number, options).await
+        self.drive(request, method, number, options).await
     }
 
     /// The text of `_meta`, if there is anything to say.
@@ -163,10 +146,10 @@ impl Link {
     async fn drive(
         self: &Arc<Self>,
         request: OutgoingRequest,
+        method: &'static str,
         token: i64,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
-        let method = request.method.clone();
         let started = Instant::now();
         let mut clock = Clock::new(started, options);
         let mut exchange = self.transport.exchange(request);
@@ -176,11 +159,11 @@ impl Link {
                 biased;
                 message = exchange.next() => message,
                 () = &mut alarm, if clock.is_set() => {
-                    let asking = self.open_questions.load(Ordering::Relaxed) > 0;
+                    let asking = self.beside.open_questions.load(Ordering::Relaxed) > 0;
                     if let Some((after, limit)) = clock.ran_out(Instant::now(), asking) {
                         let stderr = Vec::new();
                         let kind = CallErrorKind::TimedOut { after, limit, stderr };
-                        return Err(self.error(kind, &method));
+                        return Err(self.error(kind, method));
                     }
                     alarm.as_mut().reset(clock.next_alarm());
                     continue;
@@ -191,7 +174,7 @@ impl Link {
                     return Ok(result);
                 }
                 Some(Ok(Message::Response(Response { outcome: Err(object), .. }))) => {
-                    return Err(self.error(CallErrorKind::Rejected(object), &method));
+                    return Err(self.error(CallErrorKind::Rejected(object), method));
                 }
                 Some(Ok(Message::Notification(notification))) => {
                     clock.heard(Instant::now());
@@ -235,7 +218,7 @@ impl Link {
             }
             "notifications/message" => {
                 let handler = options.on_log.as_ref().or(self.handlers.log.as_ref());
-                self.handlers.on_log(handler, &self.endpoint, &notification);
+                on_log(handler, &self.endpoint, &notification);
             }
             _ => self.handlers.on_notification(&self.endpoint, notification),
         }
@@ -247,7 +230,7 @@ impl Link {
             Message::Notification(notification) => {
                 if &*notification.method == "notifications/message" {
                     let handler = self.handlers.log.as_ref();
-                    self.handlers.on_log(handler, &self.endpoint, &notification);
+                    on_log(handler, &self.endpoint, &notification);
                 } else {
                     self.handlers.on_notification(&self.endpoint, notification);
                 }
@@ -302,19 +285,19 @@ impl Link {
 
     /// Stops the idle clocks of this connection while the returned value lives.
     pub(crate) fn question(&self) -> Question<'_> {
-        self.open_questions.fetch_add(1, Ordering::Relaxed);
-        Question(&self.open_questions)
+        self.beside.open_questions.fetch_add(1, Ordering::Relaxed);
+        Question(&self.beside.open_questions)
     }
 
     /// Runs a task that ends with the connection at the latest.
     pub(crate) fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.beside.answers.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
     pub(crate) fn abort_tasks(&self) {
-        self.answers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.beside.answers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
     /// Sends a notification.
@@ -337,23 +320,8 @@ impl Link {
         OutgoingMessage { method, body, era: self.era, protocol_version: self.version.clone() }
     }
 
-    pub(crate) fn error(&self, kind: CallErrorKind, method: impl Into<MethodName>) -> CallError {
-        CallError::new(kind, method.into().0, self.endpoint.clone())
-    }
-}
-
-/// So that names of both kinds can be handed to [`Link::error`].
-pub(crate) struct MethodName(Cow<'static, str>);
-
-impl From<&Cow<'static, str>> for MethodName {
-    fn from(name: &Cow<'static, str>) -> Self {
-        Self(name.clone())
-    }
-}
-
-impl From<&'static str> for MethodName {
-    fn from(name: &'static str) -> Self {
-        Self(Cow::Borrowed(name))
+    pub(crate) fn error(&self, kind: CallErrorKind, method: &'static str) -> CallError {
+        CallError::new(kind, method, self.endpoint.clone())
     }
 }
 

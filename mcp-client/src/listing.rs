@@ -11,7 +11,7 @@ use mcp_protocol::{
 };
 use mcp_transport::BoxFuture;
 
-use crate::{CallError, CallErrorKind, Client, client::name_of};
+use crate::{CallError, CallErrorKind, Client};
 
 /// More pages than this, and the list is taken for endless.
 const MAX_PAGES: usize = 1_000;
@@ -109,7 +109,7 @@ where
         } else {
             return Ok(());
         };
-        Err(self.client.link().error(CallErrorKind::Endless { reason }, &name_of::<M>()))
+        Err(self.client.link().error(CallErrorKind::Endless { reason }, M::NAME))
     }
 }
 

@@ -21,7 +21,7 @@ use mcp_transport::{
     transport::{Binding, Mirrored},
 };
 
-use crate::{Asker, CallError, CallErrorKind, Client, client::name_of, link::CallOptions};
+use crate::{Asker, CallError, CallErrorKind, Client, link::CallOptions};
 
 /// How a request gets to its result.
 pub trait Flow<M: Method> {
@@ -153,7 +153,7 @@ impl<M: Method> Sending<'_, M> {
     }
 
     pub(crate) fn error(&self, kind: CallErrorKind) -> CallError {
-        self.client.link().error(kind, &name_of::<M>())
+        self.client.link().error(kind, M::NAME)
     }
 }
 
@@ -167,8 +167,7 @@ where
     async fn run(mut request: Sending<'_, M>) -> Result<M::Output, CallError> {
         let link = Arc::clone(request.client.link());
         let mirrored = request.mirrored();
-        let name = name_of::<M>();
-        let result = link.request(&name, &request.params, mirrored, &mut request.options).await?;
+        let result = link.request(M::NAME, &request.params, mirrored, &mut request.options).await?;
         request.decode(&result)
     }
 }

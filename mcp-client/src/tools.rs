@@ -4,9 +4,9 @@ use std::sync::PoisonError;
 
 use mcp_protocol::{
     error_code,
-    param_headers::ParamHeaders,
     list::SkippedItem,
     pagination::Cursor,
+    param_headers::ParamHeaders,
     raw::RawJson,
     tools::{self, CallToolParams, CallToolResult, ListTools, ListToolsResult, Tool},
     version::Era,
@@ -45,7 +45,8 @@ impl Client {
     /// As [`Client::request`].
     pub fn call_tool(&self, name: impl Into<String>, arguments: impl Serialize) -> CallTool<'_> {
         let mut request =
-            Request::<tools::CallTool, ToolFlow>::new(self, CallToolParams::new(name)).wants_progress();
+            Request::<tools::CallTool, ToolFlow>::new(self, CallToolParams::new(name))
+                .wants_progress();
         match RawJson::from_value(&arguments) {
             Ok(arguments) => {
                 // Some servers insist on an object where there is nothing to say.
@@ -84,8 +85,9 @@ impl Flow<tools::CallTool> for ToolFlow {
             {
                 // The server mirrors other arguments than we know of: ask, then try once more.
                 client.list_tools().await?;
-                let mirrored = mirrored_arguments(client, &params)
-                    .map_err(|error| client.link().error(CallErrorKind::InvalidParams(error), "tools/call"))?;
+                let mirrored = mirrored_arguments(client, &params).map_err(|error| {
+                    client.link().error(CallErrorKind::InvalidParams(error), "tools/call")
+                })?;
                 Request::<tools::CallTool, Rounds>::new(client, params)
                     .wants_progress()
                     .timeout(limits.0)
@@ -104,9 +106,7 @@ fn mirrored_arguments(
     params: &CallToolParams,
 ) -> Result<Vec<(String, String)>, serde_json::Error> {
     match client.param_headers(&params.name) {
-        Some(plan) => {
-            plan.values_of(params.arguments.as_ref()).map_err(serde::ser::Error::custom)
-        }
+        Some(plan) => plan.values_of(params.arguments.as_ref()).map_err(serde::ser::Error::custom),
         None => Ok(Vec::new()),
     }
 }

@@ -19,7 +19,7 @@ async fn one_failing_server_stops_no_other() {
         "two": {"command": "${PROGRAM}", "args": ["dies-on-probe"]}
     }}"#;
     let file = config::parse(text, Path::new("servers.json"), &variable).unwrap();
-    let hub = Hub::start(file.servers, HubOptions::default());
+    let hub = Hub::start(file.servers, &HubOptions::default());
     hub.report_problems(file.problems);
     tokio::time::timeout(Duration::from_secs(30), hub.ready()).await.expect("hangs");
 

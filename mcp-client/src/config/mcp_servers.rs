@@ -83,7 +83,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for OrderedMap<'a> {
 /// `part` is a slice of `text`, so its address tells its line.
 fn line_of(text: &str, part: &str) -> usize {
     let offset = (part.as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|b| **b == b'\n').count()
+    text.as_bytes()[..offset.min(text.len())].split(|byte| *byte == b'\n').count()
 }
 
 fn read_entry(name: &str, entry: &RawValue, lookup: Lookup<'_>) -> Result<ServerConfig, String> {

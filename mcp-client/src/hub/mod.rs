@@ -48,7 +48,7 @@ impl Default for HubOptions {
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let file = config::read_file(Path::new("servers.json"), &|name| std::env::var(name).ok())?;
-/// let hub = Hub::start(file.servers, HubOptions::default());
+/// let hub = Hub::start(file.servers, &HubOptions::default());
 /// hub.ready().await;
 /// for server in hub.status() {
 ///     println!("{}: {:?}", server.name, server.state);
@@ -104,7 +104,7 @@ impl Hub {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(servers: Vec<ServerConfig>, options: HubOptions) -> Self {
+    pub fn start(servers: Vec<ServerConfig>, options: &HubOptions) -> Self {
         let hub = Self(Arc::new(Shared {
             slots: Mutex::default(),
             changes: watch::Sender::new(0),
@@ -112,7 +112,7 @@ impl Hub {
         }));
         let permits = Arc::new(Semaphore::new(options.parallel_starts.max(1)));
         for server in servers {
-            hub.start_one(server, &options, &permits);
+            hub.start_one(server, options, &permits);
         }
         hub
     }

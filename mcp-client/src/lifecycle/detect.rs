@@ -84,10 +84,10 @@ pub(crate) fn classify(outcome: ProbeOutcome, again: bool) -> Verdict {
             Verdict::Legacy
         }
         // Credentials, overload and breakdown say nothing about the revision.
-        ProbeOutcome::Status(401 | 403 | 407 | 408 | 429 | 500..=599) => Verdict::Unknown,
+        ProbeOutcome::Status(401 | 403 | 407 | 408 | 429 | 500..=599)
+        | ProbeOutcome::Unreachable => Verdict::Unknown,
         ProbeOutcome::Status(_) => Verdict::Legacy,
         ProbeOutcome::Died => Verdict::LegacyOnNewProcess,
-        ProbeOutcome::Unreachable => Verdict::Unknown,
     }
 }
 

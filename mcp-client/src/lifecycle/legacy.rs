@@ -9,33 +9,33 @@ use mcp_protocol::{
 };
 use mcp_transport::transport::Mirrored;
 
-use super::{Line, Opening, method};
+use super::{Dialed, Opening};
 use crate::{CallErrorKind, Client, ConnectFailure, ServerInfo, link::CallOptions};
 
-pub(super) async fn connect(opening: &Opening, line: Line) -> Result<Client, ConnectFailure> {
+pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client, ConnectFailure> {
     let options = &opening.options;
-    let link = opening.link(&line, Era::Legacy, None, String::new());
+    let link = opening.link(&dialed, Era::Legacy, None, String::new());
     let params =
         InitializeParams::new(options.handlers.capabilities(), options.implementation.clone());
-    let name = method(Initialize::NAME);
+    let name = Initialize::NAME;
     let mut limits = CallOptions { total: Some(options.connect_timeout), ..CallOptions::default() };
     let result = link
-        .request(&name, &params, Mirrored::default(), &mut limits)
+        .request(name, &params, Mirrored::default(), &mut limits)
         .await
         .map_err(ConnectFailure::Handshake)?;
     let result = Initialize::decode(&result).map_err(|error| {
-        ConnectFailure::Handshake(link.error(CallErrorKind::Undecodable(error), &name))
+        ConnectFailure::Handshake(link.error(CallErrorKind::Undecodable(error), name))
     })?;
 
     let version = result.protocol_version;
     if !version.is_supported() || version.era() == Era::Modern {
-        line.transport.close().await;
+        dialed.transport.close().await;
         return Err(ConnectFailure::NoCommonVersion {
             endpoint: Arc::clone(&opening.endpoint),
             supported: vec![version.as_str().to_owned()],
         });
     }
-    let link = opening.link(&line, Era::Legacy, Some(version.clone()), String::new());
+    let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), String::new());
     link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;
     let info = ServerInfo {
         era: Era::Legacy,

@@ -4,10 +4,7 @@ mod detect;
 mod legacy;
 mod modern;
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::AtomicI64},
-};
+use std::sync::{Arc, atomic::AtomicI64};
 
 use mcp_protocol::{
     error_code,
@@ -24,7 +21,8 @@ use tokio::time::timeout;
 
 use self::detect::{ProbeOutcome, Verdict, classify};
 use crate::{
-    CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice, link::Link,
+    CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice,
+    link::{Beside, Link},
 };
 
 /// Opens a connection to the server, within the options' time.
@@ -50,33 +48,33 @@ struct Opening {
 
 /// A transport and the ids used on it.
 #[derive(Clone)]
-struct Line {
+struct Dialed {
     transport: Arc<dyn Transport>,
     ids: Arc<AtomicI64>,
 }
 
 impl Opening {
     async fn run(&self) -> Result<Client, ConnectFailure> {
-        let line = self.dial().await?;
+        let dialed = self.dial().await?;
         match self.options.era {
-            EraChoice::Legacy => self.legacy(line).await,
-            EraChoice::Modern => self.modern(line, ProtocolVersion::LATEST, false).await,
-            EraChoice::Auto => self.detect(line).await,
+            EraChoice::Legacy => self.legacy(dialed).await,
+            EraChoice::Modern => self.modern(dialed, ProtocolVersion::LATEST, false).await,
+            EraChoice::Auto => self.detect(dialed).await,
         }
     }
 
-    async fn dial(&self) -> Result<Line, ConnectFailure> {
+    async fn dial(&self) -> Result<Dialed, ConnectFailure> {
         let transport = self.recipe.connect().await.map_err(|source| ConnectFailure::Open {
             endpoint: Arc::clone(&self.endpoint),
             source,
         })?;
-        Ok(Line { transport, ids: Arc::new(AtomicI64::new(1)) })
+        Ok(Dialed { transport, ids: Arc::new(AtomicI64::new(1)) })
     }
 
-    async fn detect(&self, line: Line) -> Result<Client, ConnectFailure> {
+    async fn detect(&self, dialed: Dialed) -> Result<Client, ConnectFailure> {
         let mut version = ProtocolVersion::LATEST;
         for again in [false, true] {
-            let link = self.modern_link(&line, version.clone());
+            let link = self.modern_link(&dialed, version.clone());
             let probe = modern::discover(&link, self.options.probe_timeout).await;
             let (outcome, error) = match &probe {
                 Ok(found) => (ProbeOutcome::Discovered(found.supported_versions.clone()), None),
@@ -86,7 +84,7 @@ impl Opening {
             match classify(outcome, again) {
                 Verdict::Modern(chosen) => {
                     if let Ok(found) = probe {
-                        let link = self.modern_link(&line, chosen);
+                        let link = self.modern_link(&dialed, chosen);
                         return Ok(modern::client(link, &self.options, found));
                     }
                 }
@@ -94,9 +92,9 @@ impl Opening {
                     version = other;
                     continue;
                 }
-                Verdict::Legacy => return self.legacy(line).await,
+                Verdict::Legacy => return self.legacy(dialed).await,
                 Verdict::LegacyOnNewProcess => {
-                    line.transport.close().await;
+                    dialed.transport.close().await;
                     return self.legacy(self.dial().await?).await;
                 }
                 Verdict::NoCommonVersion(supported) => {
@@ -116,11 +114,11 @@ impl Opening {
 
     async fn modern(
         &self,
-        line: Line,
+        dialed: Dialed,
         version: ProtocolVersion,
         again: bool,
     ) -> Result<Client, ConnectFailure> {
-        let link = self.modern_link(&line, version.clone());
+        let link = self.modern_link(&dialed, version.clone());
         match modern::discover(&link, self.options.connect_timeout).await {
             Ok(found) => {
                 let supported = &found.supported_versions;
@@ -138,7 +136,7 @@ impl Opening {
                     code: error_code::UNSUPPORTED_PROTOCOL_VERSION,
                     supported: Some(supported),
                 } if supported.iter().any(|one| one == version.as_str()) => {
-                    Box::pin(self.modern(line, version, true)).await
+                    Box::pin(self.modern(dialed, version, true)).await
                 }
                 _ => Err(ConnectFailure::Handshake(error)),
             },
@@ -146,32 +144,33 @@ impl Opening {
         }
     }
 
-    async fn legacy(&self, line: Line) -> Result<Client, ConnectFailure> {
-        legacy::connect(self, line).await
+    async fn legacy(&self, dialed: Dialed) -> Result<Client, ConnectFailure> {
+        legacy::connect(self, dialed).await
     }
 
-    fn modern_link(&self, line: &Line, version: ProtocolVersion) -> Arc<Link> {
+    fn modern_link(&self, dialed: &Dialed, version: ProtocolVersion) -> Arc<Link> {
         let meta = modern::request_meta(&version, &self.options);
-        self.link(line, Era::Modern, Some(version), meta)
+        self.link(dialed, Era::Modern, Some(version), meta)
     }
 
     fn link(
         &self,
-        line: &Line,
+        dialed: &Dialed,
         era: Era,
         version: Option<ProtocolVersion>,
         meta: String,
     ) -> Arc<Link> {
-        Link::new(
-            Arc::clone(&line.transport),
-            Arc::clone(&self.endpoint),
-            self.recipe.binding(),
-            self.options.handlers.clone(),
+        Arc::new(Link {
+            transport: Arc::clone(&dialed.transport),
+            endpoint: Arc::clone(&self.endpoint),
+            binding: self.recipe.binding(),
+            handlers: self.options.handlers.clone(),
             era,
             version,
-            Arc::clone(&line.ids),
+            ids: Arc::clone(&dialed.ids),
             meta,
-        )
+            beside: Beside::default(),
+        })
     }
 }
 
@@ -202,9 +201,4 @@ fn supported_versions(object: &ErrorObject) -> Option<Vec<String>> {
         supported: Vec<String>,
     }
     object.data.as_ref()?.parse::<Data>().ok().map(|data| data.supported)
-}
-
-/// What a connected client knows about the other side.
-pub(crate) fn method(name: &'static str) -> Cow<'static, str> {
-    Cow::Borrowed(name)
 }

@@ -9,7 +9,6 @@ use mcp_protocol::{
 };
 use mcp_transport::transport::Mirrored;
 
-use super::method;
 use crate::{
     CallError, CallErrorKind, Client, ClientOptions, ServerInfo,
     link::{CallOptions, Link},
@@ -21,9 +20,9 @@ pub(super) async fn discover(
     limit: Duration,
 ) -> Result<DiscoverResult, CallError> {
     let mut options = CallOptions { total: Some(limit), ..CallOptions::default() };
-    let name = method(Discover::NAME);
-    let result = link.request(&name, &(), Mirrored::default(), &mut options).await?;
-    Discover::decode(&result).map_err(|error| link.error(CallErrorKind::Undecodable(error), &name))
+    let name = Discover::NAME;
+    let result = link.request(name, &(), Mirrored::default(), &mut options).await?;
+    Discover::decode(&result).map_err(|error| link.error(CallErrorKind::Undecodable(error), name))
 }
 
 /// The start of every request's `_meta`, without the closing brace.

@@ -2,6 +2,8 @@
 //!
 //! Written without the crates under test, so that a fault of theirs cannot hide in both ends.
 
+#![expect(clippy::print_stderr, reason = "a server complains on its standard error")]
+
 use std::{
     io::{self, BufRead, Write},
     process::ExitCode,

@@ -1,0 +1,32 @@
+//! How often one small call asks the allocator for memory, counted and bounded.
+//!
+//! Counts do not depend on the load of the machine, so a bound on them is a fair test. A failure
+//! here means that something was added to the path of every call.
+
+use mcp_client::Client;
+use serde_json::json;
+
+/// Calls that are counted, after as many that are not.
+const CALLS: u64 = 500;
+
+#[test]
+fn a_small_call_over_stdio() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let client = runtime
+        .block_on(Client::stdio(env!("CARGO_BIN_EXE_misbehave")).arg("ok").connect())
+        .unwrap();
+    let arguments = json!({"text": "hello"});
+    let call = || {
+        runtime.block_on(async {
+            for _ in 0..CALLS {
+                client.call_tool("good", &arguments).await.unwrap();
+            }
+        });
+    };
+    call();
+    let counted = allocation_counter::measure(call);
+    let per_call = counted.count_total.div_ceil(CALLS);
+    println!("{per_call} allocations, {} bytes per call", counted.bytes_total / CALLS);
+    assert!(per_call <= 20, "{per_call} allocations per call");
+    runtime.block_on(client.close());
+}
