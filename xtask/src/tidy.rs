@@ -16,11 +16,12 @@ const TASKS: &str = "xtask";
 
 const MAX_LINES: usize = 800;
 
+/// Left-over marks: one of these words, then a colon, a parenthesis, a space or the line's end.
+/// A file named so is something else.
+const MARKS: &[&str] = &[concat!("TO", "DO"), concat!("XX", "X"), concat!("HA", "CK")];
+
 /// Left-over words. In halves, so that this file passes its own check.
 const FORBIDDEN: &[&str] = &[
-    concat!("TO", "DO"),
-    concat!("XX", "X"),
-    concat!("HA", "CK"),
     concat!("todo", "!("),
     concat!("unimple", "mented!("),
     concat!("dbg", "!("),
@@ -123,11 +124,18 @@ fn shape(name: &str, text: &str) -> Vec<String> {
         complaints.push(format!("{name}: {lines} lines; split it ({MAX_LINES} at most)"));
     }
     for (number, line) in text.lines().enumerate() {
-        for word in FORBIDDEN.iter().filter(|word| line.contains(**word)) {
+        let marks = MARKS.iter().filter(|mark| marked(line, mark));
+        for word in FORBIDDEN.iter().filter(|word| line.contains(**word)).chain(marks) {
             complaints.push(format!("{name}:{}: `{word}` is left over", number + 1));
         }
     }
     complaints
+}
+
+fn marked(line: &str, mark: &str) -> bool {
+    line.match_indices(mark).any(|(at, _)| {
+        matches!(line[at + mark.len()..].chars().next(), None | Some(':' | '(' | ' '))
+    })
 }
 
 fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
@@ -166,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_bad_shape_is_said_with_its_line() {
-        let text = format!("use a;\n// {}: later\n", concat!("TO", "DO"));
+        let text = format!("use a;\n// {0}: later\nopen(\"{0}.md\");\n", MARKS[0]);
         let complaints = shape("a.rs", &text);
         assert_eq!(complaints.len(), 2, "{complaints:?}");
         assert!(complaints[1].starts_with("a.rs:2:"), "{complaints:?}");
