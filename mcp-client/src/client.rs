@@ -129,6 +129,12 @@ impl Client {
         self.0.link.transport.is_closed()
     }
 
+    /// The last lines that a child process wrote to its standard error, at most 50; empty for
+    /// other transports.
+    pub fn stderr_tail(&self) -> Vec<String> {
+        self.0.link.transport.stderr_tail()
+    }
+
     /// Ends the connection in order; every wait inside is bounded. Calls in flight fail.
     pub async fn close(&self) {
         self.0.link.transport.close().await;

@@ -161,7 +161,7 @@ impl Link {
                 () = &mut alarm, if clock.is_set() => {
                     let asking = self.beside.open_questions.load(Ordering::Relaxed) > 0;
                     if let Some((after, limit)) = clock.ran_out(Instant::now(), asking) {
-                        let stderr = Vec::new();
+                        let stderr = self.transport.stderr_tail();
                         let kind = CallErrorKind::TimedOut { after, limit, stderr };
                         return Err(self.error(kind, method));
                     }

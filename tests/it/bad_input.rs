@@ -68,6 +68,7 @@ async fn a_silent_server_times_out() {
     let connecting = server("silent").connect_timeout(Duration::from_millis(300)).connect();
     let failure = timeout(HANG, connecting).await.expect("hangs").unwrap_err();
     assert!(matches!(failure, ConnectFailure::TimedOut { .. }), "{failure:?}");
+    assert_eq!(failure.stderr_tail(), ["waiting for the database"]);
 }
 
 #[tokio::test]

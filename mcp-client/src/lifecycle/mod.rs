@@ -4,7 +4,7 @@ mod detect;
 mod legacy;
 mod modern;
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicI64};
 
 use mcp_protocol::{
     error_code,
@@ -32,10 +32,15 @@ pub(crate) async fn open(
 ) -> Result<Client, ConnectFailure> {
     let endpoint: Arc<str> = recipe.endpoint().into();
     let limit = options.connect_timeout;
-    let opening = Opening { recipe, endpoint: Arc::clone(&endpoint), options };
+    let newest = Mutex::default();
+    let opening = Opening { recipe, endpoint: Arc::clone(&endpoint), options, newest };
     match timeout(limit, opening.run()).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr: Vec::new() }),
+        Err(_) => {
+            let newest = opening.newest.into_inner().unwrap_or_else(PoisonError::into_inner);
+            let stderr = newest.map_or_else(Vec::new, |transport| transport.stderr_tail());
+            Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr })
+        }
     }
 }
 
@@ -44,6 +49,8 @@ struct Opening {
     recipe: Arc<dyn Connect>,
     endpoint: Arc<str>,
     options: ClientOptions,
+    /// For the last words of a child process that never got ready.
+    newest: Mutex<Option<Arc<dyn Transport>>>,
 }
 
 /// A transport and the ids used on it.
@@ -68,6 +75,7 @@ impl Opening {
             endpoint: Arc::clone(&self.endpoint),
             source,
         })?;
+        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&transport));
         Ok(Dialed { transport, ids: Arc::new(AtomicI64::new(1)) })
     }
 

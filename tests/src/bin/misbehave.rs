@@ -20,7 +20,10 @@ fn main() -> ExitCode {
             eprintln!("cannot read the settings: no such file");
             return ExitCode::from(3);
         }
-        "silent" => thread::sleep(Duration::from_secs(3600)),
+        "silent" => {
+            eprintln!("waiting for the database");
+            thread::sleep(Duration::from_secs(3600));
+        }
         "banner" => say_raw(b"Starting the server, please wait...\n"),
         "not-mcp" => {
             say_raw(b"Usage: not-a-server [OPTIONS]\n");
