@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
-use crate::{process, tools};
+use crate::{lock, process, tools};
 use run::Suite;
 use scenarios::{Era, SCENARIOS};
 
@@ -59,6 +59,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         Some(client) => client,
         None => process::build("mcp-tests", "conformance-client", flags)?,
     };
+    let _lock = lock::hold(&folder.join("results"))?;
     let suite = Suite::new(folder, &client)?;
     let mut failed = 0;
     println!("{:<12}{:<40}{:>7}{:>8}  result", "revision", "scenario", "checks", "time");

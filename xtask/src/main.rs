@@ -9,6 +9,7 @@ mod deny;
 mod docs;
 mod interop;
 mod live;
+mod lock;
 mod model;
 mod process;
 mod stopwatch;

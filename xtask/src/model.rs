@@ -7,12 +7,12 @@ mod engine;
 mod manifest;
 mod weights;
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{lock, process};
 use weights::Weights;
 
 const SERVER: &str = include_str!("model/server.py");
@@ -58,7 +58,7 @@ fn set_up(weights: &Weights, dir: &Path) -> Result<PathBuf> {
     fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     // The manifest holds absolute paths, so that it works from any directory.
     let dir = &dir.canonicalize()?;
-    let _lock = lock(dir)?;
+    let _lock = lock::hold(dir)?;
     let manifest = dir.join("model.json");
     if weights.present(dir) && engine::present(dir) && manifest::describes(&manifest, weights) {
         eprintln!("model: {} is set up in {}", weights.name, dir.display());
@@ -110,20 +110,6 @@ fn python() -> Result<PathBuf> {
         Some(("True", path)) => Ok(path.into()),
         _ => bail!("{} is too old. {INSTALL}", program.display()),
     }
-}
-
-/// Keeps a second set-up in the same folder waiting until this one is done.
-fn lock(dir: &Path) -> Result<File> {
-    let file = File::create(dir.join(".lock"))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            eprintln!("model: waiting for another set-up in {}", dir.display());
-            file.lock()?;
-        }
-        Err(TryLockError::Error(error)) => return Err(error.into()),
-    }
-    Ok(file)
 }
 
 /// Writes a file that appears whole or not at all.

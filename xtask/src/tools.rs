@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{lock, process};
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if let Some(unknown) = arguments.first() {
@@ -30,6 +30,7 @@ pub(crate) fn interop() -> Result<PathBuf> {
     if major.parse::<u32>().is_ok_and(|major| major < 20) {
         bail!("node is {}; install Node.js 20 or newer (https://nodejs.org)", version.trim());
     }
+    let _lock = lock::hold(&to)?;
     copy_files(&from, &to)?;
     npm(&from, &to)?;
     venv(&from, &to)?;
@@ -40,6 +41,7 @@ pub(crate) fn interop() -> Result<PathBuf> {
 pub(crate) fn conformance() -> Result<PathBuf> {
     let from = process::root().join("tests/conformance");
     let to = process::root().join(".cache/conformance");
+    let _lock = lock::hold(&to)?;
     copy_files(&from, &to)?;
     npm(&from, &to)?;
     Ok(to)
@@ -47,7 +49,6 @@ pub(crate) fn conformance() -> Result<PathBuf> {
 
 /// The files directly in the folder. Module look-up starts where a script is, hence the copy.
 fn copy_files(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
     for entry in fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))? {
         let entry = entry?;
         if entry.file_type()?.is_file() {
