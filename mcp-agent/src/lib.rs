@@ -1,4 +1,24 @@
 //! Language models that use the tools of Model Context Protocol servers.
+//!
+//! ```no_run
+//! use mcp_agent::{Agent, model::openai_chat::OpenAiChat, toolbox::McpToolset};
+//! use mcp_client::Client;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let time = Client::stdio("uvx").arg("mcp-server-time").connect().await?;
+//! let tools = McpToolset::of_clients([("time".to_owned(), time)]).await;
+//! let model = OpenAiChat::new("http://127.0.0.1:11434/v1", "qwen3")?;
+//! let agent = Agent::builder(model).tools(tools).build();
+//!
+//! let finished = agent.run("What time is it in Rome?").await?;
+//! println!("{}", finished.outcome.text());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`Agent`] does the work; [`run`] is the loop inside it, without I/O, and [`transcript`] what was
+//! said. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
+//! holds the models: finding one, asking it, and [scripting](model::scripted) one for tests.
 #![forbid(unsafe_code)]
 
 mod agent;

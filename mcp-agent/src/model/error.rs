@@ -45,6 +45,13 @@ pub enum ModelErrorKind {
         /// Its first bytes.
         snippet: String,
     },
+    /// The settings cannot work.
+    InvalidSetting {
+        /// Which one, such as `base URL`.
+        setting: &'static str,
+        /// What is wrong with it; never shows a secret.
+        reason: String,
+    },
     /// The request cannot be said in this API.
     InvalidRequest {
         /// What is wrong.
@@ -121,7 +128,9 @@ impl ModelError {
                 Some(status) => matches!(status, 408 | 409 | 425 | 429) || status >= 500,
                 None => true,
             },
-            ModelErrorKind::Undecodable { .. } | ModelErrorKind::InvalidRequest { .. } => false,
+            ModelErrorKind::Undecodable { .. }
+            | ModelErrorKind::InvalidSetting { .. }
+            | ModelErrorKind::InvalidRequest { .. } => false,
         }
     }
 
@@ -175,6 +184,9 @@ impl fmt::Display for ModelError {
             ModelErrorKind::Undecodable { reason, snippet } => {
                 write!(f, "{place} sent something that cannot be read: {reason}")?;
                 if snippet.is_empty() { Ok(()) } else { write!(f, " in `{snippet}`") }
+            }
+            ModelErrorKind::InvalidSetting { setting, reason } => {
+                write!(f, "the {setting} of the model cannot be used: {reason}")
             }
             ModelErrorKind::InvalidRequest { reason } => {
                 write!(f, "{place} cannot be asked this: {reason}")

@@ -8,13 +8,15 @@ mod event;
 mod message;
 mod request;
 
-//DISC
-//HTTP
-//MANAGED
+#[cfg(test)]
+pub(crate) mod canned_server;
+pub mod discover;
+#[cfg(unix)]
+pub mod managed;
 pub mod openai_chat;
 pub mod scripted;
 
-use std::{fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use futures_core::Stream;
 
@@ -65,6 +67,26 @@ pub trait ChatModel: Send + Sync + fmt::Debug {
             }
             assembly.finish()
         })
+    }
+}
+
+impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
+    fn id(&self) -> &ModelId {
+        (**self).id()
+    }
+
+    fn stream<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {
+        (**self).stream(request)
+    }
+}
+
+impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
+    fn id(&self) -> &ModelId {
+        (**self).id()
+    }
+
+    fn stream<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {
+        (**self).stream(request)
     }
 }
 

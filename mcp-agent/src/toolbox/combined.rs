@@ -33,7 +33,7 @@ impl Toolbox {
     }
 
     fn merged(&self) -> Arc<Merged> {
-        let snapshots: Vec<_> = self.sets.iter().map(|set| set.snapshot()).collect();
+        let snapshots: Vec<_> = self.sets.iter().map(Toolset::snapshot).collect();
         let generations: Vec<_> = snapshots.iter().map(|snapshot| snapshot.generation).collect();
         let mut merged = self.merged.lock().unwrap_or_else(PoisonError::into_inner);
         if merged.generations != generations {

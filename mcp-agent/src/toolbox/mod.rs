@@ -41,6 +41,20 @@ pub trait Toolset: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'_, Result<ToolOutput, ToolError>>;
 }
 
+impl<T: Toolset + ?Sized> Toolset for Arc<T> {
+    fn snapshot(&self) -> Arc<ToolSnapshot> {
+        (**self).snapshot()
+    }
+
+    fn call(
+        &self,
+        call: PreparedCall,
+        progress: ProgressSink,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        (**self).call(call, progress)
+    }
+}
+
 /// What a toolset offers at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]

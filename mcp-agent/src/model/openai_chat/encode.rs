@@ -169,9 +169,23 @@ impl<'a> WireTool<'a> {
             function: WireFunction {
                 name: &tool.name,
                 description: &tool.description,
-                parameters: Cow::Borrowed(&tool.parameters),
+                parameters: with_properties(&tool.parameters),
             },
         }
+    }
+}
+
+/// The schema as it is, except that OpenAI refuses objects that do not list their properties.
+fn with_properties(schema: &RawJson) -> Cow<'_, RawJson> {
+    if schema.as_str().contains("\"properties\"") {
+        return Cow::Borrowed(schema);
+    }
+    match schema.parse::<Map<String, Value>>() {
+        Ok(mut object) if object.get("type").is_some_and(|kind| kind == "object") => {
+            object.insert("properties".to_owned(), json!({}));
+            Cow::Owned(Value::Object(object).into())
+        }
+        _ => Cow::Borrowed(schema),
     }
 }
 

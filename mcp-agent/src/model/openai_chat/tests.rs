@@ -1,3 +1,4 @@
+mod asking;
 mod decoding;
 mod encoding;
 mod failing;

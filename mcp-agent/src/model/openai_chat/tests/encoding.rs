@@ -28,7 +28,9 @@ fn tool(name: &str) -> ToolDefinition {
     ToolDefinition {
         name: name.into(),
         description: "Does it.".into(),
-        parameters: RawJson::parse_text(r#"{"type":"object","$defs":{"P":{}}}"#).unwrap(),
+        parameters: RawJson::from(json!({
+            "type": "object", "$defs": {"P": {}}, "properties": {"p": {"$ref": "#/$defs/P"}},
+        })),
     }
 }
 
@@ -258,7 +260,9 @@ fn a_schema_goes_out_whole() {
         body["tools"][0],
         json!({"type": "function", "function": {
             "name": "add", "description": "Does it.",
-            "parameters": {"type": "object", "$defs": {"P": {}}},
+            "parameters": {
+                "type": "object", "$defs": {"P": {}}, "properties": {"p": {"$ref": "#/$defs/P"}},
+            },
         }})
     );
     assert_eq!(
@@ -266,6 +270,18 @@ fn a_schema_goes_out_whole() {
         json!({"type": "json_schema", "json_schema": {
             "name": "o", "schema": {"type": "object"},
         }})
+    );
+}
+
+#[test]
+fn an_object_without_properties_gets_an_empty_list_of_them() {
+    let mut request = ModelRequest::new(vec![]);
+    let parameters = RawJson::parse_text(r#"{"type":"object"}"#).unwrap();
+    request.tools = vec![ToolDefinition { parameters, ..tool("now") }].into();
+    let body = body_for("x", &request);
+    assert_eq!(
+        body["tools"][0]["function"]["parameters"],
+        json!({"type": "object", "properties": {}})
     );
 }
 
