@@ -16,6 +16,7 @@ use mcp_protocol::{
     param_headers::ParamHeaders,
     version::{Era, ProtocolVersion},
 };
+use mcp_transport::Unsolicited;
 use tokio::{task::AbortHandle, time::Instant};
 
 use crate::{CallError, ClientOptions, link::Link, request::Request};
@@ -66,8 +67,13 @@ pub struct ServerInfo {
 }
 
 impl Client {
-    pub(crate) fn new(link: Arc<Link>, info: ServerInfo, options: &ClientOptions) -> Self {
-        let listener = link.transport.unsolicited().map(|mut unsolicited| {
+    pub(crate) fn new(
+        link: Arc<Link>,
+        info: ServerInfo,
+        options: &ClientOptions,
+        unsolicited: Option<Unsolicited>,
+    ) -> Self {
+        let listener = unsolicited.map(|mut unsolicited| {
             // The task must not keep the connection alive.
             let weak = Arc::downgrade(&link);
             #[expect(clippy::disallowed_methods, reason = "aborted when the client is dropped")]

@@ -8,6 +8,8 @@ use mcp_protocol::{
     version::{Era, ProtocolVersion},
 };
 
+use tokio::sync::{mpsc, oneshot};
+
 use crate::{ConnectError, DeliveryError, Exchange};
 
 /// A future in a box, so that traits with async methods can be trait objects.
@@ -126,12 +128,34 @@ pub struct OutgoingMessage {
 }
 
 /// What a server sends on its own account: legacy notifications and requests.
-pub struct Unsolicited(tokio::sync::mpsc::Receiver<Message>);
+pub struct Unsolicited {
+    messages: mpsc::Receiver<Message>,
+    /// Dropped or fired when the stream is open, or will not be.
+    opened: Option<oneshot::Receiver<()>>,
+}
 
 impl Unsolicited {
     /// Wraps the receiving end of a queue that the transport fills.
-    pub fn new(messages: tokio::sync::mpsc::Receiver<Message>) -> Self {
-        Self(messages)
+    pub fn new(messages: mpsc::Receiver<Message>) -> Self {
+        Self { messages, opened: None }
+    }
+
+    /// As [`new`](Self::new), for a stream that is still being opened; `opened` tells when.
+    pub fn opening(messages: mpsc::Receiver<Message>, opened: oneshot::Receiver<()>) -> Self {
+        Self { messages, opened: Some(opened) }
+    }
+
+    /// Waits until the stream is open, or it is clear that the server offers none. What a server
+    /// sends before that may be lost.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn ready(&mut self) {
+        if let Some(opened) = &mut self.opened {
+            // A sender that is gone means the same.
+            let _ = opened.await;
+            self.opened = None;
+        }
     }
 
     /// The next message; `None` when the connection is over.
@@ -139,7 +163,7 @@ impl Unsolicited {
     /// # Cancel safety
     /// No message is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Message> {
-        self.0.recv().await
+        self.messages.recv().await
     }
 }
 

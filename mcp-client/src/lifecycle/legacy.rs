@@ -1,6 +1,6 @@
 //! Revisions up to 2025-11-25: `initialize`, then `notifications/initialized`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mcp_protocol::{
     initialize::{Initialize, InitializeParams, Initialized},
@@ -9,8 +9,14 @@ use mcp_protocol::{
 };
 use mcp_transport::transport::Mirrored;
 
+use tokio::time::timeout;
+
 use super::{Dialed, Opening};
 use crate::{CallErrorKind, Client, ConnectFailure, ServerInfo, link::CallOptions};
+
+/// How long the opening waits for the stream of unasked messages. Some servers send its head only
+/// with its first event.
+const STREAM_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client, ConnectFailure> {
     let options = &opening.options;
@@ -37,6 +43,13 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
     }
     let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), String::new());
     link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;
+    // A question that the server asks during the first call must find the stream open.
+    let mut unsolicited = link.transport.unsolicited();
+    if let Some(stream) = &mut unsolicited
+        && timeout(STREAM_LIMIT, stream.ready()).await.is_err()
+    {
+        tracing::debug!(endpoint = %opening.endpoint, "the stream for unasked messages opens late");
+    }
     let info = ServerInfo {
         era: Era::Legacy,
         protocol_version: version,
@@ -44,5 +57,5 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
         capabilities: result.capabilities,
         instructions: result.instructions,
     };
-    Ok(Client::new(link, info, options))
+    Ok(Client::new(link, info, options, unsolicited))
 }

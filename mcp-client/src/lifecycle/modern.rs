@@ -47,5 +47,7 @@ pub(super) fn client(link: Arc<Link>, options: &ClientOptions, found: DiscoverRe
         capabilities: found.capabilities,
         instructions: found.instructions,
     };
-    Client::new(link, info, options)
+    // Servers may still have something to log, and those on stdio to say of subscriptions.
+    let unsolicited = link.transport.unsolicited();
+    Client::new(link, info, options, unsolicited)
 }

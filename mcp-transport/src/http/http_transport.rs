@@ -8,7 +8,10 @@ use std::sync::{
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use mcp_protocol::version::Era;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::timeout,
+};
 
 use super::{
     headers::Kind,
@@ -115,8 +118,13 @@ impl Transport for HttpTransport {
             return None;
         }
         let (sender, receiver) = mpsc::channel(MAX_UNREAD);
-        self.tasks.spawn_lasting(legacy_stream::listen(Arc::clone(&self.shared), sender));
-        Some(Unsolicited::new(receiver))
+        let (opened_sender, opened) = oneshot::channel();
+        self.tasks.spawn_lasting(legacy_stream::listen(
+            Arc::clone(&self.shared),
+            sender,
+            opened_sender,
+        ));
+        Some(Unsolicited::opening(receiver, opened))
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

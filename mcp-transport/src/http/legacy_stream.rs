@@ -5,7 +5,10 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use mcp_protocol::{jsonrpc::Message, version::Era};
-use tokio::{sync::mpsc, time::sleep};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::sleep,
+};
 
 use super::{
     answer::Content,
@@ -148,13 +151,20 @@ fn is_passing(error: &DeliveryError) -> bool {
 
 /// Listens to what the server says on its own account, session after session, until the reader is
 /// gone or the server does not offer it.
-pub(super) async fn listen(shared: Arc<Shared>, messages: mpsc::Sender<Message>) {
+///
+/// `opened` fires after the first attempt to open the stream, whatever came of it.
+pub(super) async fn listen(
+    shared: Arc<Shared>,
+    messages: mpsc::Sender<Message>,
+    opened: oneshot::Sender<()>,
+) {
+    let mut opened = Some(opened);
     let mut sessions = shared.session.watch();
     loop {
         let current = sessions.borrow_and_update().generation;
         let next_session = sessions.wait_for(|state| state.generation != current);
         let over = tokio::select! {
-            over = listen_in_session(&shared, &messages) => over,
+            over = listen_in_session(&shared, &messages, &mut opened) => over,
             () = messages.closed() => return,
             _ = next_session => continue,
         };
@@ -181,10 +191,19 @@ enum Over {
     ForGood,
 }
 
-async fn listen_in_session(shared: &Shared, messages: &mpsc::Sender<Message>) -> Over {
+async fn listen_in_session(
+    shared: &Shared,
+    messages: &mpsc::Sender<Message>,
+    opened: &mut Option<oneshot::Sender<()>>,
+) -> Over {
     let mut resumable = Resumable::new(Era::Legacy);
     loop {
-        match resumable.open(shared, None).await {
+        let attempt = resumable.open(shared, None).await;
+        if let Some(opened) = opened.take() {
+            // Nobody may be waiting.
+            let _ = opened.send(());
+        }
+        match attempt {
             Ok(events) => {
                 if !forward(events, &mut resumable, messages).await {
                     return Over::ForGood;
