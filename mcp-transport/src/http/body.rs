@@ -3,7 +3,6 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -13,7 +12,7 @@ use hyper::body::{Body as _, Incoming};
 
 use super::{
     content_coding::{Coding, Decoded},
-    pool::{Lease, Pool},
+    pool::Lease,
 };
 use crate::{DeliveryError, error::DeliveryErrorKind};
 
@@ -144,7 +143,12 @@ impl Body {
         if announced.is_some_and(|length| length > limit_bytes as u64) {
             return Err(BodyFailure::TooLarge(limit_bytes));
         }
+        let fits = |length: usize| {
+            if length > limit_bytes { Err(BodyFailure::TooLarge(limit_bytes)) } else { Ok(length) }
+        };
         let Some(first) = self.chunk().await.transpose()? else { return Ok(Bytes::new()) };
+        fits(first.len())?;
+        // A body of one piece is handed on as it is.
         let Some(second) = self.chunk().await.transpose()? else { return Ok(first) };
         let length = announced.and_then(|length| usize::try_from(length).ok());
         let expected = length.unwrap_or(2 * (first.len() + second.len()));
@@ -152,9 +156,7 @@ impl Body {
         whole.extend_from_slice(&first);
         let mut next = Some(second);
         while let Some(chunk) = next {
-            if whole.len() + chunk.len() > limit_bytes {
-                return Err(BodyFailure::TooLarge(limit_bytes));
-            }
+            fits(whole.len() + chunk.len())?;
             whole.extend_from_slice(&chunk);
             next = self.chunk().await.transpose()?;
         }
@@ -196,13 +198,9 @@ impl Body {
         }
     }
 
-    /// Where the connection belongs; `None` once it is back there.
-    pub(super) fn pool(&self) -> Option<Arc<Pool>> {
-        let raw = match self {
-            Self::Raw(raw) => raw,
-            Self::Decoded(decoded) => decoded.raw(),
-        };
-        raw.lease.as_ref().map(Lease::pool)
+    /// The connection, until it is back in the pool.
+    pub(super) fn lease(&mut self) -> Option<&mut Lease> {
+        self.raw_mut().lease.as_mut()
     }
 
     fn raw_mut(&mut self) -> &mut RawBody {

@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme,
+    DigitallySignedStruct, Error, OtherError, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::{
         CryptoProvider, hash::Hash, ring::cipher_suite::TLS13_AES_128_GCM_SHA256,
@@ -64,7 +64,7 @@ impl ServerCertVerifier for CertificateCheck {
             return Ok(ServerCertVerified::assertion());
         }
         let mismatch = PinMismatch { found: hex(&public_key) };
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(mismatch)))))
+        Err(Error::Other(OtherError(Arc::new(mismatch))))
     }
 
     fn verify_tls12_signature(
@@ -93,7 +93,7 @@ impl ServerCertVerifier for CertificateCheck {
 }
 
 /// SHA-256, from the cryptography that TLS brings along.
-fn sha256(bytes: &[u8]) -> Result<Vec<u8>, Error> {
+pub(super) fn sha256(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let hash: &dyn Hash = TLS13_AES_128_GCM_SHA256
         .tls13()
         .map(|suite| suite.common.hash_provider)

@@ -22,7 +22,7 @@ use super::{
     proxy::{Proxy, Route},
     shared::{Limits, Shared},
     tasks::Tasks,
-    tls::{Tls, TlsConfig},
+    tls::TlsConfig,
 };
 use crate::{
     BoxFuture, Connect, ConnectError, Transport, authorize::Authorize, transport::Binding,
@@ -64,7 +64,7 @@ impl HttpConfig {
             authorize: None,
             connect_timeout: Some(Duration::from_secs(10)),
             first_byte_timeout: Some(Duration::from_secs(60)),
-            idle_timeout: Some(Duration::from_mins(5)),
+            idle_timeout: Some(Duration::from_secs(300)),
             max_message_bytes: 64 << 20,
             max_connections: 256,
             compressed: true,
@@ -169,7 +169,7 @@ impl HttpConfig {
         if let Some(credentials) = route.credentials(&endpoint) {
             own.insert(PROXY_AUTHORIZATION, credentials);
         }
-        let tls = if endpoint.https { Some(self.prepare_tls().await?) } else { None };
+        let tls = if endpoint.https { Some(self.tls.clone().prepare_aside().await?) } else { None };
         if !endpoint.https && !endpoint.is_loopback() {
             tracing::warn!(%endpoint, "everything sent to this server can be read on the way");
         }
@@ -189,15 +189,6 @@ impl HttpConfig {
             endpoint,
         };
         Ok(HttpTransport::new(shared, tasks))
-    }
-
-    /// Reads certificates, which may take milliseconds and block.
-    async fn prepare_tls(&self) -> Result<Tls, ConnectError> {
-        let tls = self.tls.clone();
-        tokio::task::spawn_blocking(move || tls.prepare()).await.map_err(|e| ConnectError::Tls {
-            reason: "reading certificates".to_owned(),
-            source: Some(e.into()),
-        })?
     }
 }
 

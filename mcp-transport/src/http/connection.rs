@@ -83,8 +83,8 @@ impl Http1 {
 
 impl Http2 {
     /// A share of a connection.
-    pub(super) fn new(sender: http2::SendRequest<Full<Bytes>>) -> Box<Self> {
-        Box::new(Self { sender, timer: Timer::default() })
+    pub(super) fn new(sender: http2::SendRequest<Full<Bytes>>) -> Self {
+        Self { sender, timer: Timer::default() }
     }
 }
 

@@ -108,16 +108,6 @@ impl Decoded {
     }
 
     /// The compressed body.
-    pub(super) fn raw(&self) -> &RawBody {
-        &match &self.decoder {
-            Decoder::Gzip(decoder) => decoder.get_ref(),
-            Decoder::Brotli(decoder) => decoder.get_ref(),
-            Decoder::Zstd(decoder) => decoder.get_ref(),
-        }
-        .raw
-    }
-
-    /// The compressed body.
     pub(super) fn raw_mut(&mut self) -> &mut RawBody {
         &mut match &mut self.decoder {
             Decoder::Gzip(decoder) => decoder.get_mut(),

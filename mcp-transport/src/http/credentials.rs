@@ -1,7 +1,10 @@
 //! `Authorization` values of the simple schemes.
 
+use std::borrow::Cow;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::ConnectError;
@@ -35,24 +38,8 @@ fn secret(what: &str, text: String) -> Result<HeaderValue, ConnectError> {
     Ok(value)
 }
 
-fn percent_decoded(text: &str) -> String {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let hex = |index: usize| after.get(index).and_then(|&digit| char::from(digit).to_digit(16));
-        match (byte, hex(0), hex(1)) {
-            (b'%', Some(high), Some(low)) => {
-                // Two hexadecimal digits make one byte.
-                decoded.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                rest = &after[2..];
-            }
-            _ => {
-                decoded.push(byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
+fn percent_decoded(text: &str) -> Cow<'_, str> {
+    percent_decode_str(text).decode_utf8_lossy()
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -43,11 +44,11 @@ const PING_LIMIT: Duration = Duration::from_secs(20);
 
 /// Opens connections to one endpoint.
 pub(super) struct Dialer {
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) route: Route,
+    endpoint: Arc<Endpoint>,
+    route: Route,
     /// Only for https.
-    pub(super) tls: Option<Tls>,
-    pub(super) limit: Option<Duration>,
+    tls: Option<Tls>,
+    limit: Option<Duration>,
     /// The server chose HTTP/1.1 when it could have chosen HTTP/2.
     http1_only: AtomicBool,
 }
@@ -81,6 +82,11 @@ impl Dialer {
         self.route.forwards(&self.endpoint)
     }
 
+    /// What a proxy that forwards requests wants to see on them.
+    pub(super) fn proxy_credentials(&self) -> Option<HeaderValue> {
+        self.route.credentials(&self.endpoint)
+    }
+
     /// Opens a connection.
     pub(super) async fn dial(&self, tasks: &Arc<Tasks>) -> Result<Dialed, DeliveryError> {
         let opening = self.open(tasks);
@@ -102,6 +108,9 @@ impl Dialer {
     }
 
     async fn open(&self, tasks: &Arc<Tasks>) -> Result<Dialed, BoxError> {
+        if self.endpoint.https != self.tls.is_some() {
+            return Err("TLS is prepared for https, and only for https".into());
+        }
         let stream = self.route.open(&self.endpoint).await?;
         let Some(tls) = &self.tls else {
             return Ok(Dialed::Http1(Http1::open(stream).await?));

@@ -32,13 +32,11 @@ impl Events {
             if self.ended {
                 return Ok(None);
             }
-            match self.body.chunk().await.transpose()? {
-                Some(chunk) => self.parser.feed(chunk),
-                None => {
-                    self.ended = true;
-                    return self.parser.finish().map_err(too_large);
-                }
-            }
+            let Some(chunk) = self.body.chunk().await.transpose()? else {
+                self.ended = true;
+                return self.parser.finish().map_err(too_large);
+            };
+            self.parser.feed(chunk);
         }
     }
 

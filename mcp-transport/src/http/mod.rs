@@ -21,6 +21,7 @@ mod plain;
 mod pool;
 mod post;
 mod proxy;
+mod round_trip;
 mod shared;
 mod sse;
 mod stream;

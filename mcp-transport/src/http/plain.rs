@@ -4,7 +4,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,22 +14,22 @@ use http_body_util::Full;
 
 use super::{
     body::Body,
-    connection::{Connection, OutRequest, SendFailure},
-    content_coding::{self, Coding},
+    connection::OutRequest,
+    content_coding,
     dial::Dialer,
     endpoint::Endpoint,
     events::Events,
     pool::{Lane, Pool},
-    proxy::Route,
+    proxy::{Proxy, Route},
+    round_trip::Manner,
     tasks::Tasks,
+    tls::TlsConfig,
 };
 use crate::{
     ConnectError, DeliveryError,
     error::{DeliveryErrorKind, HttpFailure},
 };
 
-/// How often a connection may turn out to be closed just when a request is to be sent.
-const MAX_STALE: u32 = 5;
 /// Connections to one origin; more requests wait.
 const MAX_CONNECTIONS: usize = 64;
 
@@ -49,10 +49,14 @@ const MAX_CONNECTIONS: usize = 64;
 /// # }
 /// ```
 pub struct HttpClient {
-    /// By scheme, host and port.
-    pools: Mutex<HashMap<(bool, String, u16), Arc<Pool>>>,
+    pools: Mutex<Pools>,
     tasks: Arc<Tasks>,
+    tls: TlsConfig,
+    proxy: Proxy,
 }
+
+/// By whether it is https, host and port.
+type Pools = HashMap<(bool, String, u16), Arc<Pool>>;
 
 /// How long to wait for what.
 #[derive(Clone, Copy, Debug)]
@@ -87,7 +91,26 @@ pub struct PlainAnswer {
 impl HttpClient {
     /// A client without connections.
     pub fn new() -> Self {
-        Self { pools: Mutex::default(), tasks: Arc::default() }
+        Self {
+            pools: Mutex::default(),
+            tasks: Arc::default(),
+            tls: TlsConfig::new(),
+            proxy: Proxy::default(),
+        }
+    }
+
+    /// Trusts and shows other certificates.
+    #[must_use]
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Goes through another proxy than the environment says.
+    #[must_use]
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.proxy = proxy;
+        self
     }
 
     /// Sends a request to its absolute URI; `Host`, `Content-Length` and `Accept-Encoding` are
@@ -105,51 +128,40 @@ impl HttpClient {
         limits: PlainLimits,
     ) -> Result<PlainAnswer, DeliveryError> {
         let endpoint = Endpoint::parse(&request.uri().to_string()).map_err(unusable)?;
-        let pool = self.pool(&endpoint, limits);
-        let mut request = prepare(request, &endpoint);
-        let mut stale = 0;
-        loop {
-            let mut lease = pool.lease(Lane::Request).await?;
-            address(&mut request, &endpoint, &lease.connection, pool.wants_absolute_form());
-            match lease.connection.send(request, limits.first_byte).await {
-                Ok(response) => {
-                    let (head, incoming) = response.into_parts();
-                    let coding = Coding::of(&head.headers);
-                    let body = Body::new(incoming, lease, limits.idle, coding);
-                    return Ok(PlainAnswer { status: head.status, headers: head.headers, body });
-                }
-                Err(SendFailure::NotSent(back, error)) => {
-                    stale += 1;
-                    if stale > MAX_STALE {
-                        let kind = DeliveryErrorKind::Broken(error.into());
-                        return Err(DeliveryError::not_sent(kind));
-                    }
-                    request = *back;
-                }
-                Err(SendFailure::Broken(error)) => {
-                    return Err(DeliveryError::maybe_sent(DeliveryErrorKind::Broken(error.into())));
-                }
-                Err(SendFailure::TimedOut(after)) => {
-                    let kind = DeliveryErrorKind::TimedOut { phase: "first byte", after };
-                    return Err(DeliveryError::maybe_sent(kind));
-                }
-            }
-        }
+        let pool = self.pool(&endpoint, limits).await.map_err(unusable)?;
+        let manner =
+            Manner { lane: Lane::Request, first_byte: limits.first_byte, idle: limits.idle };
+        let request = prepare(request, &endpoint, pool.credentials());
+        let answer = pool.send(&endpoint, request, manner, &mut false).await?;
+        Ok(PlainAnswer { status: answer.status, headers: answer.headers, body: answer.body })
     }
 
-    fn pool(&self, endpoint: &Endpoint, limits: PlainLimits) -> Arc<Pool> {
+    async fn pool(
+        &self,
+        endpoint: &Endpoint,
+        limits: PlainLimits,
+    ) -> Result<Arc<Pool>, ConnectError> {
         let origin = (endpoint.https, endpoint.host.clone(), endpoint.port);
-        let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
-        let pool = pools.entry(origin).or_insert_with(|| {
-            let endpoint = Arc::new(endpoint.clone());
-            let dialer = Dialer::new(endpoint, Route::Direct, None, limits.connect);
-            Pool::new(dialer, MAX_CONNECTIONS, Arc::clone(&self.tasks))
-        });
-        Arc::clone(pool)
+        if let Some(pool) = self.pools().get(&origin) {
+            return Ok(Arc::clone(pool));
+        }
+        let route = Route::choose(&self.proxy, endpoint, |name| std::env::var(name).ok())?;
+        let tls = if endpoint.https { Some(self.tls.clone().prepare_aside().await?) } else { None };
+        let dialer = Dialer::new(Arc::new(endpoint.clone()), route, tls, limits.connect);
+        let pool = Pool::new(dialer, MAX_CONNECTIONS, Arc::clone(&self.tasks));
+        Ok(Arc::clone(self.pools().entry(origin).or_insert(pool)))
+    }
+
+    fn pools(&self) -> MutexGuard<'_, Pools> {
+        self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn prepare(request: Request<Bytes>, endpoint: &Endpoint) -> OutRequest {
+fn prepare(
+    request: Request<Bytes>,
+    endpoint: &Endpoint,
+    proxy_credentials: Option<HeaderValue>,
+) -> OutRequest {
     let (mut head, body) = request.into_parts();
     let headers = &mut head.headers;
     headers.insert(header::HOST, endpoint.authority.clone());
@@ -162,20 +174,10 @@ fn prepare(request: Request<Bytes>, endpoint: &Endpoint) -> OutRequest {
     if let Some(credentials) = &endpoint.credentials {
         headers.entry(header::AUTHORIZATION).or_insert_with(|| credentials.clone());
     }
-    Request::from_parts(head, Full::new(body))
-}
-
-fn address(request: &mut OutRequest, endpoint: &Endpoint, connection: &Connection, proxied: bool) {
-    let http2 = matches!(connection, Connection::Http2(_));
-    if http2 {
-        // HTTP/2 has `:authority` in its place.
-        request.headers_mut().remove(header::HOST);
+    if let Some(credentials) = proxy_credentials {
+        headers.insert(header::PROXY_AUTHORIZATION, credentials);
     }
-    *request.uri_mut() = if http2 || proxied {
-        endpoint.absolute_form.clone()
-    } else {
-        endpoint.origin_form.clone()
-    };
+    Request::from_parts(head, Full::new(body))
 }
 
 fn unusable(error: ConnectError) -> DeliveryError {

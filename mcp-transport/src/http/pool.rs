@@ -5,13 +5,14 @@ use std::{
     future::poll_fn,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    task::Context,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::Full;
 use hyper::client::conn::http2;
 use tokio::{
@@ -30,9 +31,11 @@ use crate::DeliveryError;
 /// How long an unused connection is kept. Servers commonly close theirs after 60 to 120 s.
 const KEEP_IDLE: Duration = Duration::from_secs(90);
 /// How long the next call waits for a body that is complete but not ended.
-const SETTLE: Duration = Duration::from_millis(5);
-/// How many such bodies are kept.
-const MAX_SETTLING: usize = 64;
+const SETTLE: Duration = Duration::from_millis(20);
+/// How many such bodies are kept; the oldest are given up, and their connections closed.
+const MAX_SETTLING: usize = 8;
+/// After how many waits in vain a server is taken for one that does not end its streams.
+const MAX_UNENDED: u8 = 3;
 /// An event that arrived while the runtime slept is seen by the runtime first.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -44,8 +47,8 @@ pub(super) struct Pool {
     /// One dial at a time until it is known whether connections can be shared.
     sharing: tokio::sync::Mutex<()>,
     shares: AtomicBool,
-    /// The server keeps streams open after their response, so waiting for their end is in vain.
-    lingers: AtomicBool,
+    /// How many bodies in a row did not end in time after their message.
+    unended: AtomicU8,
     tasks: Arc<Tasks>,
 }
 
@@ -56,6 +59,16 @@ struct State {
     settling: Vec<Body>,
     shared: Option<http2::SendRequest<Full<Bytes>>>,
     closed: bool,
+}
+
+impl State {
+    fn keep_settling(&mut self, bodies: impl IntoIterator<Item = Body>) {
+        if !self.closed {
+            self.settling.extend(bodies);
+            let surplus = self.settling.len().saturating_sub(MAX_SETTLING);
+            self.settling.drain(..surplus);
+        }
+    }
 }
 
 struct Idle {
@@ -78,7 +91,7 @@ pub(super) enum Lane {
 pub(super) struct Lease {
     pub(super) connection: Connection,
     pool: Arc<Pool>,
-    _permit: Option<OwnedSemaphorePermit>,
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Pool {
@@ -90,7 +103,7 @@ impl Pool {
             room: Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS))),
             sharing: tokio::sync::Mutex::new(()),
             shares: AtomicBool::new(false),
-            lingers: AtomicBool::new(false),
+            unended: AtomicU8::new(0),
             tasks,
         })
     }
@@ -125,15 +138,17 @@ impl Pool {
         connection: Connection,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Lease {
-        Lease { connection, pool: Arc::clone(self), _permit: permit }
+        Lease { connection, pool: Arc::clone(self), permit }
     }
 
     /// A kept connection that the server has not closed.
     async fn kept(&self) -> Option<Box<Http1>> {
         loop {
             let Some(Idle { mut line, since }) = self.pop_idle() else {
-                self.settle().await?;
-                continue;
+                if self.settle().await {
+                    continue;
+                }
+                return None;
             };
             let age = since.elapsed();
             if age > KEEP_IDLE {
@@ -152,22 +167,41 @@ impl Pool {
         self.lock().idle.pop()
     }
 
-    /// Reads the end of a body whose message was handed out already. `None` when none is left.
-    async fn settle(&self) -> Option<()> {
-        let mut body = self.lock().settling.pop()?;
-        let wait = if self.lingers.load(Ordering::Relaxed) { Duration::ZERO } else { SETTLE };
-        if timeout(wait, body.discard()).await.is_err() {
-            self.lingers.store(true, Ordering::Relaxed);
+    /// Sees which bodies have ended whose message was handed out already, and waits a little for
+    /// the latest. Whether a connection may have come back.
+    async fn settle(&self) -> bool {
+        let mut bodies = std::mem::take(&mut self.lock().settling);
+        let Some(mut latest) = bodies.pop() else { return false };
+        let before = bodies.len();
+        poll_fn(|cx| {
+            bodies.retain_mut(|body| !body.poll_discard(cx));
+            Poll::Ready(())
+        })
+        .await;
+        let wait = if self.lingers() { Duration::ZERO } else { SETTLE };
+        let ended = timeout(wait, latest.discard()).await.is_ok();
+        if ended {
+            self.unended.store(0, Ordering::Relaxed);
+        } else {
+            let count = self.unended.load(Ordering::Relaxed).saturating_add(1);
+            self.unended.store(count, Ordering::Relaxed);
+            bodies.push(latest);
         }
-        Some(())
+        let came_back = ended || bodies.len() < before;
+        self.lock().keep_settling(bodies);
+        came_back
+    }
+
+    /// Whether the server keeps streams open after their response, so that waiting is in vain.
+    fn lingers(&self) -> bool {
+        self.unended.load(Ordering::Relaxed) >= MAX_UNENDED
     }
 
     /// A share of the HTTP/2 connection, if there is one that works.
     fn share(&self) -> Option<Connection> {
-        let mut state = self.lock();
-        state.settling.clear();
+        let state = self.lock();
         let sender = state.shared.as_ref().filter(|sender| !sender.is_closed())?;
-        Some(Connection::Http2(Http2::new(sender.clone())))
+        Some(Connection::Http2(Box::new(Http2::new(sender.clone()))))
     }
 
     async fn dial(self: &Arc<Self>) -> Result<Connection, DeliveryError> {
@@ -185,7 +219,7 @@ impl Pool {
             Dialed::Http2(sender) => {
                 self.lock().shared = Some(sender.clone());
                 self.shares.store(true, Ordering::Release);
-                Ok(Connection::Http2(Http2::new(sender)))
+                Ok(Connection::Http2(Box::new(Http2::new(sender))))
             }
         }
     }
@@ -193,6 +227,11 @@ impl Pool {
     /// Whether a proxy wants to see the whole URL.
     pub(super) fn wants_absolute_form(&self) -> bool {
         self.dialer.wants_absolute_form()
+    }
+
+    /// `Proxy-Authorization`, for a proxy that wants to see the requests.
+    pub(super) fn credentials(&self) -> Option<HeaderValue> {
+        self.dialer.proxy_credentials()
     }
 
     /// Closes what is kept; what is in use closes when it comes back.
@@ -230,16 +269,12 @@ impl Lease {
     }
 
     /// Keeps an answer whose message was handed out, in the hope that it ends soon.
-    pub(super) fn settle_later(body: Body) {
-        let Some(pool) = body.pool() else { return };
-        let mut state = pool.lock();
-        if !state.closed && state.settling.len() < MAX_SETTLING {
-            state.settling.push(body);
-        }
-    }
-
-    pub(super) fn pool(&self) -> Arc<Pool> {
-        Arc::clone(&self.pool)
+    pub(super) fn settle_later(mut body: Body) {
+        let Some(lease) = body.lease() else { return };
+        // Nobody waits for this exchange any more.
+        lease.permit = None;
+        let pool = Arc::clone(&lease.pool);
+        pool.lock().keep_settling([body]);
     }
 }
 

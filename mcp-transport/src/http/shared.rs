@@ -14,13 +14,11 @@ use http_body_util::Full;
 
 use super::{
     answer::Answer,
-    body::Body,
-    connection::{Connection, OutRequest, SendFailure},
-    content_coding::Coding,
     endpoint::Endpoint,
     headers::Headers,
     legacy_session::Session,
     pool::{Lane, Pool},
+    round_trip::Manner,
 };
 use crate::{
     DeliveryError,
@@ -32,8 +30,6 @@ use crate::{
 const MAX_REFUSALS: u32 = 5;
 /// How often a redirect is followed.
 const MAX_REDIRECTS: u32 = 5;
-/// How often a connection may turn out to be closed just when a request is to be sent.
-const MAX_STALE: u32 = 5;
 
 /// The parts of a transport that its exchanges use.
 #[derive(Debug)]
@@ -143,61 +139,12 @@ impl Shared {
         headers: HeaderMap,
         sent: &mut bool,
     ) -> Result<Answer, DeliveryError> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(DeliveryError::not_sent(
-                DeliveryErrorKind::Closed(ClosedReason::default()),
-            ));
-        }
         let mut request = Request::new(Full::new(draft.body.clone()));
         *request.method_mut() = draft.method.clone();
         *request.headers_mut() = headers;
-        let mut stale = 0;
-        loop {
-            let mut lease = self.pool.lease(draft.lane).await?;
-            self.address(&mut request, endpoint, &lease.connection);
-            *sent = true;
-            match lease.connection.send(request, draft.first_byte).await {
-                Ok(response) => {
-                    let (head, incoming) = response.into_parts();
-                    let coding = Coding::of(&head.headers);
-                    let body = Body::new(incoming, lease, self.limits.idle, coding);
-                    return Ok(Answer { status: head.status, headers: head.headers, body });
-                }
-                Err(SendFailure::NotSent(back, error)) => {
-                    *sent = false;
-                    stale += 1;
-                    if stale > MAX_STALE {
-                        let kind = DeliveryErrorKind::Broken(error.into());
-                        return Err(DeliveryError::not_sent(kind));
-                    }
-                    request = *back;
-                }
-                Err(SendFailure::Broken(error)) => {
-                    return Err(DeliveryError::maybe_sent(DeliveryErrorKind::Broken(error.into())));
-                }
-                Err(SendFailure::TimedOut(after)) => {
-                    return Err(DeliveryError::maybe_sent(DeliveryErrorKind::TimedOut {
-                        phase: "first byte",
-                        after,
-                    }));
-                }
-            }
-        }
-    }
-
-    /// Writes the target in the form that the connection wants.
-    fn address(&self, request: &mut OutRequest, endpoint: &Endpoint, connection: &Connection) {
-        *request.uri_mut() = match connection {
-            Connection::Http1(_) if !self.pool.wants_absolute_form() => {
-                endpoint.origin_form.clone()
-            }
-            Connection::Http1(_) => endpoint.absolute_form.clone(),
-            Connection::Http2(_) => {
-                // HTTP/2 has `:authority` in its place.
-                request.headers_mut().remove(header::HOST);
-                endpoint.absolute_form.clone()
-            }
-        };
+        let manner =
+            Manner { lane: draft.lane, first_byte: draft.first_byte, idle: self.limits.idle };
+        self.pool.send(endpoint, request, manner, sent).await
     }
 }
 

@@ -91,7 +91,7 @@ impl TlsConfig {
         self
     }
 
-    /// Prepares connections. Reads certificates, so it may take milliseconds.
+    /// Prepares connections. Reads certificates, so it may take milliseconds and block.
     pub(super) fn prepare(&self) -> Result<Tls, ConnectError> {
         if self.is_default() {
             static SHARED: OnceLock<Arc<ClientConfig>> = OnceLock::new();
@@ -102,6 +102,13 @@ impl TlsConfig {
             return Ok(Tls::new(Arc::clone(SHARED.get_or_init(|| built))));
         }
         self.build().map(|config| Tls::new(Arc::new(config)))
+    }
+
+    /// [`prepare`](Self::prepare) where it does not hold up other tasks.
+    pub(super) async fn prepare_aside(self) -> Result<Tls, ConnectError> {
+        tokio::task::spawn_blocking(move || self.prepare())
+            .await
+            .map_err(|e| broken("reading certificates", e))?
     }
 
     fn is_default(&self) -> bool {

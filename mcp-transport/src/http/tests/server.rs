@@ -23,8 +23,6 @@ use crate::BoxFuture;
 /// A request as it arrived.
 #[derive(Clone, Debug)]
 pub(super) struct Received {
-    /// Which connection, from 0.
-    pub(super) connection: usize,
     pub(super) method: String,
     pub(super) target: String,
     headers: Vec<(String, String)>,
@@ -45,13 +43,13 @@ impl Received {
     }
 
     /// A response to this request.
-    pub(super) fn result(&self, result: Value) -> Value {
+    pub(super) fn result(&self, result: &Value) -> Value {
         json!({ "jsonrpc": "2.0", "id": self.json()["id"], "result": result })
     }
 
     /// The usual answer.
     pub(super) fn echo(&self) -> Reply {
-        Reply::json(&self.result(json!({ "echo": self.json()["params"] })))
+        Reply::json(&self.result(&json!({ "echo": self.json()["params"] })))
     }
 }
 
@@ -78,9 +76,9 @@ impl Reply {
         let body = body.as_ref();
         let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
         for (name, value) in headers {
-            head += &format!("{name}: {value}\r\n");
+            head.extend([name, ": ", value, "\r\n"]);
         }
-        head += "\r\n";
+        head.push_str("\r\n");
         Self::raw([head.as_bytes(), body].concat())
     }
 
@@ -196,12 +194,12 @@ impl Server {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 stream.set_nodelay(true).unwrap();
-                let index = accepting.accepted.fetch_add(1, Ordering::SeqCst);
+                accepting.accepted.fetch_add(1, Ordering::SeqCst);
                 let (state, wrap) = (Arc::clone(&accepting), wrap.clone());
                 connections.spawn(async move {
                     if let Ok(stream) = wrap(stream).await {
                         // The client may go away at any moment.
-                        let _ = serve(stream, index, &state).await;
+                        let _ = serve(stream, &state).await;
                     }
                 });
             }
@@ -253,12 +251,12 @@ impl Server {
     }
 }
 
-async fn serve<S>(stream: S, connection: usize, state: &State) -> io::Result<()>
+async fn serve<S>(stream: S, state: &State) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read_request(&mut stream, connection).await? {
+    while let Some(request) = read_request(&mut stream).await? {
         state.received.lock().unwrap().push(request.clone());
         for step in (state.handler)(&request).0 {
             match step {
@@ -285,10 +283,7 @@ where
     Ok(())
 }
 
-async fn read_request<S>(
-    stream: &mut BufReader<S>,
-    connection: usize,
-) -> io::Result<Option<Received>>
+async fn read_request<S>(stream: &mut BufReader<S>) -> io::Result<Option<Received>>
 where
     S: AsyncRead + Unpin,
 {
@@ -305,7 +300,7 @@ where
         let Some((name, value)) = line.split_once(':') else { break };
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut received = Received { connection, method, target, headers, body: Vec::new() };
+    let mut received = Received { method, target, headers, body: Vec::new() };
     let length = received.header("content-length").map_or(0, |length| length.parse().unwrap());
     received.body.resize(length, 0);
     stream.read_exact(&mut received.body).await?;
