@@ -190,3 +190,93 @@ impl fmt::Debug for MemoryConnect {
         f.debug_struct("MemoryConnect").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mcp_protocol::version::Era;
+
+    use super::*;
+    use crate::{
+        error::{DeliveryErrorKind, Sent},
+        transport::Mirrored,
+    };
+
+    fn request(id: i64) -> OutgoingRequest {
+        OutgoingRequest {
+            id: id.into(),
+            method: "tools/call".into(),
+            body: format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call"}}"#).into(),
+            era: Era::Modern,
+            protocol_version: None,
+            mirrored: Mirrored::default(),
+        }
+    }
+
+    async fn method(peer: &mut MemoryPeer) -> String {
+        match peer.recv().await {
+            Some(Message::Request(request)) => format!("{} {}", request.method, request.id),
+            Some(Message::Notification(notification)) => notification.method.into(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn carries_both_ways() {
+        let (transport, mut peer) = pair();
+        let mut exchange = transport.exchange(request(1));
+        let serve = async {
+            assert_eq!(method(&mut peer).await, "tools/call 1");
+            peer.send(&br#"{"method":"notifications/progress","params":{"progressToken":1}}"#[..]);
+            peer.send(&br#"{"method":"notifications/other"}"#[..]);
+            peer.send(&br#"{"id":1,"result":5}"#[..]);
+        };
+        let (first, ()) = tokio::join!(exchange.next(), serve);
+        assert!(matches!(first, Some(Ok(Message::Notification(_)))));
+        assert!(matches!(exchange.next().await, Some(Ok(Message::Response(_)))));
+        assert!(exchange.next().await.is_none());
+        let other = transport.unsolicited().unwrap().next().await;
+        assert!(matches!(other, Some(Message::Notification(_))));
+    }
+
+    #[tokio::test]
+    async fn dropping_cancels_what_the_peer_has_and_withdraws_the_rest() {
+        let (transport, mut peer) = pair();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut seen = transport.exchange(request(1));
+        assert!(seen.poll_next(&mut cx).is_pending());
+        assert_eq!(method(&mut peer).await, "tools/call 1");
+        let mut unseen = transport.exchange(request(2));
+        assert!(unseen.poll_next(&mut cx).is_pending());
+        drop((unseen, seen, transport.exchange(request(3))));
+        assert_eq!(method(&mut peer).await, "notifications/cancelled");
+        transport.close().await;
+        assert!(peer.recv().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_ends_fails_what_is_under_way() {
+        let (transport, peer) = pair();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut exchange = transport.exchange(request(1));
+        assert!(exchange.poll_next(&mut cx).is_pending());
+        drop(peer);
+        assert!(transport.is_closed());
+        let error = exchange.next().await.unwrap().unwrap_err();
+        assert_eq!(error.sent, Sent::No);
+        assert!(matches!(error.kind, DeliveryErrorKind::Closed(_)));
+    }
+
+    #[tokio::test]
+    async fn a_recipe_makes_a_new_server_each_time() {
+        let recipe = MemoryConnect::new(|mut peer| async move {
+            while let Some(Message::Request(request)) = peer.recv().await {
+                peer.send(format!(r#"{{"id":{},"result":0}}"#, request.id));
+            }
+        });
+        for _ in 0..3 {
+            let transport = recipe.connect().await.unwrap();
+            let mut exchange = transport.exchange(request(1));
+            assert!(matches!(exchange.next().await, Some(Ok(Message::Response(_)))));
+        }
+    }
+}

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// What a quiet connection keeps.
-const SMALLEST_BUFFER: usize = 4 << 10;
+const SMALLEST_BUFFER: usize = 2 << 10;
 
 /// What one read asks for at most; a pipe holds no more.
 const LARGEST_READ: usize = 64 << 10;
@@ -105,5 +105,73 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
             self.relax();
             self.fill().await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Gives out the text in pieces, as a pipe might.
+    struct Pieces(Vec<&'static [u8]>);
+
+    impl AsyncRead for Pieces {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+            buffer: &mut tokio::io::ReadBuf<'_>,
+        ) -> std::task::Poll<io::Result<()>> {
+            if !self.0.is_empty() {
+                let piece = self.0.remove(0);
+                buffer.put_slice(piece);
+            }
+            std::task::Poll::Ready(Ok(()))
+        }
+    }
+
+    async fn read(pieces: &[&'static [u8]], limit: usize) -> (Vec<Bytes>, Ended) {
+        let mut reader = LineReader::new(Pieces(pieces.to_vec()), limit);
+        let mut lines = Vec::new();
+        loop {
+            match reader.next().await {
+                Ok(line) => lines.push(line),
+                Err(ended) => return (lines, ended),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn splits_wherever_the_pieces_end() {
+        for pieces in [
+            &[&b"one\ntwo\r\n\nthree"[..]][..],
+            &[b"o", b"ne", b"\n", b"two\r", b"\n", b"\nthr", b"ee"],
+            &[b"one\ntw", b"o\r\n\n", b"three"],
+        ] {
+            let (lines, ended) = read(pieces, 100).await;
+            assert_eq!(lines, ["one", "two", ""]);
+            assert!(matches!(ended, Ended::Eof { rest } if rest == "three"));
+        }
+    }
+
+    #[tokio::test]
+    async fn refuses_a_line_above_the_limit() {
+        for pieces in [&[&b"12345\n"[..]][..], &[b"12345"], &[b"12", b"34", b"5"]] {
+            let (lines, ended) = read(pieces, 4).await;
+            assert!(lines.is_empty());
+            assert!(matches!(ended, Ended::TooLong), "{ended:?}");
+        }
+        let (lines, ended) = read(&[b"1234\n12", b"34\n"], 4).await;
+        assert_eq!(lines, ["1234", "1234"]);
+        assert!(matches!(ended, Ended::Eof { rest } if rest.is_empty()));
+    }
+
+    #[tokio::test]
+    async fn keeps_no_large_buffer() {
+        let text = [vec![b'x'; 1 << 20], b"\nsmall\n".to_vec()].concat();
+        let mut reader = LineReader::new(&text[..], 2 << 20);
+        assert_eq!(reader.next().await.unwrap().len(), 1 << 20);
+        assert_eq!(reader.next().await.unwrap(), "small");
+        assert!(matches!(reader.next().await, Err(Ended::Eof { .. })));
+        assert!(reader.buffer.capacity() <= SMALLEST_BUFFER);
     }
 }

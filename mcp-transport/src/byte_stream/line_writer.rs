@@ -50,15 +50,14 @@ impl<S: ByteSink> LineWriter<S> {
     /// The writer task: writes what callers leave to it, until the outbox is shut and empty, or the
     /// stream is broken or closed.
     pub(crate) async fn run(self, outbox: &Outbox) {
-        let mut batch = Vec::with_capacity(BATCH);
         while let Ok(()) = poll_fn(|cx| outbox.poll_work(cx)).await {
             loop {
-                outbox.take(&mut batch);
+                let mut batch = outbox.take(BATCH);
                 let (bytes, how) = match self.sink() {
                     Some(sink) => write(&*sink, &mut batch),
                     None => (0, Written::Broken),
                 };
-                if !outbox.written(bytes, batch.drain(..).filter(Entry::is_unfinished), how) {
+                if !outbox.written(bytes, batch.into_iter().filter(Entry::is_unfinished), how) {
                     break;
                 }
                 if how == Written::Blocked && self.wait_for_room().await.is_err() {

@@ -13,7 +13,7 @@ use mcp_protocol::{
 };
 
 use super::{
-    outbox::{Outbox, Place, Put, Shut},
+    outbox::{Outbox, Place, Put},
     routes::{End, Routed, Routes},
 };
 use crate::{DeliveryError, error::ClosedReason};
@@ -47,17 +47,13 @@ impl Connection {
         let body = one_line(body);
         let mut waiting = Waiting { outbox: &self.outbox, place: Place::default() };
         let put = poll_fn(|cx| waiting.outbox.poll_put(&mut waiting.place, &body, cx)).await;
-        match put {
-            Ok(put) => {
-                self.carry_out(put);
-                Ok(())
-            }
-            Err(Shut) => {
-                let end = self.routes.ended();
-                let end = end.unwrap_or_else(|| End::Closed(self.reason_so_far()));
-                Err(DeliveryError::not_sent(end.kind()))
-            }
+        if let Ok(put) = put {
+            self.carry_out(put);
+            return Ok(());
         }
+        let end = self.routes.ended();
+        let end = end.unwrap_or_else(|| End::Closed(self.reason_so_far()));
+        Err(DeliveryError::not_sent(end.kind()))
     }
 
     /// Sends a message without waiting for room; see [`Outbox::put`].

@@ -240,11 +240,11 @@ impl Outbox {
         Poll::Pending
     }
 
-    /// For whoever is in charge: takes messages out of the front, as many as `batch` has room for.
-    pub(crate) fn take(&self, batch: &mut Vec<Entry>) {
+    /// For whoever is in charge: takes messages out of the front, at most as many as asked for.
+    pub(crate) fn take(&self, at_most: usize) -> Vec<Entry> {
         let mut state = self.lock();
-        let count = state.queue.len().min(batch.capacity() - batch.len());
-        batch.extend(state.queue.drain(..count));
+        let count = state.queue.len().min(at_most);
+        state.queue.drain(..count).collect()
     }
 
     /// For a consumer that needs no charge, since it takes whole messages: the first one.
@@ -327,7 +327,9 @@ impl Outbox {
         let waiting = mem::take(&mut state.waiting);
         let task = state.task.take();
         drop(state);
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in waiting {
+            waker.wake();
+        }
         wake(task);
     }
 }

@@ -10,6 +10,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use bytes::Bytes;
 use mcp_protocol::{
     jsonrpc::{Message, NotificationMessage, ParseError, Request, RequestId, Response},
     version::Era,
@@ -306,7 +307,9 @@ impl Routes {
             state.slots.values_mut().filter_map(|slot| slot.waker.take()).collect();
         drop(state);
         drop(unsolicited);
-        wakers.into_iter().for_each(Waker::wake);
+        for waker in wakers {
+            waker.wake();
+        }
     }
 
     /// Why it ended, once it has.
@@ -327,7 +330,7 @@ fn text_len(message: &Message) -> usize {
     match message {
         Message::Request(request) => request.params.len(),
         Message::Notification(notification) => notification.params.len(),
-        Message::Response(response) => response.outcome.as_ref().map_or(0, |text| text.len()),
+        Message::Response(response) => response.outcome.as_ref().map_or(0, Bytes::len),
     }
 }
 
@@ -341,7 +344,9 @@ impl Hasher for IdHasher {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
     }
 
     fn write_u64(&mut self, word: u64) {
@@ -353,6 +358,6 @@ impl Hasher for IdHasher {
     }
 
     fn write_isize(&mut self, word: isize) {
-        self.write_u64(word as u64);
+        self.write_u64(word.cast_unsigned() as u64);
     }
 }

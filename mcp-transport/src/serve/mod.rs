@@ -68,3 +68,6 @@ impl Peer {
         self.outgoing.send(text).await.map_err(|_| NotifyError::Gone)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -294,51 +294,53 @@ impl Ward {
     /// Does what is due. Returns whether there is anything left to look after.
     fn look_after(&mut self) -> bool {
         let late = self.kill_at.is_some_and(|at| at <= Instant::now());
-        let status = match *self.stage.borrow() {
-            Stage::Running => None,
-            Stage::Exited(status) | Stage::Gone(status) => Some(status),
-        };
-        let Some(status) = status else {
-            if late {
-                self.group.signal(Signal::KILL);
-                self.kill_at = None;
+        let stage = *self.stage.borrow();
+        match stage {
+            Stage::Running => {
+                if late {
+                    self.group.signal(Signal::KILL);
+                    self.kill_at = None;
+                }
+                self.reap().is_none_or(|status| self.look_after_others(status, false))
             }
-            return self.look_for_exit();
-        };
-        // ## Exited => Gone
-        // A group keeps its number as long as it has members, so this one cannot be another's.
-        if test_kill_process_group(self.group.leader).is_err() {
-            self.stage.send_replace(Stage::Gone(status));
-            return false;
+            Stage::Exited(status) => self.look_after_others(status, late),
+            Stage::Gone(_) => false,
         }
-        if late {
-            deliver(self.group.leader, Signal::KILL);
-            self.stage.send_replace(Stage::Gone(status));
-            return false;
-        }
-        true
     }
 
-    fn look_for_exit(&mut self) -> bool {
+    /// Reaps the child if it has exited. The inner status is missing when somebody else did.
+    #[expect(clippy::option_option, reason = "exited or not; status known or not")]
+    fn reap(&mut self) -> Option<Option<ExitStatus>> {
         let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         if let Ok(None) | Err(Errno::INTR) = waitid(WaitId::Pid(self.group.leader), look) {
-            return true;
+            return None;
         }
-        // ## Running => Exited
         // Whoever is left in the group has lost its leader and its connection.
         self.group.signal(Signal::TERM);
         let mut reaped = self.group.lock();
         let status = match self.child.try_wait() {
             Ok(Some(status)) => Some(status),
-            Ok(None) => return true,
+            Ok(None) => return None,
             // Reaped by somebody else, perhaps because SIGCHLD is ignored: how it ended is lost.
             Err(_) => None,
         };
         *reaped = true;
-        drop(reaped);
-        self.stage.send_replace(Stage::Exited(status));
         self.kill_at = Some(Instant::now() + self.grace);
-        self.look_after()
+        Some(status)
+    }
+
+    /// Looks whether anybody is left in the group of a child that has exited.
+    fn look_after_others(&mut self, status: Option<ExitStatus>, late: bool) -> bool {
+        // A group keeps its number as long as it has members, so this one cannot be another's.
+        let left = test_kill_process_group(self.group.leader).is_ok();
+        if left && late {
+            deliver(self.group.leader, Signal::KILL);
+        }
+        // ## Running => Exited, Running or Exited => Gone
+        let waits = left && !late;
+        let stage = if waits { Stage::Exited(status) } else { Stage::Gone(status) };
+        self.stage.send_if_modified(|old| std::mem::replace(old, stage) != stage);
+        waits
     }
 }
 

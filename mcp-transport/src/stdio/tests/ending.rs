@@ -208,7 +208,7 @@ async fn parent_that_is_killed() {
         .await
         .unwrap();
     fs::write(format!("{folder}/child"), format!("{}\n", stubborn.pid())).unwrap();
-    tokio::time::sleep(HANG).await;
+    sleep(HANG).await;
 }
 
 #[cfg(target_os = "linux")]
