@@ -112,6 +112,7 @@ pub(crate) enum Command {
     /// Call one tool
     #[command(
         disable_help_flag = true,
+        override_usage = "mcp call [OPTIONS] TOOL [ARGUMENT]... [-- COMMAND...]",
         after_help = "\
 Arguments: key=value (typed by the tool's schema), key:=JSON, key=@file (text), key:=@file (JSON), \
 key%=file (Base64), a.b=1 (nested), key=1 key=2 (list), one {…} object, @args.json, or - for \
@@ -125,15 +126,21 @@ mcp call echo message=hi -- npx -y @modelcontextprotocol/server-everything"
     #[command(visible_alias = "res", after_help = TARGETS)]
     Resources(ListArgs),
     /// Read one resource
-    #[command(after_help = TARGETS)]
+    #[command(
+        override_usage = "mcp read [OPTIONS] [TARGET] URI [-- COMMAND...]",
+        after_help = TARGETS
+    )]
     Read(ReadArgs),
     /// List the prompts of servers
     #[command(after_help = TARGETS)]
     Prompts(ListArgs),
     /// Get one prompt, filled in
-    #[command(after_help = "\
+    #[command(
+        override_usage = "mcp prompt [OPTIONS] PROMPT [ARGUMENT]... [-- COMMAND...]",
+        after_help = "\
 Arguments: key=value, key=@file, one {…} object, @args.json, or - for standard input.\n\n\
-Example:\n  mcp prompt git.commit_message style=short")]
+Example:\n  mcp prompt git.commit_message style=short"
+    )]
     Prompt(PromptArgs),
     /// Let a model answer one question with the tools of servers
     #[command(after_help = "\
@@ -218,7 +225,7 @@ pub(crate) struct ToolsArgs {
 pub(crate) struct CallArgs {
     /// The tool (SERVER.TOOL, SERVER TOOL, or TOOL alone when only one server has it), then its
     /// arguments
-    #[arg(value_name = "TOOL [ARG…]")]
+    #[arg(value_name = "TOOL")]
     pub(crate) words: Vec<String>,
     /// Write pictures, sound and files into this folder
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -257,7 +264,7 @@ pub(crate) struct ListArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReadArgs {
     /// The server and the URI; the URI alone when only one server is configured
-    #[arg(value_name = "[TARGET] URI", required = true, num_args = 1..=2)]
+    #[arg(value_name = "URI", required = true, num_args = 1..=2)]
     pub(crate) words: Vec<String>,
     /// Write the content to this file
     #[arg(short = 'O', long = "out", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -272,7 +279,7 @@ pub(crate) struct ReadArgs {
 #[derive(Debug, Args)]
 pub(crate) struct PromptArgs {
     /// The prompt (SERVER.PROMPT, SERVER PROMPT, or PROMPT alone), then its arguments
-    #[arg(value_name = "PROMPT [ARG…]", required = true)]
+    #[arg(value_name = "PROMPT", required = true)]
     pub(crate) words: Vec<String>,
     #[command(flatten)]
     pub(crate) server: ServerOptions,

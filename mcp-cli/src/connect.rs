@@ -1,6 +1,6 @@
 //! From targets to clients.
 
-use std::{cell::RefCell, env, time::Duration};
+use std::{cell::RefCell, env, sync::Arc, time::Duration};
 
 use mcp_client::{
     Client, EraChoice, Hub, HubOptions, Secret, ServerState, ServerStatus,
@@ -247,7 +247,10 @@ impl Context {
         if self.settings.timeout.is_some() {
             options.client.call_timeout = self.settings.timeout;
         }
-        let hub = Hub::start(servers, options);
+        let logs = Arc::clone(&self.logs);
+        options.client.on_log(move |message, asker| logs.take(message, &asker));
+        let hub = Hub::start(servers, &options);
+        self.logs.know(&hub);
         self.open.0.borrow_mut().push(hub.clone());
         hub
     }

@@ -13,10 +13,9 @@ use mcp_protocol::{
 };
 
 use crate::{
-    args::Output,
     error_report::{Report, Result},
     exit_code::ErrorCode,
-    measure::show_bytes,
+    measure::{count, show_bytes},
     printer::Printer,
     terminal_text::one_line,
     theme::Role,
@@ -70,12 +69,21 @@ impl<'a> Piece<'a> {
     }
 }
 
+/// What becomes of bytes, which no terminal can show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Save<'a> {
+    /// They are written into a folder.
+    Into(&'a Path),
+    /// They are only mentioned, with a word on how to get them.
+    Advise(&'static str),
+}
+
 /// Writes pieces as text for people, bytes into `save` when that is given.
 pub(crate) fn print_text<'a>(
     printer: &mut Printer,
     pieces: impl Iterator<Item = Piece<'a>>,
     name: &str,
-    save: Option<&Path>,
+    save: Save<'_>,
 ) -> Result<()> {
     for piece in pieces {
         match piece {
@@ -88,12 +96,12 @@ pub(crate) fn print_text<'a>(
                 let kind = one_line(mime_type.unwrap_or("application/octet-stream"));
                 let size = show_bytes(bytes.len());
                 match save {
-                    Some(folder) => {
+                    Save::Into(folder) => {
                         let file = save_bytes(folder, name, mime_type, &bytes)?;
                         printer.line(format_args!("{} ({kind} {size})", file.display()))?;
                     }
-                    None => {
-                        let note = format!("{kind} {size} (use --save DIR or -o raw)");
+                    Save::Advise(advice) => {
+                        let note = format!("{kind} {size} (use {advice})");
                         let note = printer.paint(Role::Dim, note);
                         printer.line(note)?;
                     }
@@ -221,20 +229,10 @@ pub(crate) fn summary(blocks: &[ContentBlock]) -> String {
         }
     }
     let bytes: usize = blocks.iter().map(|block| Piece::of_block(block).size_bytes()).sum();
-    let counts: Vec<String> = kinds
-        .iter()
-        .map(|(kind, count)| format!("{count} {kind}{}", if *count == 1 { "" } else { "s" }))
-        .collect();
+    let counts: Vec<String> = kinds.iter().map(|(kind, number)| count(*number, kind)).collect();
     match counts.as_slice() {
         [] => "no content".to_owned(),
         counts => format!("{} · {}", counts.join(", "), show_bytes(bytes)),
-    }
-}
-
-impl Printer {
-    /// Whether pieces are printed as they are, without words about them.
-    pub(crate) fn wants_raw(&self) -> bool {
-        self.output() == Output::Raw
     }
 }
 

@@ -1,6 +1,8 @@
 //! What every command is given.
 
-use crate::{connect::Open, messages::Messages, settings::Settings};
+use std::sync::Arc;
+
+use crate::{connect::Open, logs::Logs, messages::Messages, settings::Settings};
 
 /// Settings, standard error, and the servers that must be ended with the program.
 ///
@@ -8,19 +10,21 @@ use crate::{connect::Open, messages::Messages, settings::Settings};
 #[derive(Debug)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
-    pub(crate) messages: Messages,
+    pub(crate) messages: Arc<Messages>,
+    pub(crate) logs: Arc<Logs>,
     pub(crate) open: Open,
 }
 
 impl Context {
     /// A context without servers.
     pub(crate) fn new(settings: Settings) -> Self {
-        let messages = Messages::new(
+        let messages = Arc::new(Messages::new(
             settings.stderr_theme,
             settings.loudness,
             settings.error_form(),
             settings.progress,
-        );
-        Self { settings, messages, open: Open::default() }
+        ));
+        let logs = Arc::new(Logs::new(Arc::clone(&messages), settings.verbose));
+        Self { settings, messages, logs, open: Open::default() }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) enum CliError {
     /// Something to tell.
-    Report(Box<Report>),
+    Report(Report),
     /// Whoever read standard output has seen enough. No error: the exit code is 0.
     BrokenPipe,
 }
@@ -24,8 +24,11 @@ pub(crate) enum CliError {
 pub(crate) type Result<T, E = CliError> = std::result::Result<T, E>;
 
 /// One error screen.
+#[derive(Debug)]
+pub(crate) struct Report(Box<Parts>);
+
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+struct Parts {
     code: Option<ErrorCode>,
     message: String,
     /// The line under the message with a mark under a part of it.
@@ -42,7 +45,7 @@ pub(crate) struct Report {
 impl Report {
     /// An error of a kind, in words.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code: Some(code), message: message.into(), ..Self::default() }
+        Self(Box::new(Parts { code: Some(code), message: message.into(), ..Parts::default() }))
     }
 
     /// Adds the chain of causes below an error, without the error itself.
@@ -51,10 +54,10 @@ impl Report {
         while let Some(cause) = next {
             let text = one_line(&cause.to_string());
             // Some errors repeat their source in their own words.
-            let known = self.message.contains(&text)
-                || self.causes.last().is_some_and(|last| last.contains(&text));
+            let known = self.0.message.contains(&text)
+                || self.0.causes.last().is_some_and(|last| last.contains(&text));
             if !text.is_empty() && !known {
-                self.causes.push(text);
+                self.0.causes.push(text);
             }
             next = cause.source();
         }
@@ -63,7 +66,7 @@ impl Report {
 
     /// Adds one cause.
     pub(crate) fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.causes.push(cause.into());
+        self.0.causes.push(cause.into());
         self
     }
 
@@ -73,53 +76,53 @@ impl Report {
             let head = name.split(['.', '[']).next()?;
             signature.columns_of(name).or_else(|| signature.columns_of(head))
         });
-        self.marked = Some((signature.text.clone(), columns.unwrap_or(0..0)));
+        self.0.marked = Some((signature.text.clone(), columns.unwrap_or(0..0)));
         self
     }
 
     /// Adds a labelled line.
     pub(crate) fn fact(mut self, label: &'static str, text: impl Into<String>) -> Self {
-        self.facts.push((label, text.into()));
+        self.0.facts.push((label, text.into()));
         self
     }
 
     /// Adds the server's own last words.
     pub(crate) fn said<T: AsRef<str>>(mut self, lines: impl IntoIterator<Item = T>) -> Self {
-        self.said.extend(lines.into_iter().map(|line| line.as_ref().to_owned()));
+        self.0.said.extend(lines.into_iter().map(|line| line.as_ref().to_owned()));
         self
     }
 
     /// Adds what to do about it.
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(help.into());
+        self.0.help = Some(help.into());
         self
     }
 
     /// Adds what to do about it, if there is something.
     pub(crate) fn maybe_help(mut self, help: Option<String>) -> Self {
-        self.help = help.or(self.help);
+        self.0.help = help.or(self.0.help);
         self
     }
 
     /// Names the server that it is about.
     pub(crate) fn server(mut self, server: impl Into<String>) -> Self {
-        self.server = Some(server.into());
+        self.0.server = Some(server.into());
         self
     }
 
     /// Says whether the same command may simply be repeated.
     pub(crate) fn retryable(mut self, retryable: bool) -> Self {
-        self.retryable = retryable;
+        self.0.retryable = retryable;
         self
     }
 
     fn code(&self) -> ErrorCode {
-        self.code.unwrap_or(ErrorCode::Unexpected)
+        self.0.code.unwrap_or(ErrorCode::Unexpected)
     }
 
     /// The first line, without its label.
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The code that the program ends with.
@@ -130,8 +133,8 @@ impl Report {
     /// The screen for people.
     pub(crate) fn to_text(&self, theme: Theme) -> String {
         let mut lines =
-            vec![format!("{} {}", theme.paint(Role::Error, "error:"), clean(&self.message))];
-        if let Some((text, marked)) = &self.marked {
+            vec![format!("{} {}", theme.paint(Role::Error, "error:"), clean(&self.0.message))];
+        if let Some((text, marked)) = &self.0.marked {
             lines.push(format!("  {text}"));
             if !marked.is_empty() {
                 let mark = "^".repeat(marked.len());
@@ -140,10 +143,11 @@ impl Report {
             }
         }
         let mut labelled: Vec<(&str, String)> = Vec::new();
-        labelled.extend(self.causes.iter().map(|cause| ("cause", clean(cause).into_owned())));
-        labelled.extend(self.facts.iter().map(|(label, text)| (*label, clean(text).into_owned())));
-        labelled.extend(self.said.iter().map(|line| ("said", clean(line).into_owned())));
-        labelled.extend(self.help.iter().map(|help| ("help", clean(help).into_owned())));
+        labelled.extend(self.0.causes.iter().map(|cause| ("cause", clean(cause).into_owned())));
+        labelled
+            .extend(self.0.facts.iter().map(|(label, text)| (*label, clean(text).into_owned())));
+        labelled.extend(self.0.said.iter().map(|line| ("said", clean(line).into_owned())));
+        labelled.extend(self.0.help.iter().map(|help| ("help", clean(help).into_owned())));
         let width = labelled.iter().map(|(label, _)| label.len()).max().unwrap_or(0);
         let mut last = "";
         for (label, text) in &labelled {
@@ -163,14 +167,14 @@ impl Report {
     pub(crate) fn to_json(&self) -> Value {
         let mut error = json!({
             "code": self.code().as_str(),
-            "message": self.message,
-            "hint": self.help,
-            "server": self.server,
-            "retryable": self.retryable,
-            "cause": self.causes,
+            "message": self.0.message,
+            "hint": self.0.help,
+            "server": self.0.server,
+            "retryable": self.0.retryable,
+            "cause": self.0.causes,
         });
-        if !self.said.is_empty() {
-            error["stderr"] = json!(self.said);
+        if !self.0.said.is_empty() {
+            error["said"] = json!(self.0.said);
         }
         json!({ "error": error })
     }
@@ -178,7 +182,7 @@ impl Report {
 
 impl From<Report> for CliError {
     fn from(report: Report) -> Self {
-        Self::Report(Box::new(report))
+        Self::Report(report)
     }
 }
 
@@ -223,7 +227,7 @@ mod tests {
         );
         let json = report.to_json();
         assert_eq!(json["error"]["code"], "unreachable");
-        assert_eq!(json["error"]["stderr"][0], "one");
+        assert_eq!(json["error"]["said"][0], "one");
         assert_eq!(report.exit_code(), ExitCode::Unreachable);
     }
 

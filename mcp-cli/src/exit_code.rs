@@ -69,8 +69,6 @@ pub(crate) enum ErrorCode {
     ModelFailed,
     /// A limit of time ran out.
     Timeout,
-    /// Some servers failed, others did not.
-    Partial,
     /// A limit of the run was reached before the answer was complete.
     Incomplete,
     /// Not approved.
@@ -99,7 +97,6 @@ impl ErrorCode {
             Self::Rejected => "rejected",
             Self::ModelFailed => "model_failed",
             Self::Timeout => "timeout",
-            Self::Partial => "partial",
             Self::Incomplete => "incomplete",
             Self::Refused => "refused",
             Self::Interrupted => "interrupted",
@@ -119,7 +116,7 @@ impl ErrorCode {
                 ExitCode::ToolError
             }
             Self::Timeout => ExitCode::Timeout,
-            Self::Partial | Self::Incomplete => ExitCode::Partial,
+            Self::Incomplete => ExitCode::Partial,
             Self::Refused => ExitCode::Refused,
             Self::Interrupted => ExitCode::Interrupted,
         }
@@ -140,7 +137,7 @@ mod tests {
             (ErrorCode::ToolError, "tool_error", 5),
             (ErrorCode::UnknownTool, "unknown_tool", 5),
             (ErrorCode::Timeout, "timeout", 6),
-            (ErrorCode::Partial, "partial", 7),
+            (ErrorCode::Incomplete, "incomplete", 7),
             (ErrorCode::Refused, "refused", 8),
             (ErrorCode::Interrupted, "interrupted", 130),
         ] {

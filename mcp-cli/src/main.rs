@@ -11,10 +11,14 @@ mod target;
 mod targets;
 
 // The way through.
+mod agent;
 mod commands;
 mod connect;
 mod context;
+mod conversation;
 mod demo_server;
+mod interrupt;
+mod models;
 mod resolve;
 mod survey;
 
@@ -35,10 +39,12 @@ mod content;
 mod error_report;
 mod exit_code;
 mod failure;
+mod logs;
 mod measure;
 mod messages;
 mod printer;
 mod progress;
+mod quote;
 mod server_line;
 mod terminal_text;
 mod theme;
@@ -48,10 +54,11 @@ use std::{env, process, time::Duration};
 use clap::Parser as _;
 
 use self::{
-    args::Cli,
+    args::{Cli, Command},
     context::Context,
     error_report::{CliError, Report, Result},
     exit_code::{ErrorCode, ExitCode},
+    interrupt::interrupted,
     printer::Printer,
     settings::Settings,
 };
@@ -88,7 +95,10 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
         })?;
     let mut printer = Printer::new(context.settings.output, context.settings.stdout_theme);
     let outcome = runtime.block_on(async {
-        let outcome = until_interrupted(commands::run(cli.command, context, &mut printer)).await;
+        // A chat hears Ctrl-C itself: it stops the answer, not the program.
+        let chats = matches!(cli.command, Command::Chat(_));
+        let command = Box::pin(commands::run(cli.command, context, &mut printer));
+        let outcome = if chats { command.await } else { until_interrupted(command).await };
         context.messages.clear();
         let outcome = outcome.and_then(|exit_code| printer.flush().map(|()| exit_code));
         if let Err(CliError::Report(report)) = &outcome {
@@ -110,7 +120,7 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
 async fn until_interrupted(command: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
     tokio::select! {
         outcome = command => outcome,
-        () = interrupt() => {
+        () = interrupted() => {
             Err(Report::new(ErrorCode::Interrupted, "interrupted").into())
         }
     }
@@ -120,14 +130,7 @@ async fn until_interrupted(command: impl Future<Output = Result<ExitCode>>) -> R
 async fn close(context: &Context) {
     tokio::select! {
         () = context.open.close() => (),
-        () = interrupt() => (),
-    }
-}
-
-/// Comes with Ctrl-C; never where that cannot be heard.
-async fn interrupt() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        std::future::pending::<()>().await;
+        () = interrupted() => (),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// Reads `90s`, `1.5m`, `250ms`, `1h`, or a bare number of seconds.
 pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
     let text = text.trim();
@@ -38,6 +40,21 @@ pub(crate) fn show_bytes(bytes: usize) -> String {
         0..KIB => format!("{bytes} B"),
         KIB..MIB => format!("{}.{} KiB", bytes / KIB, bytes % KIB * 10 / KIB),
         _ => format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB),
+    }
+}
+
+/// A count, such as `1 tool`, `2 tools`.
+pub(crate) fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A number in JSON, whole where it is whole.
+#[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
+pub(crate) fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() <= 9_007_199_254_740_992.0 {
+        Value::from(value as i64)
+    } else {
+        Value::from(value)
     }
 }
 

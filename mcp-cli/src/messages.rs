@@ -1,9 +1,9 @@
 //! Standard error: notes, warnings, errors, and one live line that never stays.
 
 use std::{
-    cell::Cell,
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use crate::{
@@ -40,7 +40,7 @@ pub(crate) struct Messages {
     form: ErrorForm,
     terminal: bool,
     live: bool,
-    drawn: Cell<bool>,
+    drawn: AtomicBool,
 }
 
 impl Messages {
@@ -48,7 +48,7 @@ impl Messages {
     pub(crate) fn new(theme: Theme, loudness: Loudness, form: ErrorForm, live: bool) -> Self {
         let terminal = io::stderr().is_terminal();
         let live = live && terminal && loudness == Loudness::Normal;
-        Self { theme, loudness, form, terminal, live, drawn: Cell::new(false) }
+        Self { theme, loudness, form, terminal, live, drawn: AtomicBool::new(false) }
     }
 
     /// Whether progress may be drawn.
@@ -99,13 +99,13 @@ impl Messages {
             let line: String =
                 clean(line).chars().map(|c| if c < ' ' { ' ' } else { c }).take(width).collect();
             let _ = write!(io::stderr(), "\r\x1b[K{line}");
-            self.drawn.set(true);
+            self.drawn.store(true, Ordering::Relaxed);
         }
     }
 
     /// Removes the live line.
     pub(crate) fn clear(&self) {
-        if self.drawn.replace(false) {
+        if self.drawn.swap(false, Ordering::Relaxed) {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
     }

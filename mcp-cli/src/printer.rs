@@ -62,6 +62,11 @@ impl Printer {
         if self.terminal { self.write(clean(text).as_bytes()) } else { self.write(text.as_bytes()) }
     }
 
+    /// Whether the next text begins a line.
+    pub(crate) fn is_at_line_start(&self) -> bool {
+        self.at_line_start
+    }
+
     /// Ends a line that is not ended yet.
     pub(crate) fn end_line(&mut self) -> Result<()> {
         if self.at_line_start { Ok(()) } else { self.write(b"\n") }
@@ -83,10 +88,11 @@ impl Printer {
     /// One JSON document: laid out for people on a terminal, else on one line.
     pub(crate) fn json<T: Serialize + ?Sized>(&mut self, document: &T) -> Result<()> {
         if self.terminal && self.output != Output::Ndjson {
-            let text = serde_json::to_string_pretty(document).map_err(unserializable)?;
+            let text =
+                serde_json::to_string_pretty(document).map_err(|error| unserializable(&error))?;
             self.line(escape_json(&text))
         } else {
-            let text = serde_json::to_string(document).map_err(unserializable)?;
+            let text = serde_json::to_string(document).map_err(|error| unserializable(&error))?;
             if self.terminal { self.line(escape_json(&text)) } else { self.line(text) }
         }
     }
@@ -104,7 +110,7 @@ impl Printer {
     }
 }
 
-fn unserializable(error: serde_json::Error) -> CliError {
+fn unserializable(error: &serde_json::Error) -> CliError {
     Report::new(ErrorCode::Unexpected, "the result cannot be written as JSON")
         .cause(error.to_string())
         .into()

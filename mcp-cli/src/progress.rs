@@ -64,9 +64,9 @@ pub(crate) async fn wait<F: Future>(
     watch(messages, future, &mut none, |()| (), line).await
 }
 
-fn spinner(elapsed: Duration) -> char {
+/// The step of the spinner at this time.
+pub(crate) fn spinner(elapsed: Duration) -> char {
     let step = elapsed.as_millis() / TICK.as_millis();
-    #[expect(clippy::cast_possible_truncation, reason = "less than the number of steps")]
     let index = (step % SPINNER.len() as u128) as usize;
     SPINNER[index]
 }

@@ -13,6 +13,7 @@ use crate::{
     exit_code::ErrorCode,
     failure,
     progress::wait,
+    quote::{join, quote},
     settings::Configured,
     suggest,
     survey::survey,
@@ -224,22 +225,22 @@ impl Search<'_> {
             return Err(Report::new(ErrorCode::ProtocolError, text).cause(one_line(error)).into());
         }
         let mut servers = listings.map(|(server, _)| server);
-        let report = match (servers.next(), servers.next()) {
-            (Some(server), None) => Report::new(
-                self.unknown_code(),
-                format!("server `{server}` has no {kind} `{}`", one_line(wanted)),
-            )
-            .server(server),
-            _ => self.unknown(wanted),
+        let (report, only) = match (servers.next(), servers.next()) {
+            (Some(server), None) => {
+                let text = format!("server `{server}` has no {kind} `{}`", one_line(wanted));
+                (Report::new(self.unknown_code(), text).server(server), format!(" {server}"))
+            }
+            _ => (self.unknown(wanted), String::new()),
         };
         let near = suggest::nearest(wanted, names.clone().map(|(_, name)| name));
         let Some((server, near)) = names.clone().find(|(_, name)| Some(*name) == near) else {
-            let count = names.count();
-            let verb = match kind {
-                Kind::Tool => "tools",
-                Kind::Prompt => "prompts",
+            let (count, verb) = (names.count(), format!("{kind}s"));
+            let list = if self.request.command.is_empty() {
+                format!("mcp {verb}{only}")
+            } else {
+                format!("mcp {verb} -- {}", join(self.request.command))
             };
-            return Err(report.help(format!("`mcp {verb}` lists all {count}")).into());
+            return Err(report.help(format!("`{list}` lists all {count}")).into());
         };
         let verb = match kind {
             Kind::Tool => "call",
@@ -248,11 +249,11 @@ impl Search<'_> {
         let mut again = format!("mcp {verb} {}", typed(server, near));
         for word in self.request.words.get(member.words..).unwrap_or_default() {
             again.push(' ');
-            again.push_str(&shell_words::quote(word));
+            again.push_str(&quote(word));
         }
         if !self.request.command.is_empty() {
             again.push_str(" -- ");
-            again.push_str(&shell_words::join(self.request.command));
+            again.push_str(&join(self.request.command));
         }
         Err(report.help(format!("did you mean `{}`?   {again}", one_line(near))).into())
     }

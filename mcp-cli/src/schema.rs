@@ -209,7 +209,7 @@ impl<'a> Schema<'a> {
     }
 
     /// The schema of an array's items.
-    pub(crate) fn items(self) -> Option<Schema<'a>> {
+    pub(crate) fn items(self) -> Option<Self> {
         let own = self.resolved().node.get("items").filter(|items| items.is_object());
         match own {
             Some(items) => Some(self.at(items)),
@@ -267,7 +267,7 @@ impl<'a> Schema<'a> {
             None => {
                 schema.node.get("patternProperties").is_some()
                     || schema.branches().next().is_some()
-                    || schema.object("properties").is_none_or(Map::is_empty)
+                    || schema.object("properties").is_none() && schema.parts().next().is_none()
             }
         }
     }
@@ -353,6 +353,7 @@ mod tests {
             (json!({"properties": {"a": {}}, "additionalProperties": true}), true),
             (json!({"properties": {"a": {}}, "additionalProperties": {"type": "string"}}), true),
             (json!({"type": "object"}), true),
+            (json!({"type": "object", "properties": {}}), false),
             (json!({"additionalProperties": false}), false),
         ] {
             assert_eq!(Schema::new(&schema).admits_other_keys(), open, "{schema}");

@@ -39,7 +39,7 @@ impl Signature {
             }
             let parameter = parameter(property);
             let width = parameter.chars().count();
-            let inner = if property.required { 0 } else { 1 };
+            let inner = usize::from(!property.required);
             parameters.push((property.name.to_owned(), columns + inner..columns + width - inner));
             text.push_str(&parameter);
             columns += width;

@@ -92,7 +92,7 @@ impl fmt::Display for Target {
         match self {
             Self::Name(name) => f.write_str(name),
             Self::Url(url) => f.write_str(url),
-            Self::Command(words) => f.write_str(&shell_words::join(words)),
+            Self::Command(words) => f.write_str(&crate::quote::join(words)),
             Self::File { file, name } => write!(f, "{}#{name}", file.display()),
         }
     }

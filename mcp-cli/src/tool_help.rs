@@ -6,6 +6,7 @@ use crate::{
     args::Output,
     error_report::Result,
     printer::Printer,
+    quote::{join, quote},
     schema::{Property, Schema},
     signature::{type_text, value_text},
     terminal_text::{clean, one_line},
@@ -60,11 +61,11 @@ pub(crate) fn print(
     let mut example = format!("mcp call {typed}");
     for property in properties.iter().filter(|property| property.required) {
         example.push(' ');
-        example.push_str(&shell_words::quote(&example_argument(property)));
+        example.push_str(&quote(&example_argument(property)));
     }
     if !command.is_empty() {
         example.push_str(" -- ");
-        example.push_str(&shell_words::join(command));
+        example.push_str(&join(command));
     }
     printer.line(format_args!("  {}", one_line(&example)))
 }

@@ -65,7 +65,7 @@ fn value(path: &str, value: &Value, schema: Schema<'_>, depth: usize) -> Result<
         return Err(ArgumentError::WrongType {
             key: path.to_owned(),
             expected,
-            got: value.clone(),
+            got: value.to_string(),
         });
     }
     match value {

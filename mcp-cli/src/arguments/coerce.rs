@@ -19,9 +19,11 @@ pub(super) enum Mismatch {
 impl Mismatch {
     pub(super) fn of(self, key: &str) -> ArgumentError {
         match self {
-            Self::Type { expected, text } => {
-                ArgumentError::WrongType { key: key.to_owned(), expected, got: Value::String(text) }
-            }
+            Self::Type { expected, text } => ArgumentError::WrongType {
+                key: key.to_owned(),
+                expected,
+                got: Value::String(text).to_string(),
+            },
             Self::Choice { choices, text } => {
                 ArgumentError::not_a_choice(key, &choices, &text.into())
             }
@@ -37,7 +39,7 @@ pub(super) fn coerce(text: &str, schema: Schema<'_>) -> Result<Value, Mismatch> 
     if let Some(choices) = schema.choices() {
         let same = choices.iter().find(|choice| match choice {
             Value::String(word) => word == text,
-            other => other.to_string() == text,
+            other => serde_json::from_str::<Value>(text).is_ok_and(|value| value == **other),
         });
         return match same {
             Some(choice) => Ok(choice.clone()),

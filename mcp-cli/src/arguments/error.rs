@@ -20,10 +20,10 @@ pub(crate) enum ArgumentError {
     NotAnArgument { word: String },
     #[error("there is no argument `{}`", show(key))]
     UnknownKey { key: String, nearest: Option<String>, parameters: Vec<String> },
-    #[error("argument `{}` must be {expected}, got {}", show(key), value(got))]
-    WrongType { key: String, expected: String, got: Value },
-    #[error("argument `{}` must be one of {}, got {}", show(key), choices.join(", "), value(got))]
-    NotAChoice { key: String, choices: Vec<String>, nearest: Option<String>, got: Value },
+    #[error("argument `{}` must be {expected}, got {}", show(key), show(got))]
+    WrongType { key: String, expected: String, got: String },
+    #[error("argument `{}` must be one of {}, got {}", show(key), choices.join(", "), show(got))]
+    NotAChoice { key: String, choices: Vec<String>, nearest: Option<String>, got: String },
     #[error("missing argument{} {}", if keys.len() > 1 { "s" } else { "" }, list(keys))]
     Missing { keys: Vec<String> },
     #[error("`{}` is not JSON", show(word))]
@@ -44,7 +44,7 @@ impl ArgumentError {
         let nearest = got.as_str().and_then(|text| {
             suggest::nearest(text, words.iter().map(String::as_str)).map(str::to_owned)
         });
-        Self::NotAChoice { key: key.to_owned(), choices: words, nearest, got: got.clone() }
+        Self::NotAChoice { key: key.to_owned(), choices: words, nearest, got: got.to_string() }
     }
 
     /// The parameter at fault, where there is one in the signature.
@@ -63,13 +63,11 @@ impl ArgumentError {
             Self::NotAnArgument { .. } => {
                 Some("write key=value, key:=JSON, or one JSON object".to_owned())
             }
-            Self::UnknownKey { nearest: Some(nearest), .. } => {
-                Some(format!("did you mean `{}`?", show(nearest)))
-            }
             Self::UnknownKey { parameters, .. } if parameters.is_empty() => {
                 Some("the tool takes no arguments".to_owned())
             }
-            Self::NotAChoice { nearest: Some(nearest), .. } => {
+            Self::UnknownKey { nearest: Some(nearest), .. }
+            | Self::NotAChoice { nearest: Some(nearest), .. } => {
                 Some(format!("did you mean `{}`?", show(nearest)))
             }
             Self::NotJson { word, .. } if word.contains(":=") => {
@@ -82,10 +80,6 @@ impl ArgumentError {
 
 fn show(text: &str) -> String {
     shorten(&one_line(text), MAX_VALUE_CHARS).into_owned()
-}
-
-fn value(value: &Value) -> String {
-    show(&value.to_string())
 }
 
 fn list(keys: &[String]) -> String {

@@ -5,7 +5,6 @@ use std::{cell::RefCell, future::IntoFuture as _, time::Duration};
 use clap::CommandFactory as _;
 use mcp_client::Client;
 use mcp_protocol::{
-    logging::{LoggingLevel, LoggingMessageParams},
     notifications::ProgressParams,
     tools::{CallToolParams, CallToolResult},
     version::Era,
@@ -18,12 +17,13 @@ use crate::{
     argument_files::ArgumentFiles,
     arguments::{self, ArgumentError, Strictness},
     ask::ask_for_arguments,
-    content::{self, Piece},
+    content::{self, Piece, Save},
     context::Context,
     error_report::{CliError, Report, Result},
     exit_code::{ErrorCode, ExitCode},
     failure,
-    measure::show_time,
+    logs::Logged,
+    measure::{number, show_time},
     printer::Printer,
     progress::{Reached, call_line, watch},
     resolve::{Request, Resolved, resolve},
@@ -118,7 +118,7 @@ fn wrong_argument(error: &ArgumentError, tool: &ToolView) -> CliError {
 
 enum Event {
     Progress(ProgressParams),
-    Log(LoggingMessageParams),
+    Log(Logged),
 }
 
 struct Call<'a> {
@@ -138,20 +138,19 @@ impl Call<'_> {
         let name = &self.tool.tool.name;
         // Every event is taken up at once, so the queue cannot grow.
         let (events, mut taken) = mpsc::unbounded_channel();
-        let logs = events.clone();
+        let (logs, mut logged) = mpsc::unbounded_channel();
+        if printer.output() == Output::Ndjson {
+            context.logs.hand_to(logs);
+        }
+        let (server, own_logs) = (self.server.to_owned(), events.clone());
         let mut call = self
             .client
             .call_tool(name, arguments)
             .max_time(self.args.max_time)
             // The receiver lives as long as the call.
             .on_progress(move |progress| drop(events.send(Event::Progress(progress))))
-            .on_log(move |message, _| drop(logs.send(Event::Log(message))));
-        let level = match context.settings.verbose {
-            0 => None,
-            1 => Some(LoggingLevel::Info),
-            _ => Some(LoggingLevel::Debug),
-        };
-        if let Some(level) = level {
+            .on_log(move |message, _| drop(own_logs.send(Event::Log((server.clone(), message)))));
+        if let Some(level) = context.logs.wanted() {
             if self.client.server().era == Era::Modern {
                 call = call.log_level(level);
             } else if self.client.server().capabilities.logging.is_some() {
@@ -163,14 +162,14 @@ impl Call<'_> {
         }
         let reached = RefCell::new(None);
         let shown = format!("{}.{}", self.server, one_line(name));
-        let mut printed = Ok(());
+        let mut told = Ok(());
         let result = watch(
             &context.messages,
             call.into_future(),
             &mut taken,
             |event| {
-                if printed.is_ok() && printer.output() == Output::Ndjson {
-                    printed = print_event(&event, printer);
+                if told.is_ok() && printer.output() == Output::Ndjson {
+                    told = print_event(&event, printer);
                 }
                 match event {
                     Event::Progress(progress) => {
@@ -180,13 +179,19 @@ impl Call<'_> {
                             message: progress.message,
                         });
                     }
-                    Event::Log(message) => show_log(&message, self.server, context),
+                    Event::Log(_) if printer.output() == Output::Ndjson => (),
+                    Event::Log(logged) => context.logs.show(&logged),
                 }
             },
             |elapsed| call_line(&shown, reached.borrow().as_ref(), elapsed),
         )
         .await;
-        printed?;
+        told?;
+        // Messages that came beside the call are on their way through another task.
+        tokio::task::yield_now().await;
+        while let Ok(logged) = logged.try_recv() {
+            print_event(&Event::Log(logged), printer)?;
+        }
         result.map_err(|error| failure::call(self.server, &error).into())
     }
 
@@ -232,9 +237,8 @@ impl Call<'_> {
         printer.flush()?;
         if result.is_error {
             let text = result.joined_text();
-            let report =
-                Report::new(ErrorCode::ToolError, format!("tool `{}` failed", one_line(name)))
-                    .server(self.server);
+            let what = format!("tool `{}` of server `{}` failed", one_line(name), self.server);
+            let report = Report::new(ErrorCode::ToolError, what).server(self.server);
             return Err(match text.trim() {
                 "" => report.cause("the server did not say why"),
                 text => report.said(text.lines()),
@@ -275,7 +279,9 @@ impl Call<'_> {
         pieces: impl Iterator<Item = Piece<'p>>,
         printer: &mut Printer,
     ) -> Result<()> {
-        content::print_text(printer, pieces, &self.tool.tool.name, self.args.save.as_deref())
+        let advise = Save::Advise("--save DIR or -o raw");
+        let save = self.args.save.as_deref().map_or(advise, Save::Into);
+        content::print_text(printer, pieces, &self.tool.tool.name, save)
     }
 }
 
@@ -288,25 +294,13 @@ fn merge(document: &mut Value, more: Value) {
 fn print_event(event: &Event, printer: &mut Printer) -> Result<()> {
     match event {
         Event::Progress(progress) => printer.json(&json!({
-            "type": "progress", "progress": progress.progress, "total": progress.total,
+            "type": "progress", "progress": number(progress.progress),
+            "total": progress.total.map(number),
             "message": progress.message,
         }))?,
-        Event::Log(message) => printer.json(&json!({
-            "type": "log", "level": message.level, "logger": message.logger, "data": message.data,
+        Event::Log((server, message)) => printer.json(&json!({
+            "type": "log", "server": server, "level": message.level, "logger": message.logger, "data": message.data,
         }))?,
     }
     printer.flush()
-}
-
-/// Shows warnings and worse, and more when asked.
-fn show_log(message: &LoggingMessageParams, server: &str, context: &Context) {
-    let wanted = match context.settings.verbose {
-        0 => LoggingLevel::Warning,
-        1 => LoggingLevel::Info,
-        _ => LoggingLevel::Debug,
-    };
-    if message.level.severity() >= wanted.severity() {
-        let text = format!("{server}: {}: {}", message.level.as_str(), one_line(&message.text()));
-        context.messages.note(context.messages.paint(Role::Dim, text));
-    }
 }

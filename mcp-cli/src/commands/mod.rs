@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod call;
+mod chat;
 mod completions;
 mod demo_server;
 mod ping;
@@ -8,6 +9,7 @@ mod prompt;
 mod prompts;
 mod read;
 mod resources;
+mod run;
 mod tools;
 
 use crate::{
@@ -30,6 +32,8 @@ pub(crate) async fn run(
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
         Command::DemoServer => demo_server::run().await,
-        Command::Run(_) | Command::Chat(_) => Ok(ExitCode::Success),
+        Command::Run(args) => run::run(args, context, printer).await,
+        // The largest future of all.
+        Command::Chat(args) => Box::pin(chat::run(args, context, printer)).await,
     }
 }

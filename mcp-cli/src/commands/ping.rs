@@ -27,8 +27,8 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let configured = context.settings.configured()?;
-    let named: Vec<Target> = targets::parse(args.target.as_slice())?;
-    let chosen = choose(&named, &args.command, &configured, &args.server)?;
+    let targets: Vec<Target> = targets::parse(args.target.as_slice())?;
+    let chosen = choose(&targets, &args.command, &configured, &args.server)?;
     if chosen.servers.len() > 1 {
         let names: Vec<_> = chosen.servers.iter().map(|server| server.name.as_str()).collect();
         return Err(Report::new(ErrorCode::Usage, "which server? Several are configured")

@@ -11,7 +11,7 @@ use crate::{
     argument_files::ArgumentFiles,
     arguments::{self, ArgumentError, Strictness},
     ask::ask_for_arguments,
-    content::{self, Piece},
+    content::{self, Piece, Save},
     context::Context,
     error_report::{CliError, Report, Result},
     exit_code::{ErrorCode, ExitCode},
@@ -91,7 +91,7 @@ fn show(result: &GetPromptResult, server: &str, name: &str, printer: &mut Printe
                     printer.line(role)?;
                 }
                 let piece = std::iter::once(Piece::of_block(&message.content));
-                content::print_text(printer, piece, name, None)?;
+                content::print_text(printer, piece, name, Save::Advise("-o json"))?;
             }
         }
         Output::Raw => content::print_raw(printer, &pieces().collect::<Vec<_>>())?,

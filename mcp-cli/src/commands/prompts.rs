@@ -11,6 +11,7 @@ use crate::{
     error_report::Result,
     exit_code::ExitCode,
     failure,
+    measure::count,
     printer::Printer,
     prompt_schema::prompt_schema,
     schema::Schema,
@@ -77,7 +78,7 @@ fn show(
         Output::Text => {
             if let Some(status) = &found.status {
                 let head = server_line::head(status, Kind::of(status), width, printer);
-                printer.line(format_args!("{head}  {} prompts", prompts.items.len()))?;
+                printer.line(format_args!("{head}  {}", count(prompts.items.len(), "prompt")))?;
             }
             for prompt in &prompts.items {
                 let schema = prompt_schema(prompt);

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     args::{Output, ReadArgs},
     connect::choose,
-    content::{self, Piece},
+    content::{self, Piece, Save},
     context::Context,
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
@@ -79,7 +79,8 @@ fn show(
     }
     match printer.output() {
         Output::Text => {
-            content::print_text(printer, pieces.into_iter(), "resource", None)?;
+            let advise = Save::Advise("-O FILE or -o raw");
+            content::print_text(printer, pieces.into_iter(), "resource", advise)?;
         }
         Output::Raw => content::print_raw(printer, &pieces)?,
         Output::Json => {

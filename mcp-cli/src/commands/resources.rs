@@ -11,7 +11,7 @@ use crate::{
     error_report::Result,
     exit_code::ExitCode,
     failure,
-    measure::show_bytes,
+    measure::{count, show_bytes},
     printer::Printer,
     server_line::{self, Kind},
     survey::{Found, survey},
@@ -113,9 +113,11 @@ fn show_text(
 ) -> Result<()> {
     if let Some(status) = &found.status {
         let mut line = server_line::head(status, Kind::of(status), width, printer);
-        line.push_str(&format!("  {} resources", resources.len()));
+        line.push_str("  ");
+        line.push_str(&count(resources.len(), "resource"));
         if !templates.is_empty() {
-            line.push_str(&format!(", {} templates", templates.len()));
+            line.push_str(", ");
+            line.push_str(&count(templates.len(), "template"));
         }
         printer.line(line)?;
     }

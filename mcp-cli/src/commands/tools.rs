@@ -13,7 +13,7 @@ use crate::{
     error_report::Result,
     exit_code::ExitCode,
     failure, glob,
-    measure::show_time,
+    measure::{count, show_time},
     printer::Printer,
     server_line::{self, Kind},
     signature::tokens_text,
@@ -56,9 +56,10 @@ pub(super) async fn run(
     if several && printer.output() == Output::Text {
         let missing = match tally.failed.len() {
             0 => String::new(),
-            count => format!(" · {count} not available"),
+            failed => format!(" · {failed} not available"),
         };
-        context.messages.note(format_args!("{servers} servers · {tools} tools{missing}"));
+        let (servers, tools) = (count(servers, "server"), count(tools, "tool"));
+        context.messages.note(format_args!("{servers} · {tools}{missing}"));
     }
     Ok(tally.finish(context))
 }
@@ -145,18 +146,16 @@ impl View<'_> {
         printer: &mut Printer,
     ) -> Result<()> {
         let tokens: usize = tools.iter().map(ToolView::tokens).sum();
-        let count = match (tools.len(), all) {
-            (shown, all) if shown == all => {
-                format!("{all} tool{}", if all == 1 { "" } else { "s" })
-            }
-            (shown, all) => format!("{shown} of {all} tools"),
+        let offered = match (tools.len(), all) {
+            (shown, all) if shown == all => count(all, "tool"),
+            (shown, all) => format!("{shown} of {}", count(all, "tool")),
         };
         let mut line = server_line::head(status, Kind::of(status), self.width, printer);
         let origin = status.origin.as_ref().map(|origin| format!("   (from {origin})"));
         // Writing to a `String` cannot fail.
         let _ = write!(
             line,
-            "  {count:>8}  {:>7}  {}{}",
+            "  {offered:>8}  {:>7}  {}{}",
             show_time(status.took),
             tokens_text(tokens),
             origin.filter(|_| self.args.full).unwrap_or_default()

@@ -22,12 +22,11 @@ pub(super) fn now(zone: Option<&str>) -> Result<Now, String> {
 }
 
 fn at(moment: Timestamp, zone: Option<&str>) -> Result<Now, String> {
-    let (name, zone) = match zone {
-        Some(text) => find(text.trim())?,
-        None => {
-            let zone = TimeZone::system();
-            (zone.iana_name().map(str::to_owned), zone)
-        }
+    let (name, zone) = if let Some(text) = zone {
+        find(text.trim())?
+    } else {
+        let zone = TimeZone::system();
+        (zone.iana_name().map(str::to_owned), zone)
     };
     let zoned: Zoned = moment.to_zoned(zone);
     Ok(Now {

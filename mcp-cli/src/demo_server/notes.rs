@@ -9,6 +9,9 @@ use std::{
 const MAX_NOTE_BYTES: usize = 1 << 20;
 /// The most notes.
 const MAX_NOTES: usize = 1000;
+/// The permissions of everybody but the owner.
+#[cfg(unix)]
+const OTHERS: u32 = 0o077;
 /// The longest name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
 
@@ -123,7 +126,7 @@ impl Notes {
         use std::os::unix::fs::MetadataExt as _;
 
         let found = fs::symlink_metadata(&self.folder)?;
-        let private = found.is_dir() && found.mode() & 0o077 == 0;
+        let private = found.is_dir() && found.mode() & OTHERS == 0;
         // The owner of a private folder alone can read it, except for one who may do anything.
         if private && fs::read_dir(&self.folder).is_ok() {
             Ok(())

@@ -48,7 +48,6 @@ async fn speaks_both_eras() {
         );
         let sum = demo.call("calculator", json!({"expression": "17 * 23"})).await;
         assert_eq!(sum.joined_text(), "391");
-        assert_eq!(sum.structured_content.unwrap().parse::<Value>().unwrap()["result"], 391);
         demo.client.ping().await.unwrap();
     }
 }

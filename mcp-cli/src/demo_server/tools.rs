@@ -1,7 +1,6 @@
 //! What the demo server can do: definitions for clients, and the calls.
 
 use mcp_protocol::{
-    content::ContentBlock,
     error_code,
     jsonrpc::ErrorObject,
     raw::RawJson,
@@ -16,8 +15,8 @@ use super::{calculator, clock, notes::Notes, text_search};
 pub(super) const INSTRUCTIONS: &str = "Use `calculator` for arithmetic and `clock` for the current \
 time instead of guessing. Notes last until the computer empties its temporary folder.";
 
-/// What a tool gives: text, perhaps with data for programs. Failures are text as well.
-type Outcome = Result<(String, Option<Value>), String>;
+/// What a tool gives: text. Failures are text as well.
+type Outcome = Result<String, String>;
 
 /// All tools, in the order in which they are listed.
 pub(super) fn definitions() -> Vec<Tool> {
@@ -25,53 +24,47 @@ pub(super) fn definitions() -> Vec<Tool> {
         tool(
             "calculator",
             "Calculates an arithmetic expression. Knows + - * / ^ and parentheses.",
-            json!({"expression": {
+            &json!({"expression": {
                 "type": "string", "description": "Such as 2 * (3 + 4)", "examples": ["2 * (3 + 4)"]}}),
             &["expression"],
-            Some(json!({"expression": {"type": "string"}, "result": {"type": "number"}})),
             READS,
         ),
         tool(
             "clock",
             "Tells the current date and time, in any time zone.",
-            json!({"zone": {
+            &json!({"zone": {
                 "type": "string",
                 "description": "IANA name such as Asia/Tokyo, or offset such as +02:00; \
                                 this computer's zone when left out",
                 "examples": ["Asia/Tokyo"]}}),
             &[],
-            Some(json!({"time": {"type": "string"}, "zone": {"type": "string"},
-                "weekday": {"type": "string"}})),
             READS,
         ),
         tool(
             "write_note",
             "Writes a text note, in place of an earlier note of that name.",
-            json!({
+            &json!({
                 "name": {"type": "string", "description": "Name of the note, such as shopping.txt"},
                 "text": {"type": "string", "description": "The whole text"}}),
             &["name", "text"],
-            None,
             WRITES,
         ),
         tool(
             "read_note",
             "Reads a text note.",
-            json!({"name": {"type": "string", "description": "Name of the note"}}),
+            &json!({"name": {"type": "string", "description": "Name of the note"}}),
             &["name"],
-            None,
             READS,
         ),
-        tool("list_notes", "Lists the names of all notes.", json!({}), &[], None, READS),
+        tool("list_notes", "Lists the names of all notes.", &json!({}), &[], READS),
         tool(
             "search_text",
             "Finds the lines that contain all given words, in a text or in all notes.",
-            json!({
+            &json!({
                 "words": {"type": "string", "description": "Words, separated by spaces"},
                 "text": {"type": "string",
                     "description": "The text to search; all notes when left out"}}),
             &["words"],
-            None,
             READS,
         ),
     ]
@@ -96,9 +89,8 @@ const WRITES: ToolAnnotations = ToolAnnotations {
 fn tool(
     name: &str,
     description: &str,
-    properties: Value,
+    properties: &Value,
     required: &[&str],
-    output: Option<Value>,
     annotations: ToolAnnotations,
 ) -> Tool {
     let mut schema = json!({"type": "object", "properties": properties});
@@ -106,13 +98,7 @@ fn tool(
         schema["required"] = json!(required);
     }
     schema["additionalProperties"] = json!(false);
-    let output_schema = output.map(|properties| {
-        let names: Vec<String> =
-            properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        json!({"type": "object", "properties": properties, "required": names}).into()
-    });
-    Tool { output_schema, annotations: Some(annotations), ..Tool::new(name, schema) }
-        .description(description)
+    Tool { annotations: Some(annotations), ..Tool::new(name, schema) }.description(description)
 }
 
 /// Calls a tool.
@@ -133,14 +119,7 @@ pub(super) fn call(params: &CallToolParams, notes: &Notes) -> Result<CallToolRes
             return Err(ErrorObject::new(error_code::INVALID_PARAMS, text));
         }
     };
-    Ok(match outcome {
-        Ok((text, data)) => CallToolResult {
-            content: vec![ContentBlock::text(text)],
-            structured_content: data.map(RawJson::from),
-            ..CallToolResult::default()
-        },
-        Err(reason) => CallToolResult::error(reason),
-    })
+    Ok(outcome.map_or_else(CallToolResult::error, CallToolResult::text))
 }
 
 fn read<T: DeserializeOwned>(arguments: Option<&RawJson>) -> Result<T, String> {
@@ -160,14 +139,9 @@ fn calculate(arguments: Option<&RawJson>) -> Outcome {
         expression: String,
     }
     let Arguments { expression } = read(arguments)?;
-    let result = calculator::calculate(&expression)
-        .map_err(|error| format!("cannot calculate `{expression}`: {error}"))?;
-    let text = result.to_string();
-    // A number that JSON cannot hold is given as text alone.
-    let data = serde_json::from_str::<serde_json::Number>(&text)
-        .ok()
-        .map(|number| json!({"expression": expression, "result": number}));
-    Ok((text, data))
+    calculator::calculate(&expression)
+        .map(|result| result.to_string())
+        .map_err(|error| format!("cannot calculate `{expression}`: {error}"))
 }
 
 fn tell_time(arguments: Option<&RawJson>) -> Outcome {
@@ -179,8 +153,7 @@ fn tell_time(arguments: Option<&RawJson>) -> Outcome {
     }
     let Arguments { zone } = read(arguments)?;
     let now = clock::now(zone.as_deref().filter(|zone| !zone.trim().is_empty()))?;
-    let data = json!({"time": now.time, "zone": now.zone, "weekday": now.weekday});
-    Ok((format!("{} ({}, {})", now.time, now.weekday, now.zone), Some(data)))
+    Ok(format!("{} ({}, {})", now.time, now.weekday, now.zone))
 }
 
 fn write_note(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
@@ -192,7 +165,7 @@ fn write_note(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
     }
     let Arguments { name, text } = read(arguments)?;
     notes.write(&name, &text).map_err(|error| error.to_string())?;
-    Ok((format!("wrote {} bytes to the note `{name}`", text.len()), None))
+    Ok(format!("wrote {} bytes to the note `{name}`", text.len()))
 }
 
 fn read_note(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
@@ -203,7 +176,7 @@ fn read_note(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
     }
     let Arguments { name } = read(arguments)?;
     let text = notes.read(&name).map_err(|error| error.to_string())?;
-    Ok((text, None))
+    Ok(text)
 }
 
 fn list_notes(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
@@ -213,9 +186,9 @@ fn list_notes(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
     let Arguments {} = read(arguments)?;
     let names = notes.names().map_err(|error| error.to_string())?;
     if names.is_empty() {
-        return Ok(("there are no notes".to_owned(), None));
+        return Ok("there are no notes".to_owned());
     }
-    Ok((names.join("\n"), None))
+    Ok(names.join("\n"))
 }
 
 fn search(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
@@ -236,5 +209,5 @@ fn search(arguments: Option<&RawJson>, notes: &Notes) -> Outcome {
             search.look_in(Some(&name), &text);
         }
     }
-    Ok((search.finish(), None))
+    Ok(search.finish())
 }

@@ -1,0 +1,97 @@
+//! Brings servers, approval and a model together.
+
+use std::sync::Arc;
+
+use mcp_agent::{Agent, toolbox::McpToolset};
+
+use crate::{
+    args::{Approve, ModelOptions, ServerOptions},
+    connect::choose,
+    context::Context,
+    conversation::{Approval, Questions, with_approval},
+    error_report::{Report, Result},
+    exit_code::ErrorCode,
+    measure::show_time,
+    models::{self, FoundModel},
+    progress::wait,
+    server_line::say_that_demo_is_used,
+    settings::DEMO,
+    targets,
+    terminal_text::one_line,
+};
+
+/// What the command line says about a conversation.
+#[derive(Debug)]
+pub(crate) struct Company<'a> {
+    pub(crate) servers: &'a [String],
+    /// After `--`.
+    pub(crate) command: &'a [String],
+    pub(crate) approve: Option<Approve>,
+    pub(crate) options: &'a ServerOptions,
+    pub(crate) model: &'a ModelOptions,
+    /// Whether a person is there for more than one question.
+    pub(crate) chats: bool,
+}
+
+/// A model with its tools, ready to be asked.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    pub(crate) agent: Agent,
+    pub(crate) tools: Arc<McpToolset>,
+    pub(crate) questions: Questions,
+    /// Such as `qwen3:8b at http://127.0.0.1:11434/v1`.
+    pub(crate) model_name: String,
+    /// The servers that are up.
+    pub(crate) servers: Vec<String>,
+}
+
+/// Starts the servers and finds the model, side by side.
+pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<Assembled> {
+    let configured = context.settings.configured()?;
+    let targets = targets::parse(request.servers)?;
+    let chosen = choose(&targets, request.command, &configured, request.options)?;
+    let is_named = !targets.is_empty() || !request.command.is_empty();
+    if !is_named && configured.is_empty() {
+        say_that_demo_is_used(context);
+    }
+    let only_demo = chosen.servers.iter().all(|server| server.name == DEMO);
+    let approval = match request.approve {
+        Some(Approve::Auto) => Approval::All,
+        Some(Approve::Never) => Approval::ReadOnly,
+        // Whoever names a server on the command line wants it used.
+        None if !request.chats && (is_named || only_demo) => Approval::All,
+        Some(Approve::Ask) | None => Approval::Ask,
+    };
+    let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
+    let hub = context.start(chosen.servers);
+    hub.report_problems(chosen.problems);
+    let listing = McpToolset::of_hub(hub.clone());
+    let both = async { tokio::join!(listing, models::find(request.model, context)) };
+    let (tools, model) = wait(&context.messages, both, |elapsed| {
+        format!("starting {}  {}", starting.join(", "), show_time(elapsed))
+    })
+    .await;
+    let model = model?;
+    let servers: Vec<String> = hub.clients().into_iter().map(|(name, _)| name).collect();
+    let problems = tools.problems();
+    if servers.is_empty() {
+        let mut report = Report::new(ErrorCode::Unreachable, "no server could be started");
+        for problem in &problems {
+            report = report.cause(format!("{}: {}", problem.server, one_line(&problem.reason)));
+        }
+        return Err(report.help("`mcp tools` says more about each").into());
+    }
+    for problem in problems {
+        let tool = problem.tool.map(|tool| format!(".{}", one_line(&tool))).unwrap_or_default();
+        let reason = one_line(&problem.reason);
+        context.messages.warning(format_args!("without {}{tool}: {reason}", problem.server));
+    }
+    let tools = Arc::new(tools);
+    let (approving, questions) = with_approval(Arc::clone(&tools), approval);
+    let FoundModel { model, name } = model;
+    let mut builder = Agent::builder(model).tools(approving).max_steps(request.model.max_steps);
+    if let Some(system) = &request.model.system {
+        builder = builder.system(system);
+    }
+    Ok(Assembled { agent: builder.build(), tools, questions, model_name: name, servers })
+}

@@ -1,0 +1,214 @@
+//! `mcp chat`
+
+use std::path::PathBuf;
+
+use etcetera::BaseStrategy as _;
+use mcp_agent::{run::Outcome, transcript::Transcript};
+use rustyline::{DefaultEditor, error::ReadlineError};
+use tokio::task::spawn_blocking;
+
+use super::run::summarize;
+use crate::{
+    agent::{self, Assembled, Company},
+    args::{ChatArgs, Output},
+    context::Context,
+    conversation::{Turn, exit_code_of},
+    error_report::{Report, Result},
+    exit_code::{ErrorCode, ExitCode},
+    interrupt::interrupted,
+    printer::Printer,
+    terminal_text::one_line,
+    theme::Role,
+};
+
+const HELP: &str = "\
+/tools   what the model can use
+/clear   begin anew, with nothing said so far
+/help    this
+/exit    leave; so do `exit` and Ctrl-D
+Ctrl-C stops an answer.";
+
+pub(super) async fn run(
+    args: ChatArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    if printer.output() != Output::Text {
+        return Err(Report::new(ErrorCode::Usage, "a chat is text only")
+            .help("`mcp run` has the other forms of output")
+            .into());
+    }
+    let request = Company {
+        servers: &args.servers,
+        command: &args.command,
+        approve: args.approve,
+        options: &args.server,
+        model: &args.model,
+        chats: true,
+    };
+    let assembling = agent::assemble(request, context);
+    let mut agent = tokio::select! {
+        agent = assembling => agent?,
+        () = interrupted() => {
+            return Err(Report::new(ErrorCode::Interrupted, "interrupted").into());
+        }
+    };
+    greet(&agent, context);
+    let mut lines = Lines::open(context)?;
+    let mut said: Option<Transcript> = None;
+    let mut last = ExitCode::Success;
+    while let Some(line) = lines.next(context).await? {
+        match line.trim() {
+            "" => (),
+            "/exit" | "/quit" | "exit" | "quit" => break,
+            "/help" | "/?" => context.messages.note(HELP),
+            "/tools" => list_tools(&agent, printer)?,
+            "/clear" => {
+                said = None;
+                context.messages.note("forgot everything that was said");
+            }
+            command if command.starts_with('/') && !command.contains(char::is_whitespace) => {
+                context.messages.note(format_args!("there is no `{}`\n{HELP}", one_line(command)));
+            }
+            text => last = answer(&mut agent, &mut said, text, context, printer).await?,
+        }
+    }
+    // A script that pipes its questions in wants to know how the last one went.
+    Ok(if context.settings.interactive { ExitCode::Success } else { last })
+}
+
+fn greet(agent: &Assembled, context: &Context) {
+    let servers = agent.servers.join(", ");
+    let count = agent.agent.tools().len();
+    context.messages.note(format_args!(
+        "{} · {} · {servers} ({count} tools) · /help",
+        context.messages.paint(Role::Name, "mcp chat"),
+        one_line(&agent.model_name)
+    ));
+}
+
+/// One question and its answer. A question that fails leaves the conversation as it was.
+async fn answer(
+    agent: &mut Assembled,
+    said: &mut Option<Transcript>,
+    text: &str,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let run = match said.as_ref() {
+        Some(transcript) => agent.agent.go_on(transcript.clone(), text),
+        None => agent.agent.run(text),
+    };
+    let canceller = run.canceller();
+    let turn = Turn {
+        context,
+        printer,
+        tools: &agent.tools,
+        questions: &mut agent.questions,
+        streams: true,
+    };
+    let mut watching = std::pin::pin!(turn.watch(run));
+    let watched = tokio::select! {
+        watched = &mut watching => watched?,
+        () = interrupted() => {
+            canceller.cancel("the user pressed Ctrl-C");
+            watching.await?
+        }
+    };
+    if let Ok(finished) = &watched.ended {
+        *said = Some(finished.run.transcript().clone());
+        if matches!(finished.outcome, Outcome::Final { .. }) {
+            summarize(&watched, context);
+        }
+    }
+    Ok(match exit_code_of(&watched) {
+        Ok(code) => code,
+        Err(report) if report.exit_code() == ExitCode::Interrupted => {
+            context.messages.note(context.messages.paint(Role::Dim, "stopped"));
+            ExitCode::Interrupted
+        }
+        Err(report) => {
+            context.messages.error(&report);
+            report.exit_code()
+        }
+    })
+}
+
+fn list_tools(agent: &Assembled, printer: &mut Printer) -> Result<()> {
+    for (_, found) in agent.tools.tools() {
+        let about = found.tool.description.as_deref().unwrap_or_default();
+        let about = printer.paint(Role::Dim, one_line(about.lines().next().unwrap_or_default()));
+        printer.line(format_args!(
+            "  {}.{}   {about}",
+            found.server,
+            one_line(&found.tool.name)
+        ))?;
+    }
+    printer.flush()
+}
+
+/// The lines that a person types, with the keys and the history that people expect.
+struct Lines {
+    editor: Option<DefaultEditor>,
+    history: Option<PathBuf>,
+}
+
+impl Lines {
+    fn open(context: &Context) -> Result<Self> {
+        let mut editor = DefaultEditor::new().map_err(|error| unreadable(&error))?;
+        // Only what a person types is worth remembering.
+        let history = context.settings.interactive.then(history_file).flatten();
+        if let Some(file) = &history
+            && file.exists()
+            && let Err(error) = editor.load_history(file)
+        {
+            context.messages.warning(format_args!("cannot read {}: {error}", file.display()));
+        }
+        Ok(Self { editor: Some(editor), history })
+    }
+
+    /// The next line; `None` at the end. Servers stay alive meanwhile.
+    async fn next(&mut self, context: &Context) -> Result<Option<String>> {
+        loop {
+            let Some(mut editor) = self.editor.take() else { return Ok(None) };
+            let reading = spawn_blocking(move || {
+                let line = editor.readline("› ");
+                (editor, line)
+            });
+            let (editor, line) = reading.await.map_err(|error| unreadable(&error))?;
+            let editor = self.editor.insert(editor);
+            match line {
+                Ok(line) => {
+                    if let Some(file) = &self.history
+                        && !line.trim().is_empty()
+                        && let Err(error) = editor
+                            .add_history_entry(&line)
+                            .and_then(|_| editor.append_history(file))
+                    {
+                        let file = file.display();
+                        context.messages.warning(format_args!("cannot write {file}: {error}"));
+                        self.history = None;
+                    }
+                    return Ok(Some(line));
+                }
+                Err(ReadlineError::Eof) => return Ok(None),
+                Err(ReadlineError::Interrupted) => {
+                    context.messages.note("leave with /exit or Ctrl-D");
+                }
+                Err(error) => return Err(unreadable(&error).into()),
+            }
+        }
+    }
+}
+
+fn unreadable(error: &impl std::error::Error) -> Report {
+    Report::new(ErrorCode::Unexpected, "cannot read from the terminal").cause(error.to_string())
+}
+
+/// `~/.local/state/mcp/chat_history`, its folder made. Nothing is remembered where that fails.
+fn history_file() -> Option<PathBuf> {
+    let folders = etcetera::base_strategy::choose_base_strategy().ok()?;
+    let folder = folders.state_dir()?.join("mcp");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder.join("chat_history"))
+}

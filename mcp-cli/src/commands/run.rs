@@ -1,0 +1,150 @@
+//! `mcp run`
+
+use std::{
+    fmt::Write as _,
+    fs::File,
+    io::{self, Read as _},
+};
+
+use crate::{
+    agent::{self, Company},
+    args::{Output, RunArgs},
+    context::Context,
+    conversation::{Turn, Watched, exit_code_of, to_json},
+    error_report::{Report, Result},
+    exit_code::{ErrorCode, ExitCode},
+    measure::{count, show_time},
+    printer::Printer,
+    theme::Role,
+};
+
+/// The longest text on standard input, in bytes.
+const MAX_STDIN_BYTES: u64 = 4 << 20;
+
+pub(super) async fn run(
+    args: RunArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let mut prompt = args.prompt.clone();
+    if !args.no_stdin
+        && let Some(text) = piped()?
+    {
+        prompt.push_str("\n\n");
+        prompt.push_str(&text);
+    }
+    let request = Company {
+        servers: &args.servers,
+        command: &args.command,
+        approve: args.approve,
+        options: &args.server,
+        model: &args.model,
+        chats: false,
+    };
+    let mut agent = agent::assemble(request, context).await?;
+    let streams = printer.output() == Output::Text && printer.is_terminal();
+    let turn =
+        Turn { context, printer, tools: &agent.tools, questions: &mut agent.questions, streams };
+    let run = agent.agent.run(prompt.as_str());
+    let watched = turn.watch(run).await?;
+    show(&watched, &agent.model_name, streams, printer)?;
+    summarize(&watched, context);
+    exit_code_of(&watched).map_err(Into::into)
+}
+
+fn show(watched: &Watched, model: &str, streams: bool, printer: &mut Printer) -> Result<()> {
+    match printer.output() {
+        Output::Json => printer.json(&to_json(watched, model))?,
+        Output::Ndjson => {
+            let mut document = to_json(watched, model);
+            document["type"] = "finished".into();
+            printer.json(&document)?;
+        }
+        Output::Text | Output::Raw if streams => (),
+        Output::Text | Output::Raw => {
+            if let Ok(finished) = &watched.ended {
+                let text = finished.outcome.text();
+                printer.text(text)?;
+                if printer.output() == Output::Text && !text.is_empty() {
+                    printer.end_line()?;
+                }
+            }
+        }
+    }
+    printer.flush()
+}
+
+/// What the answer cost, for people who watch.
+pub(super) fn summarize(watched: &Watched, context: &Context) {
+    let mut text = count(watched.calls.len(), "call");
+    if let Ok(finished) = &watched.ended {
+        let usage = finished.run.usage();
+        if usage.total_tokens() > 0 {
+            let (read, wrote) = (thousands(usage.input_tokens), thousands(usage.output_tokens));
+            // Writing to a `String` cannot fail.
+            let _ = write!(text, " · {read} in / {wrote} out tokens");
+        }
+    }
+    let _ = write!(text, " · {}", show_time(watched.took));
+    context.messages.aside(context.messages.paint(Role::Dim, text));
+}
+
+fn thousands(count: u64) -> String {
+    if count < 1000 {
+        count.to_string()
+    } else {
+        format!("{}.{}k", count / 1000, count % 1000 / 100)
+    }
+}
+
+/// The text on standard input when that is a pipe or a file. Terminals, sockets and devices are
+/// left alone: nobody may ever end them.
+fn piped() -> Result<Option<String>> {
+    if !is_pipe_or_file() {
+        return Ok(None);
+    }
+    let failed = |cause: String| {
+        Report::new(ErrorCode::Unexpected, "cannot read standard input")
+            .cause(cause)
+            .help("leave it alone with --no-stdin")
+    };
+    let mut bytes = Vec::new();
+    io::stdin()
+        .take(MAX_STDIN_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| failed(error.to_string()))?;
+    if bytes.len() as u64 > MAX_STDIN_BYTES {
+        return Err(failed(format!("it is longer than {} MiB", MAX_STDIN_BYTES >> 20)).into());
+    }
+    let text = String::from_utf8(bytes).map_err(|error| failed(error.to_string()))?;
+    Ok(Some(text).filter(|text| !text.trim().is_empty()))
+}
+
+#[cfg(unix)]
+fn is_pipe_or_file() -> bool {
+    use std::os::{fd::AsFd as _, unix::fs::FileTypeExt as _};
+
+    // A second handle to the same input, closed again at once.
+    let Ok(handle) = io::stdin().as_fd().try_clone_to_owned() else { return false };
+    File::from(handle).metadata().is_ok_and(|found| {
+        let kind = found.file_type();
+        kind.is_fifo() || kind.is_file()
+    })
+}
+
+#[cfg(not(unix))]
+fn is_pipe_or_file() -> bool {
+    use std::io::IsTerminal as _;
+    !io::stdin().is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_shortly() {
+        assert_eq!(thousands(210), "210");
+        assert_eq!(thousands(1949), "1.9k");
+    }
+}

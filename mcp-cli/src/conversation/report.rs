@@ -1,0 +1,137 @@
+//! The end of an answer: for programs, as an exit code, and as an error.
+
+use std::time::Duration;
+
+use mcp_agent::{
+    AgentError,
+    model::{ModelError, ModelErrorKind, Usage},
+    run::{Outcome, Stop},
+};
+use serde_json::{Value, json};
+
+use super::turn::Watched;
+use crate::{
+    error_report::Report,
+    exit_code::{ErrorCode, ExitCode},
+    measure::show_time,
+    terminal_text::one_line,
+};
+
+/// How the answer ended, and the error to tell about it, if any.
+pub(crate) fn exit_code_of(watched: &Watched) -> Result<ExitCode, Report> {
+    let finished = match &watched.ended {
+        Ok(finished) => finished,
+        Err(AgentError::Model { source, .. }) => return Err(failure(source)),
+        Err(error) => {
+            return Err(Report::new(ErrorCode::Unexpected, error.to_string()).causes_of(error));
+        }
+    };
+    if let Outcome::Stopped { why, .. } = &finished.outcome {
+        let code = match why {
+            Stop::ContentFilter | Stop::Refusal => ErrorCode::Refused,
+            Stop::Cancelled { .. } => ErrorCode::Interrupted,
+            _ => ErrorCode::Incomplete,
+        };
+        return Err(Report::new(code, why.to_string()).help(match why {
+            Stop::StepLimit { .. } => "allow more steps with --max-steps",
+            other => other.how_to_go_on(),
+        }));
+    }
+    let denied: Vec<String> = watched
+        .calls
+        .iter()
+        .filter(|call| call.denied)
+        .map(|call| format!("`{}`", call.label.dotted()))
+        .collect();
+    if denied.is_empty() {
+        return Ok(ExitCode::Success);
+    }
+    let text = format!("the model went on without {}, which was not approved", denied.join(", "));
+    Err(Report::new(ErrorCode::Refused, text).help("allow all tools with --approve auto"))
+}
+
+/// A model that did not answer.
+pub(crate) fn failure(error: &ModelError) -> Report {
+    let at = error.url().map(|url| format!(" at {url}")).unwrap_or_default();
+    let report = match error.kind() {
+        ModelErrorKind::Unreachable { .. } => {
+            Report::new(ErrorCode::Unreachable, format!("cannot reach the model{at}"))
+                .causes_of(error)
+                .help("start the model's server, or choose another with -m and --base-url")
+        }
+        ModelErrorKind::TimedOut { phase, after } => Report::new(
+            ErrorCode::Timeout,
+            format!("the model{at} sent no {phase} within {}", show_time(*after)),
+        ),
+        ModelErrorKind::Status(status) => {
+            let code = match status.status {
+                Some(401 | 403) => ErrorCode::AuthRequired,
+                _ => ErrorCode::ModelFailed,
+            };
+            let number = status.status.map(|status| format!(" ({status})")).unwrap_or_default();
+            let report = Report::new(code, format!("the model's provider refused{at}{number}"))
+                .cause(one_line(&status.message));
+            match code {
+                ErrorCode::AuthRequired => {
+                    report.help("check the key; --api-key-env names the variable that holds it")
+                }
+                _ => report,
+            }
+        }
+        _ => Report::new(ErrorCode::ModelFailed, format!("the model{at} failed"))
+            .cause(one_line(&error.to_string()))
+            .causes_of(error),
+    };
+    report.retryable(error.is_retryable())
+}
+
+/// The one document of `mcp run --json`.
+pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
+    let calls: Vec<Value> = watched
+        .calls
+        .iter()
+        .map(|call| {
+            json!({
+                "server": call.label.server, "tool": call.label.tool,
+                "arguments": call.arguments, "isError": call.is_error, "text": call.text,
+                "tookMs": call.took.map(millis),
+            })
+        })
+        .collect();
+    let mut document = json!({
+        "schema": 1, "model": model, "text": "", "outcome": "failed", "calls": calls,
+        "usage": usage(Usage::default()), "steps": 0, "tookMs": millis(watched.took),
+    });
+    if let Ok(finished) = &watched.ended {
+        document["text"] = json!(finished.outcome.text());
+        document["steps"] = json!(finished.run.steps());
+        document["usage"] = usage(finished.run.usage());
+        document["outcome"] = json!(match &finished.outcome {
+            Outcome::Final { .. } => "final",
+            Outcome::Stopped { why, .. } => match why {
+                Stop::StepLimit { .. } => "step_limit",
+                Stop::Repeating { .. } => "repeating",
+                Stop::OutputLimit => "output_limit",
+                Stop::ContentFilter => "content_filter",
+                Stop::Refusal => "refusal",
+                Stop::EmptyAnswer => "empty_answer",
+                Stop::Cancelled { .. } => "cancelled",
+                _ => "stopped",
+            },
+            _ => "stopped",
+        });
+    }
+    document
+}
+
+fn usage(usage: Usage) -> Value {
+    json!({
+        "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens,
+        "cachedInputTokens": usage.cached_input_tokens,
+        "reasoningTokens": usage.reasoning_tokens,
+    })
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}

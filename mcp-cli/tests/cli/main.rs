@@ -1,0 +1,11 @@
+//! The program as people and scripts meet it: commands, and literally what they give.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
+mod model;
+mod sandbox;
+
+mod run;
+mod screens;
+mod terminal;
