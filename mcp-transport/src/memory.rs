@@ -3,6 +3,7 @@
 use std::{
     fmt,
     future::{Future, poll_fn},
+    io,
     sync::Arc,
 };
 
@@ -170,7 +171,11 @@ impl Connect for MemoryConnect {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
         Box::pin(async {
             let (mut transport, peer) = pair();
-            let server = Handle::current().spawn((self.start)(peer));
+            let runtime = Handle::try_current().map_err(|error| ConnectError::Spawn {
+                program: self.endpoint(),
+                source: io::Error::other(error),
+            })?;
+            let server = runtime.spawn((self.start)(peer));
             transport.server = Some(server.abort_handle());
             Ok(Arc::new(transport) as Arc<dyn Transport>)
         })
