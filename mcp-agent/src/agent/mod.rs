@@ -136,8 +136,8 @@ impl AgentBuilder {
         self
     }
 
-    /// How many times the model may answer one prompt; 20 by default. A run that reaches it stops
-    /// with what there is, and can go on.
+    /// How many times the model may answer one prompt; 20 by default. A run that reaches it runs
+    /// the tools of the last answer, stops with what there is, and can go on.
     pub fn max_steps(mut self, steps: u32) -> Self {
         self.settings.max_steps = steps.max(1);
         self

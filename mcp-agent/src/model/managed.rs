@@ -160,7 +160,7 @@ impl Manifest {
             command = command.env(name, value);
         }
         let engine = command.spawn().await?;
-        self.wait_until_ready(&engine, port, http).await?;
+        ready_or_ended(self, &engine, port, http).await?;
 
         let base_url = format!("http://127.0.0.1:{port}/v1");
         let base = base_url_of(&base_url)?;
@@ -196,14 +196,33 @@ impl Manifest {
             {
                 return Ok(());
             }
-            if engine.is_closed() {
-                return Err(ManagedError::Ended { stderr: engine.stderr_tail() });
-            }
             if Instant::now() >= deadline {
                 return Err(ManagedError::NotReady { after: limit, stderr: engine.stderr_tail() });
             }
             sleep(ASK_EVERY).await;
         }
+    }
+}
+
+async fn ready_or_ended(
+    manifest: &Manifest,
+    engine: &ChildProcess,
+    port: u16,
+    http: &HttpClient,
+) -> Result<(), ManagedError> {
+    tokio::select! {
+        biased;
+        () = ended(engine) => Err(ManagedError::Ended { stderr: engine.stderr_tail() }),
+        ready = manifest.wait_until_ready(engine, port, http) => ready,
+    }
+}
+
+/// Waits for the end of an engine and its last words.
+async fn ended(engine: &ChildProcess) {
+    // Nothing of what it prints is for us, but after the last line comes the end.
+    match engine.unsolicited() {
+        Some(mut messages) => while messages.next().await.is_some() {},
+        None => std::future::pending().await,
     }
 }
 

@@ -131,9 +131,7 @@ impl Run {
             repeats: Repeats::default(),
         };
         if run.transcript.pending().next().is_some() {
-            run.state = State::Tools;
-            run.answer_hopeless_calls();
-            run.after_tools();
+            run.begin_tools();
         }
         run
     }
@@ -186,10 +184,6 @@ impl Run {
         }
         self.settings.max_steps = self.steps.saturating_add(steps);
         self.repeats.forgive();
-        if self.transcript.pending().next().is_some() {
-            self.state = State::Tools;
-            return true;
-        }
         if self.transcript.last_turn().is_some_and(|turn| turn.calls().next().is_none()) {
             self.transcript.push_user("Go on.");
         }
@@ -279,14 +273,7 @@ impl Run {
         // ## Model => Tools
         self.state = State::Tools;
         self.answer_hopeless_calls();
-        if self.steps >= self.settings.max_steps {
-            // ## Tools => Done
-            // The calls stay pending: nothing ran whose result nobody would read, and the run can
-            // go on from here.
-            self.stop(Stop::StepLimit { max_steps: self.settings.max_steps });
-        } else {
-            self.after_tools();
-        }
+        self.after_tools();
     }
 
     fn feed_output(&mut self, id: &CallId, output: ToolOutput) -> Result<(), OutOfTurn> {
@@ -346,6 +333,9 @@ impl Run {
             let calls = self.transcript.last_turn().into_iter().flat_map(Turn::calls);
             let tool = calls.map(|record| record.call.name.clone()).next().unwrap_or_default();
             self.stop(Stop::Repeating { tool, turns: idle_turns });
+        } else if self.steps >= self.settings.max_steps {
+            // ## Tools => Done
+            self.stop(Stop::StepLimit { max_steps: self.settings.max_steps });
         } else {
             // ## Tools => Model
             self.state = State::Model;

@@ -45,7 +45,8 @@ impl Outcome {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Stop {
-    /// The model answered as often as it may, and asked for tools again.
+    /// The model answered as often as it may, and called tools again. They ran, but it was not
+    /// shown their results.
     StepLimit {
         /// The limit.
         max_steps: u32,

@@ -10,7 +10,8 @@ use crate::model::ToolChoice;
 #[serde(default)]
 #[non_exhaustive]
 pub struct RunSettings {
-    /// How many times the model may answer one prompt. At least 1.
+    /// How many times the model may answer one prompt, at least once. The tools that it calls with
+    /// its last answer still run.
     pub max_steps: u32,
     /// How many calls of one turn are run; further ones get an error result.
     pub max_calls_per_turn: usize,

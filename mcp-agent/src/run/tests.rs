@@ -137,20 +137,22 @@ fn unreadable_arguments_are_an_error_result() {
 }
 
 #[test]
-fn the_step_limit_keeps_the_words_and_the_calls() {
+fn the_step_limit_keeps_the_words_and_the_results() {
     let mut run = asked(RunSettings { max_steps: 2, ..RunSettings::default() });
     let mut response = calls(&[("1", "mcp__demo__add", "{}")]);
     response.parts.insert(0, Part::Text("I will add.".into()));
     run.feed(Feed::Response(response)).unwrap();
     run.feed(output("1", "42")).unwrap();
     run.feed(call("mcp__demo__read", "{}")).unwrap();
+    assert_eq!(wanted(&run), ["mcp__demo__read {}"]);
+    run.feed(output("1", "text")).unwrap();
     let why = Stop::StepLimit { max_steps: 2 };
     let partial = Some("I will add.".into());
     assert_eq!(outcome(&run), &Outcome::Stopped { why, partial });
+    assert_eq!(last_result(&run), "text");
 
     assert!(run.extend(5));
-    assert_eq!(wanted(&run), ["mcp__demo__read {}"]);
-    run.feed(output("1", "text")).unwrap();
+    assert!(matches!(run.step(), Step::CallModel(_)));
     run.feed(text("done")).unwrap();
     assert!(outcome(&run).is_final());
 }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, fmt, future::Future, sync::Arc};
 
 use mcp_protocol::raw::RawJson;
-use schemars::{JsonSchema, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
@@ -58,13 +58,7 @@ impl LocalTools {
         R: Future<Output = O> + Send + 'static,
         O: IntoToolOutput,
     {
-        let schema = SchemaSettings::draft2020_12()
-            .with(|settings| {
-                settings.meta_schema = None;
-                settings.inline_subschemas = true;
-            })
-            .into_generator()
-            .into_root_schema_for::<A>();
+        let schema = schema_of::<A>();
         let function = Arc::new(move |arguments: Value| -> BoxFuture<'static, ToolOutput> {
             match serde_json::from_value::<A>(arguments) {
                 Ok(arguments) => {
@@ -114,6 +108,26 @@ impl LocalTools {
         self.functions.insert(name, function);
         self
     }
+}
+
+/// The schema of a type, without what says nothing to a model: the name of the Rust type, and
+/// how wide its numbers are.
+fn schema_of<A: JsonSchema>() -> Schema {
+    let mut schema = SchemaSettings::draft2020_12()
+        .with(|settings| {
+            settings.meta_schema = None;
+            settings.inline_subschemas = true;
+        })
+        .with_transform(RecursiveTransform(|schema: &mut Schema| {
+            let format = schema.get("format").and_then(Value::as_str).unwrap_or_default();
+            if ["int", "uint", "float", "double"].iter().any(|width| format.starts_with(width)) {
+                schema.remove("format");
+            }
+        }))
+        .into_generator()
+        .into_root_schema_for::<A>();
+    schema.remove("title");
+    schema
 }
 
 impl Toolset for LocalTools {
@@ -183,5 +197,58 @@ impl<T: IntoToolOutput, E: fmt::Display> IntoToolOutput for Result<T, E> {
             Ok(output) => output.into_tool_output(),
             Err(error) => ToolOutput::error(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+    use serde_json::json;
+
+    use super::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Query {
+        /// What to look for.
+        text: String,
+        limit: Option<u32>,
+        area: Area,
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    #[expect(dead_code, reason = "only its schema is looked at")]
+    struct Area {
+        width: f64,
+    }
+
+    #[test]
+    fn the_schema_is_whole_and_says_no_more_than_a_model_needs() {
+        let tools = LocalTools::new().tool("search", "Searches.", |_: Query| async { "" });
+        let snapshot = tools.snapshot();
+        let schema: Value = snapshot.get("search").unwrap().parameters.parse().unwrap();
+        assert_eq!(
+            schema,
+            json!({
+                "type": "object",
+                "properties": {
+                    "text": {"type": "string", "description": "What to look for."},
+                    "limit": {"type": ["integer", "null"], "minimum": 0},
+                    "area": {
+                        "type": "object",
+                        "properties": {"width": {"type": "number"}},
+                        "required": ["width"],
+                    },
+                },
+                "required": ["text", "area"],
+            })
+        );
+    }
+
+    #[tokio::test]
+    async fn an_unknown_tool_is_an_error() {
+        let call = PreparedCall { id: "1".into(), name: "gone".into(), arguments: Map::new() };
+        let error = LocalTools::new().call(call, Arc::new(|_| {})).await.unwrap_err();
+        assert_eq!(error.to_string(), "there is no tool `gone`");
     }
 }

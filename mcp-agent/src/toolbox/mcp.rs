@@ -280,3 +280,6 @@ impl fmt::Debug for McpToolset {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,7 +110,11 @@ impl Decoder {
         }
         let usage = completion.usage.or(completion.x_groq.and_then(|extra| extra.usage));
         if let Some(usage) = usage {
-            self.usage = Some(usage.into());
+            let mut usage = Usage::from(usage);
+            if let Some(cached) = completion.timings.and_then(|timings| timings.cache_n) {
+                usage.cached_input_tokens = cached;
+            }
+            self.usage = Some(usage);
         }
         // Only one answer is ever asked for.
         let choice = completion

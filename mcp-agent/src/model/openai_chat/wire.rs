@@ -19,6 +19,16 @@ pub(super) struct Completion {
     /// Groq reports a stream's usage here.
     #[serde(default)]
     pub(super) x_groq: Option<GroqExtra>,
+    #[serde(default)]
+    pub(super) timings: Option<Timings>,
+}
+
+/// What llama.cpp reports of its own work.
+#[derive(Debug, Deserialize)]
+pub(super) struct Timings {
+    /// Tokens of the prompt that were cached.
+    #[serde(default)]
+    pub(super) cache_n: Option<u64>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -220,6 +220,8 @@ fn usage_in_its_several_places() {
     assert_eq!(answer(&[groq]).usage, Some(Usage::new(10, 5)));
     let deepseek = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_cache_hit_tokens":4}}"#;
     assert_eq!(answer(&[deepseek]).usage.unwrap().cached_input_tokens, 4);
+    let llama = r#"{"choices":[{"delta":{"content":"x"},"finish_reason":"stop"}],"usage":{"prompt_tokens":10,"completion_tokens":5},"timings":{"cache_n":7,"prompt_n":3}}"#;
+    assert_eq!(answer(&[llama]).usage.unwrap().cached_input_tokens, 7);
 }
 
 #[test]
