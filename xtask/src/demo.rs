@@ -12,8 +12,7 @@ use serde_json::json;
 use crate::{model, process};
 
 /// Two steps, one tool of each server. Small models need to be told the order.
-const QUESTION: &str =
-    "First read the file numbers.txt. Then add the two numbers that are in it.";
+const QUESTION: &str = "First read the file numbers.txt. Then add the two numbers that are in it.";
 
 const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
 const EVERYTHING: &str = "@modelcontextprotocol/server-everything@2026.8.31";
@@ -39,7 +38,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let config = folder.join("servers.json");
     fs::write(&config, serde_json::to_string_pretty(&servers)?)?;
 
-    let mcp = process::root().join("target/debug").join(format!("mcp{}", std::env::consts::EXE_SUFFIX));
+    let mcp =
+        process::root().join("target/debug").join(format!("mcp{}", std::env::consts::EXE_SUFFIX));
     let ask = || {
         let mut command = Command::new(&mcp);
         command.arg("--config").arg(&config).args(["run", &question]);
