@@ -31,10 +31,8 @@ async fn a_cancellation_never_overtakes_its_request() {
         tasks.spawn(async move {
             for number in 0..500 {
                 send_and_drop(&server, task * 500 + number, "tools/call");
-                // Now and then the reader gets the time to empty the pipe.
-                if number % 5 == 0 {
-                    sleep(Duration::from_millis(2)).await;
-                }
+                // Gives the reader the time to empty the pipe: only what is written counts here.
+                sleep(Duration::from_millis(1)).await;
             }
         });
     }
@@ -54,7 +52,7 @@ async fn a_cancellation_never_overtakes_its_request() {
     }
     // A request that had not left the program when it was dropped is in neither set.
     assert_eq!(requested, cancelled);
-    assert!(requested.len() > 1000, "only {}", requested.len());
+    assert!(requested.len() > 5000, "only {}", requested.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
