@@ -3,10 +3,11 @@
 
 use std::{
     fs,
-    process::{Command, Output, Stdio},
+    path::Path,
+    process::{Command, Stdio},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::json;
 
 use crate::{model, process};
@@ -40,24 +41,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     let mcp =
         process::root().join("target/debug").join(format!("mcp{}", std::env::consts::EXE_SUFFIX));
-    let ask = || {
-        let mut command = Command::new(&mcp);
-        command.arg("--config").arg(&config).args(["run", &question]);
-        command.args(["--tools", "files__read_text_file", "--tools", "everything__get-sum"]);
-        command
-    };
+    let mut ask = Command::new(&mcp);
+    ask.arg("--config").arg(&config).args(["run", "-s", "files", "-s", "everything"]);
+    ask.args(["-g", "files.read_text_file", "-g", "everything.get-sum", &question]);
     // A model that is already there is better than any that we could set up.
-    let mut probe = Command::new(&mcp);
-    let found = output(probe.args(["--json", "models"]))?;
-    if !found.status.success() {
-        if !String::from_utf8_lossy(&found.stderr).contains(NO_MODEL) {
-            bail!("`mcp models` failed: {}", String::from_utf8_lossy(&found.stderr));
-        }
+    if !model::is_set_up()? && !finds_model(&mcp)? {
         model::ensure()?;
     }
-    process::run(&mut ask())
+    process::run(ask.stdin(Stdio::null()))
 }
 
-fn output(command: &mut Command) -> Result<Output> {
-    command.stdin(Stdio::null()).output().context("cannot start the `mcp` that was just built")
+/// Whether the command finds a model by itself: a key in the environment, or a local server.
+fn finds_model(mcp: &Path) -> Result<bool> {
+    let mut probe = Command::new(mcp);
+    probe.args(["--json", "run", "--max-steps", "1", "Say yes."]).stdin(Stdio::null());
+    let output = probe.output().context("cannot start the `mcp` that was just built")?;
+    Ok(output.status.success() || !String::from_utf8_lossy(&output.stderr).contains(NO_MODEL))
 }

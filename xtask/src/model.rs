@@ -40,6 +40,11 @@ pub(crate) fn ensure() -> Result<PathBuf> {
     set_up(&weights::LARGE, &folder()?)
 }
 
+/// Whether the model is in its usual folder.
+pub(crate) fn is_set_up() -> Result<bool> {
+    Ok(folder()?.join("model.json").is_file())
+}
+
 /// `$MCP_MODEL_DIR`, else `mcp/model` in the user's data folder.
 fn folder() -> Result<PathBuf> {
     let set = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod combined;
+mod filtered;
 mod local;
 mod mcp;
 pub mod names;
@@ -15,6 +16,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     combined::Toolbox,
+    filtered::Filtered,
     local::{IntoToolOutput, Json, LocalTools},
     mcp::{McpTool, McpToolset, ToolsProblem},
     output::ToolOutput,
