@@ -21,7 +21,10 @@ use crate::{
     target::Target,
 };
 
-/// How long servers may take to end after Ctrl-C.
+/// How long a server may take to exit after its input was closed, before it gets a signal. The
+/// result is printed by then, so everything longer is only waiting.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(150);
+/// How long ending all servers may take in all.
 const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// Which servers a command speaks to.
@@ -247,6 +250,7 @@ impl Context {
         if self.settings.timeout.is_some() {
             options.client.call_timeout = self.settings.timeout;
         }
+        options.shutdown_grace = Some(SHUTDOWN_GRACE);
         let logs = Arc::clone(&self.logs);
         options.client.on_log(move |message, asker| logs.take(message, &asker));
         let hub = Hub::start(servers, &options);

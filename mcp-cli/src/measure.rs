@@ -36,10 +36,12 @@ pub(crate) fn show_time(duration: Duration) -> String {
 pub(crate) fn show_bytes(bytes: usize) -> String {
     const KIB: usize = 1024;
     const MIB: usize = 1024 * KIB;
+    const GIB: usize = 1024 * MIB;
     match bytes {
         0..KIB => format!("{bytes} B"),
         KIB..MIB => format!("{}.{} KiB", bytes / KIB, bytes % KIB * 10 / KIB),
-        _ => format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB),
+        MIB..GIB => format!("{}.{} MiB", bytes / MIB, bytes % MIB * 10 / MIB),
+        _ => format!("{}.{} GiB", bytes / GIB, bytes % GIB / (GIB / 10)),
     }
 }
 
@@ -77,7 +79,9 @@ mod tests {
         {
             assert_eq!(show_time(Duration::from_millis(millis)), text);
         }
-        for (bytes, text) in [(66, "66 B"), (1900, "1.8 KiB"), (3 << 20, "3.0 MiB")] {
+        for (bytes, text) in
+            [(66, "66 B"), (1900, "1.8 KiB"), (3 << 20, "3.0 MiB"), (1 << 30, "1.0 GiB")]
+        {
             assert_eq!(show_bytes(bytes), text);
         }
     }

@@ -1,17 +1,21 @@
 //! From a configured server to a recipe of its connection.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use mcp_transport::{Connect, ConnectError, http::HttpConfig, stdio::ChildCommand};
 
 use crate::config::TransportConfig;
 
 impl TransportConfig {
-    /// How to connect to the server.
+    /// How to connect to the server. `shutdown_grace` is how long a child process may take to exit
+    /// after its input was closed.
     ///
     /// # Errors
     /// The settings cannot work, such as a URL that is none.
-    pub fn recipe(&self) -> Result<Arc<dyn Connect>, ConnectError> {
+    pub fn recipe(
+        &self,
+        shutdown_grace: Option<Duration>,
+    ) -> Result<Arc<dyn Connect>, ConnectError> {
         Ok(match self {
             Self::Stdio { command, args, env, cwd } => {
                 let mut child = ChildCommand::new(command).args(args);
@@ -20,6 +24,9 @@ impl TransportConfig {
                 }
                 if let Some(folder) = cwd {
                     child = child.cwd(folder);
+                }
+                if let Some(grace) = shutdown_grace {
+                    child = child.shutdown_grace(grace);
                 }
                 Arc::new(child)
             }

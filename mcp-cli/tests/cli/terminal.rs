@@ -6,10 +6,11 @@ use std::{
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::{
     model::{Answer, Model},

@@ -26,6 +26,9 @@ pub struct HubOptions {
     pub startup_timeout: Duration,
     /// How many servers may be starting at the same time.
     pub parallel_starts: usize,
+    /// How long a child process may take to exit after its input was closed, before it is told to
+    /// by signal; the transport's own limit when `None`.
+    pub shutdown_grace: Option<Duration>,
 }
 
 impl Default for HubOptions {
@@ -34,6 +37,7 @@ impl Default for HubOptions {
             client: ClientOptions::default(),
             startup_timeout: Duration::from_secs(60),
             parallel_starts: 16,
+            shutdown_grace: None,
         }
     }
 }
@@ -118,7 +122,7 @@ impl Hub {
     }
 
     fn start_one(&self, server: ServerConfig, options: &HubOptions, permits: &Arc<Semaphore>) {
-        let recipe = match server.transport.recipe() {
+        let recipe = match server.transport.recipe(options.shutdown_grace) {
             Ok(recipe) => recipe,
             Err(error) => {
                 let state = ServerState::NotConfigured(error.to_string());
