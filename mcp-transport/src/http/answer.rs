@@ -8,7 +8,7 @@ use mcp_protocol::jsonrpc::Message;
 
 use super::{body::Body, endpoint::redact};
 use crate::{
-    DeliveryError,
+    BoxFuture, DeliveryError,
     error::{DeliveryErrorKind, HttpFailure},
 };
 
@@ -52,9 +52,13 @@ impl Answer {
     }
 
     /// Turns an answer that is not what was hoped for into an error.
-    pub(super) async fn into_failure(mut self) -> HttpFailure {
-        let body = self.body.excerpt(EXCERPT_BYTES).await;
-        failure(self.status, &self.headers, body)
+    ///
+    /// In a box, since it is rare and would make every call's future larger.
+    pub(super) fn into_failure(mut self) -> BoxFuture<'static, HttpFailure> {
+        Box::pin(async move {
+            let body = self.body.excerpt(EXCERPT_BYTES).await;
+            failure(self.status, &self.headers, body)
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -54,48 +54,38 @@ impl RawBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, BodyFailure>>> {
         let Some(lease) = &mut self.lease else { return Poll::Ready(None) };
-        let mut driven = false;
+        let incoming = &mut self.incoming;
         loop {
-            match Pin::new(&mut self.incoming).poll_frame(cx) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+            let frame = lease
+                .connection
+                .poll_beside(cx, self.idle, |cx| Pin::new(&mut *incoming).poll_frame(cx));
+            let failure = match ready!(frame) {
+                Ok(Some(Ok(frame))) => match frame.into_data() {
                     Ok(data) if !data.is_empty() => {
                         lease.connection.timer().rewind();
-                        if self.incoming.is_end_stream() {
-                            self.end(cx);
+                        if incoming.is_end_stream() {
+                            self.end();
                         }
                         return Poll::Ready(Some(Ok(data)));
                     }
                     // Trailers mean nothing here.
-                    _ => (),
+                    _ => continue,
                 },
-                Poll::Ready(Some(Err(error))) => {
-                    self.lease = None;
-                    return Poll::Ready(Some(Err(BodyFailure::Broken(error.into()))));
-                }
-                Poll::Ready(None) => {
-                    self.end(cx);
+                Ok(None) => {
+                    self.end();
                     return Poll::Ready(None);
                 }
-                Poll::Pending if driven => {
-                    return match lease.connection.timer().poll(cx, self.idle) {
-                        Poll::Ready(limit) => {
-                            self.lease = None;
-                            Poll::Ready(Some(Err(BodyFailure::Silent(limit))))
-                        }
-                        Poll::Pending => Poll::Pending,
-                    };
-                }
-                Poll::Pending => {
-                    lease.connection.drive(cx);
-                    driven = true;
-                }
-            }
+                Ok(Some(Err(error))) => BodyFailure::Broken(error.into()),
+                Err(limit) => BodyFailure::Silent(limit),
+            };
+            self.lease = None;
+            return Poll::Ready(Some(Err(failure)));
         }
     }
 
-    fn end(&mut self, cx: &mut Context<'_>) {
+    fn end(&mut self) {
         if let Some(lease) = self.lease.take() {
-            lease.give_back(cx);
+            lease.give_back();
         }
     }
 }

@@ -4,7 +4,8 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     pin::{Pin, pin},
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -17,7 +18,10 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 
-use super::{stream::Stream, timer::Timer};
+use super::{gate::Gate, stream::Stream, timer::Timer};
+
+/// How often a connection is looked at before other tasks have their turn.
+const MAX_ROUNDS: u32 = 4;
 
 /// A request with its whole body.
 pub(super) type OutRequest = Request<Full<Bytes>>;
@@ -35,6 +39,9 @@ pub(super) struct Http1 {
     sender: http1::SendRequest<Full<Bytes>>,
     io: http1::Connection<TokioIo<Stream>, Full<Bytes>>,
     ended: bool,
+    gate: Arc<Gate>,
+    /// Leads to the gate.
+    waker: Waker,
     timer: Timer,
 }
 
@@ -58,13 +65,16 @@ impl Http1 {
     /// Prepares a fresh connection. Nothing is exchanged yet.
     pub(super) async fn open(stream: Stream) -> hyper::Result<Box<Self>> {
         let (sender, io) = http1::handshake(TokioIo::new(stream)).await?;
-        Ok(Box::new(Self { sender, io, ended: false, timer: Timer::default() }))
+        let gate = Arc::<Gate>::default();
+        let waker = Waker::from(Arc::clone(&gate));
+        Ok(Box::new(Self { sender, io, ended: false, gate, waker, timer: Timer::default() }))
     }
 
     /// Moves bytes in both directions.
-    fn drive(&mut self, cx: &mut Context<'_>) {
+    fn drive(&mut self) {
         if !self.ended
-            && let Poll::Ready(outcome) = Pin::new(&mut self.io).poll(cx)
+            && let Poll::Ready(outcome) =
+                Pin::new(&mut self.io).poll(&mut Context::from_waker(&self.waker))
         {
             self.ended = true;
             // The exchange, if there is one, got the same error in place of its response.
@@ -75,8 +85,9 @@ impl Http1 {
     }
 
     /// Whether another request can be sent, after a look at what the server did meanwhile.
-    pub(super) fn is_usable(&mut self, cx: &mut Context<'_>) -> bool {
-        self.drive(cx);
+    pub(super) fn is_usable(&mut self) -> bool {
+        self.gate.hold();
+        self.drive();
         !self.ended && self.sender.is_ready()
     }
 }
@@ -95,38 +106,55 @@ impl Connection {
         request: OutRequest,
         limit: Option<Duration>,
     ) -> Result<Response<Incoming>, SendFailure> {
+        self.timer().rewind();
         let outcome = match self {
             Self::Http1(line) => {
                 let mut response = pin!(line.sender.try_send_request(request));
-                line.timer.rewind();
-                poll_fn(|cx| {
-                    line.drive(cx);
-                    match response.as_mut().poll(cx) {
-                        Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
-                        Poll::Pending => line.timer.poll(cx, limit).map(Err),
-                    }
-                })
-                .await
+                poll_fn(|cx| self.poll_beside(cx, limit, |cx| response.as_mut().poll(cx))).await
             }
             Self::Http2(share) => {
                 let mut response = pin!(share.sender.try_send_request(request));
-                share.timer.rewind();
-                poll_fn(|cx| match response.as_mut().poll(cx) {
-                    Poll::Ready(outcome) => Poll::Ready(Ok(outcome)),
-                    Poll::Pending => share.timer.poll(cx, limit).map(Err),
-                })
-                .await
+                poll_fn(|cx| self.poll_beside(cx, limit, |cx| response.as_mut().poll(cx))).await
             }
         };
         outcome.map_err(SendFailure::TimedOut)?.map_err(SendFailure::from)
     }
 
-    /// Moves bytes, where that is not the work of a task.
-    pub(super) fn drive(&mut self, cx: &mut Context<'_>) {
-        match self {
-            Self::Http1(line) => line.drive(cx),
-            Self::Http2(_) => (),
+    /// Polls what a connection is to deliver, and drives the connection where that is not the
+    /// work of a task. The error is the limit that ran out.
+    pub(super) fn poll_beside<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Option<Duration>,
+        mut delivered: impl FnMut(&mut Context<'_>) -> Poll<T>,
+    ) -> Poll<Result<T, Duration>> {
+        let line = match self {
+            Self::Http1(line) => line,
+            Self::Http2(share) => {
+                return match delivered(cx) {
+                    Poll::Ready(delivered) => Poll::Ready(Ok(delivered)),
+                    Poll::Pending => share.timer.poll(cx, limit).map(Err),
+                };
+            }
+        };
+        line.gate.hold();
+        for _ in 0..MAX_ROUNDS {
+            let ready = delivered(&mut Context::from_waker(&line.waker));
+            if let Poll::Ready(delivered) = ready {
+                return Poll::Ready(Ok(delivered));
+            }
+            line.drive();
+            let ready = delivered(&mut Context::from_waker(&line.waker));
+            if let Poll::Ready(delivered) = ready {
+                return Poll::Ready(Ok(delivered));
+            }
+            if line.gate.wait(cx) {
+                return line.timer.poll(cx, limit).map(Err);
+            }
         }
+        // Always something new: let others have their turn.
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The clock of this exchange.

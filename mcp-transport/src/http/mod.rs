@@ -10,6 +10,7 @@ mod credentials;
 mod dial;
 mod endpoint;
 mod events;
+mod gate;
 mod headers;
 mod http_transport;
 mod legacy_cancel;

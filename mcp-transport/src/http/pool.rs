@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
-    task::{Context, Poll},
+    task::Poll,
     time::Duration,
 };
 
@@ -17,6 +17,7 @@ use http_body_util::Full;
 use hyper::client::conn::http2;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
+    task::unconstrained,
     time::{Instant, timeout},
 };
 
@@ -129,7 +130,8 @@ impl Pool {
         if let Some(line) = self.kept().await {
             return Ok(self.leased(Connection::Http1(line), permit));
         }
-        let connection = self.dial().await?;
+        // Rare and large, so not a part of every call's future.
+        let connection = Box::pin(self.dial()).await?;
         Ok(self.leased(connection, permit))
     }
 
@@ -145,7 +147,7 @@ impl Pool {
     async fn kept(&self) -> Option<Box<Http1>> {
         loop {
             let Some(Idle { mut line, since }) = self.pop_idle() else {
-                if self.settle().await {
+                if Box::pin(self.settle()).await {
                     continue;
                 }
                 return None;
@@ -157,7 +159,8 @@ impl Pool {
             if age > LOOK_AGAIN_AFTER {
                 tokio::task::yield_now().await;
             }
-            if poll_fn(|cx| line.is_usable(cx).into()).await {
+            // The budget of the task must not make a good connection look bad.
+            if unconstrained(poll_fn(|_| Poll::Ready(line.is_usable()))).await {
                 return Some(line);
             }
         }
@@ -254,12 +257,9 @@ impl Pool {
 }
 
 impl Lease {
-    /// Keeps the connection for the next call, if the end of this exchange left it in order.
-    pub(super) fn give_back(self, cx: &mut Context<'_>) {
-        let Self { connection: Connection::Http1(mut line), pool, .. } = self else { return };
-        if !line.is_usable(cx) {
-            return;
-        }
+    /// Keeps the connection for the next call, which sees whether it can be used.
+    pub(super) fn give_back(self) {
+        let Self { connection: Connection::Http1(line), pool, .. } = self else { return };
         let mut state = pool.lock();
         if !state.closed {
             let since = Instant::now();

@@ -154,10 +154,10 @@ async fn read_events(
                 }
             }
             Ok(None) => {
-                events = resumable.resume(shared, None).await?;
+                events = Box::pin(resumable.resume(shared, None)).await?;
             }
             Err(BodyFailure::Broken(source)) => {
-                events = resumable.resume(shared, Some(source)).await?;
+                events = Box::pin(resumable.resume(shared, Some(source))).await?;
             }
             Err(other) => return Err(other.into()),
         }
