@@ -1,8 +1,11 @@
 //! Brings servers, approval and a model together.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use mcp_agent::{Agent, toolbox::McpToolset};
+use mcp_agent::{
+    Agent,
+    toolbox::{Filtered, McpTool, McpToolset},
+};
 
 use crate::{
     args::{Approve, ModelOptions, ServerOptions},
@@ -11,6 +14,7 @@ use crate::{
     conversation::{Approval, Questions, with_approval},
     error_report::{Report, Result},
     exit_code::ErrorCode,
+    glob::matches,
     measure::show_time,
     models::{self, FoundModel},
     progress::wait,
@@ -88,10 +92,29 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     }
     let tools = Arc::new(tools);
     let (approving, questions) = with_approval(Arc::clone(&tools), approval);
+    let offered = chosen_tools(&tools, &request.model.tools)?;
+    let approving = Filtered::new(approving, move |tool| offered.contains(&tool.name));
     let FoundModel { model, name } = model;
     let mut builder = Agent::builder(model).tools(approving).max_steps(request.model.max_steps);
     if let Some(system) = &request.model.system {
         builder = builder.system(system);
     }
     Ok(Assembled { agent: builder.build(), tools, questions, model_name: name, servers })
+}
+
+/// The names, as the model knows them, of the tools that match one of the patterns.
+fn chosen_tools(tools: &McpToolset, patterns: &[String]) -> Result<BTreeSet<String>> {
+    let all = tools.tools();
+    let is_chosen = |tool: &McpTool| {
+        let full = format!("{}.{}", tool.server, tool.tool.name);
+        patterns.is_empty()
+            || patterns.iter().any(|glob| matches(glob, &full) || matches(glob, &tool.tool.name))
+    };
+    let chosen: BTreeSet<_> =
+        all.iter().filter(|(_, tool)| is_chosen(tool)).map(|(name, _)| name.clone()).collect();
+    if chosen.is_empty() && !all.is_empty() {
+        let report = Report::new(ErrorCode::Usage, "no tool matches --tool");
+        return Err(report.help("`mcp tools` lists them").into());
+    }
+    Ok(chosen)
 }

@@ -41,7 +41,15 @@ pub(crate) struct Cli {
 pub(crate) struct Global {
     /// What to print: `json` is one document, `ndjson` one line per item or event, `raw` the bare
     /// content
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", env = "MCP_OUTPUT")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        env = "MCP_OUTPUT",
+        hide_env_values = true
+    )]
     pub(crate) output: Option<Output>,
     /// Short for `-o json`
     #[arg(long, global = true, conflicts_with = "output")]
@@ -62,16 +70,16 @@ pub(crate) struct Global {
     )]
     pub(crate) color: Color,
     /// Do not draw progress
-    #[arg(long, global = true, env = "MCP_NO_PROGRESS", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "MCP_NO_PROGRESS", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) no_progress: bool,
     /// Never ask for anything
-    #[arg(long, global = true, env = "MCP_NO_INPUT", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, global = true, env = "MCP_NO_INPUT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) no_input: bool,
     /// Use only the servers of this file (`mcpServers` JSON)
-    #[arg(long, global = true, value_name = "FILE", env = "MCP_CONFIG", value_hint = ValueHint::FilePath)]
+    #[arg(long, global = true, value_name = "FILE", env = "MCP_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// The longest silence of a server during one call, such as 90s; progress starts it anew
-    #[arg(long, global = true, value_name = "TIME", env = "MCP_TIMEOUT", value_parser = measure::parse_time)]
+    #[arg(long, global = true, value_name = "TIME", env = "MCP_TIMEOUT", hide_env_values = true, value_parser = measure::parse_time)]
     pub(crate) timeout: Option<Duration>,
     /// Work as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -185,7 +193,7 @@ pub(crate) struct ServerOptions {
     #[arg(long, value_enum, value_name = "ERA")]
     pub(crate) era: Option<Era>,
     /// How long a server may take to start, downloads included; 60s by default
-    #[arg(long, value_name = "TIME", env = "MCP_STARTUP_TIMEOUT", value_parser = measure::parse_time)]
+    #[arg(long, value_name = "TIME", env = "MCP_STARTUP_TIMEOUT", hide_env_values = true, value_parser = measure::parse_time)]
     pub(crate) startup_timeout: Option<Duration>,
 }
 
@@ -214,11 +222,11 @@ pub(crate) struct ToolsArgs {
     /// Show the JSON schemas of the parameters
     #[arg(long)]
     pub(crate) schema: bool,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -242,11 +250,11 @@ pub(crate) struct CallArgs {
     /// Print help; with a tool, what it takes
     #[arg(short, long, action = ArgAction::SetTrue)]
     pub(crate) help: bool,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -254,11 +262,11 @@ pub(crate) struct ListArgs {
     /// The servers; all configured ones when none is named
     #[arg(value_name = "TARGET")]
     pub(crate) targets: Vec<String>,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -269,11 +277,11 @@ pub(crate) struct ReadArgs {
     /// Write the content to this file
     #[arg(short = 'O', long = "out", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) out: Option<PathBuf>,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -281,11 +289,11 @@ pub(crate) struct PromptArgs {
     /// The prompt (SERVER.PROMPT, SERVER PROMPT, or PROMPT alone), then its arguments
     #[arg(value_name = "PROMPT", required = true)]
     pub(crate) words: Vec<String>,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 #[derive(Debug, Args)]
@@ -295,11 +303,11 @@ pub(crate) struct PingArgs {
     /// How many round trips
     #[arg(short = 'n', long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) count: u32,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
 }
 
 /// Which model, and how to speak with it.
@@ -307,17 +315,25 @@ pub(crate) struct PingArgs {
 #[command(next_help_heading = "Model options")]
 pub(crate) struct ModelOptions {
     /// The model
-    #[arg(short, long, value_name = "MODEL", env = "MCP_MODEL")]
+    #[arg(short, long, value_name = "MODEL", env = "MCP_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
-    /// The address of an OpenAI-compatible service, such as <http://127.0.0.1:11434/v1>
-    #[arg(long, value_name = "URL", env = "MCP_BASE_URL")]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MCP_BASE_URL",
+        hide_env_values = true,
+        help = "The address of an OpenAI-compatible service, such as http://127.0.0.1:11434/v1"
+    )]
     pub(crate) base_url: Option<String>,
     /// The environment variable that holds the key for --base-url
-    #[arg(long, value_name = "NAME", env = "MCP_API_KEY_ENV")]
+    #[arg(long, value_name = "NAME", env = "MCP_API_KEY_ENV", hide_env_values = true)]
     pub(crate) api_key_env: Option<String>,
     /// Instructions for the model
     #[arg(long, value_name = "TEXT")]
     pub(crate) system: Option<String>,
+    /// A tool to offer, such as `files.read*`; all when none is named
+    #[arg(short = 'g', long = "tool", value_name = "GLOB")]
+    pub(crate) tools: Vec<String>,
     /// How often the model may be asked for one answer
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: u32,
@@ -347,13 +363,13 @@ pub(crate) struct RunArgs {
     /// Do not read standard input
     #[arg(long)]
     pub(crate) no_stdin: bool,
+    /// The command of a server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
-    /// The command of a server, after `--`
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -364,13 +380,13 @@ pub(crate) struct ChatArgs {
     /// Which tools may run; `ask` by default
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) approve: Option<Approve>,
+    /// The command of a server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
-    /// The command of a server, after `--`
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
 }
 
 #[cfg(test)]

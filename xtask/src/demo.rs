@@ -12,8 +12,9 @@ use serde_json::json;
 
 use crate::{model, process};
 
-/// Two steps, one tool of each server. Small models need to be told the order.
-const QUESTION: &str = "First read the file numbers.txt. Then add the two numbers that are in it.";
+/// Two steps, one tool of each server. A small model needs to be told the order.
+const QUESTION: &str = "Call get-sum with 17 and 25, then call read_text_file with notes.txt, \
+                        then tell me both results.";
 
 const FILESYSTEM: &str = "@modelcontextprotocol/server-filesystem@2026.8.31";
 const EVERYTHING: &str = "@modelcontextprotocol/server-everything@2026.8.31";
@@ -31,7 +32,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
     let folder = process::root().join("target/demo");
     fs::create_dir_all(&folder)?;
-    fs::write(folder.join("numbers.txt"), "17\n25\n")?;
+    fs::write(folder.join("notes.txt"), "The meeting is at 15:30 in room 7.\n")?;
     let servers = json!({"mcpServers": {
         "files": {"command": "npx", "args": ["-y", FILESYSTEM, "."], "cwd": &folder},
         "everything": {"command": "npx", "args": ["-y", EVERYTHING]},
