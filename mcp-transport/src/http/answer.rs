@@ -15,6 +15,9 @@ use crate::{
 /// How much of the body of a failure is kept.
 const EXCERPT_BYTES: usize = 64 * 1024;
 
+/// How long a server may take to send that much.
+const EXCERPT_LIMIT: Duration = Duration::from_secs(5);
+
 /// The head of an answer, and its body to be read.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
@@ -51,12 +54,18 @@ impl Answer {
         }
     }
 
+    /// Ends an answer whose body does not matter, without losing the connection when the end is
+    /// there already or soon.
+    pub(super) async fn let_go(self) {
+        self.body.let_go().await;
+    }
+
     /// Turns an answer that is not what was hoped for into an error.
     ///
     /// In a box, since it is rare and would make every call's future larger.
     pub(super) fn into_failure(mut self) -> BoxFuture<'static, HttpFailure> {
         Box::pin(async move {
-            let body = self.body.excerpt(EXCERPT_BYTES).await;
+            let body = self.body.excerpt(EXCERPT_BYTES, EXCERPT_LIMIT).await;
             failure(self.status, &self.headers, body)
         })
     }

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::{Body as _, Incoming};
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     content_coding::{Coding, Decoded},
@@ -153,15 +154,32 @@ impl Body {
         Ok(whole.freeze())
     }
 
-    /// The start, at most `limit_bytes`; what is missing at an early end is not complained about.
-    pub(super) async fn excerpt(&mut self, limit_bytes: usize) -> Bytes {
+    /// The start: at most `limit_bytes`, and what comes within `limit`. What is missing at an early
+    /// end is not complained about.
+    pub(super) async fn excerpt(&mut self, limit_bytes: usize, limit: Duration) -> Bytes {
+        let deadline = Instant::now() + limit;
         let mut start = BytesMut::new();
         while start.len() < limit_bytes
-            && let Some(Ok(chunk)) = self.chunk().await
+            && let Ok(Some(Ok(chunk))) = timeout_at(deadline, self.chunk()).await
         {
             start.extend_from_slice(&chunk[..chunk.len().min(limit_bytes - start.len())]);
         }
         start.freeze()
+    }
+
+    /// Lets go of what is left, without losing the connection when the end is there already or
+    /// soon.
+    pub(super) async fn let_go(self) {
+        let mut body = Some(self);
+        poll_fn(|cx| {
+            if let Some(mut body) = body.take()
+                && !body.poll_discard(cx)
+            {
+                Lease::settle_later(body);
+            }
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// Reads to the end and forgets.

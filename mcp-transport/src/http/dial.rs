@@ -18,6 +18,7 @@ use http::HeaderValue;
 use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     net::{TcpStream, lookup_host},
     time::{Instant, sleep, timeout},
@@ -38,6 +39,9 @@ use crate::{
 
 /// How long one address gets before the next is tried beside it (RFC 8305 section 8).
 const STAGGER: Duration = Duration::from_millis(250);
+/// When a silent peer is asked whether it is still there. Streams may be silent for hours.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+const PROBE_EVERY: Duration = Duration::from_secs(15);
 /// How often an HTTP/2 connection is asked whether it lives, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_LIMIT: Duration = Duration::from_secs(20);
@@ -170,6 +174,8 @@ pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
         Err(_) => first_to_answer(resolve(host, port).await?).await?,
     };
     stream.set_nodelay(true)?;
+    let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
+    SockRef::from(&stream).set_tcp_keepalive(&probes)?;
     Ok(stream)
 }
 

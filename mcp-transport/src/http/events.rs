@@ -1,10 +1,7 @@
 //! A body of events as messages.
 
-use std::task::Context;
-
 use super::{
     body::{Body, BodyFailure},
-    pool::Lease,
     sse::{Event, Parser, TooLarge},
 };
 
@@ -40,12 +37,9 @@ impl Events {
         }
     }
 
-    /// Lets go of the stream after its last message, without losing the connection when the end
-    /// is there already or soon.
-    pub(super) fn release(mut self, cx: &mut Context<'_>) {
-        if !self.body.poll_discard(cx) {
-            Lease::settle_later(self.body);
-        }
+    /// Ends the stream after its last message.
+    pub(super) async fn let_go(self) {
+        self.body.let_go().await;
     }
 
     /// Whether the stream has come to its end in order.

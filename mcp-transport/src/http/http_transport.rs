@@ -66,12 +66,12 @@ impl HttpTransport {
             first_byte: self.shared.limits.first_byte,
         };
         let answer = self.shared.ask(&draft, &mut false).await?;
-        let status = answer.status;
-        let failure = answer.into_failure().await;
-        if status.is_success() {
+        if answer.status.is_success() {
+            answer.let_go().await;
             return Ok(());
         }
-        let lost = session.filter(|_| status == StatusCode::NOT_FOUND);
+        let lost = session.filter(|_| answer.status == StatusCode::NOT_FOUND);
+        let failure = answer.into_failure().await;
         let session_lost = lost.is_some();
         if let Some(lost) = lost {
             self.shared.session.forget(&lost);

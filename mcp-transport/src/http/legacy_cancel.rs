@@ -102,6 +102,7 @@ async fn send(shared: &Shared, kind: Kind, body: &Bytes) -> Result<(), crate::De
     };
     let answer = shared.ask(&draft, &mut false).await?;
     if answer.status.is_success() {
+        answer.let_go().await;
         return Ok(());
     }
     Err(answer.into_failure().await.into())

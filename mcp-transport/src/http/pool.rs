@@ -18,7 +18,7 @@ use hyper::client::conn::http2;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     task::unconstrained,
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -59,6 +59,8 @@ struct State {
     idle: Vec<Idle>,
     settling: Vec<Body>,
     shared: Option<http2::SendRequest<Full<Bytes>>>,
+    /// Whether a task closes old connections.
+    tidied: bool,
     closed: bool,
 }
 
@@ -247,8 +249,26 @@ impl Pool {
 
     /// Drops connections that nobody has used for long.
     fn prune(idle: &mut Vec<Idle>, now: Instant) {
-        let stale = idle.iter().take_while(|idle| now - idle.since > KEEP_IDLE).count();
+        let stale = idle.iter().take_while(|idle| now - idle.since >= KEEP_IDLE).count();
         idle.drain(..stale);
+    }
+
+    /// Closes what a burst of requests leaves, also when no further request comes by. A single
+    /// connection is not worth a task.
+    fn tidy_up(self: &Arc<Self>) {
+        let pool = Arc::downgrade(self);
+        self.tasks.spawn_lasting(async move {
+            loop {
+                sleep(KEEP_IDLE).await;
+                let Some(pool) = pool.upgrade() else { return };
+                let mut state = pool.lock();
+                Self::prune(&mut state.idle, Instant::now());
+                if state.idle.len() < 2 {
+                    state.tidied = false;
+                    return;
+                }
+            }
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -265,6 +285,10 @@ impl Lease {
             let since = Instant::now();
             Pool::prune(&mut state.idle, since);
             state.idle.push(Idle { line, since });
+            if state.idle.len() > 1 && !std::mem::replace(&mut state.tidied, true) {
+                drop(state);
+                pool.tidy_up();
+            }
         }
     }
 

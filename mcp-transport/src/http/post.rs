@@ -1,6 +1,6 @@
 //! One request over HTTP, from its headers to its response.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -144,7 +144,7 @@ async fn read_events(
                 };
                 match message {
                     Message::Response(response) if answers(response.id.as_ref(), &request.id) => {
-                        release(events).await;
+                        events.let_go().await;
                         return Ok(Message::Response(response));
                     }
                     Message::Response(response) => {
@@ -162,17 +162,6 @@ async fn read_events(
             Err(other) => return Err(other.into()),
         }
     }
-}
-
-async fn release(events: Events) {
-    let mut events = Some(events);
-    poll_fn(|cx| {
-        if let Some(events) = events.take() {
-            events.release(cx);
-        }
-        Poll::Ready(())
-    })
-    .await;
 }
 
 /// Whether a response belongs to a request. Servers that could not read the id leave it out.

@@ -1,11 +1,11 @@
 //! Which connections are opened, kept and left.
 
-use std::time::Duration;
+use std::{future::poll_fn, task::Poll, time::Duration};
 
 use serde_json::json;
 use tokio::{
     task::JoinSet,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::*;
@@ -156,4 +156,69 @@ async fn a_waiting_request_gives_up_its_place() {
     assert!(first.next().await.unwrap().is_ok());
     call(&transport, 3).await;
     assert_eq!(server.received().len(), 2, "the second was never sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_burst_leaves_is_closed_in_time() {
+    let server = Server::start(|request| {
+        Reply::default().wait(Duration::from_millis(50)).then(request.echo())
+    })
+    .await;
+    let transport = open_to(&server).await;
+    let mut calls = JoinSet::new();
+    for id in 0..8 {
+        let transport = Arc::clone(&transport);
+        calls.spawn(async move { call(&transport, id).await });
+    }
+    calls.join_all().await;
+    assert_eq!(server.open(), 8);
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(server.open(), 0);
+    call(&transport, 9).await;
+    assert_eq!(server.accepted(), 9);
+}
+
+#[tokio::test]
+async fn dropped_at_any_moment_leaves_no_trace() {
+    let server = Server::start(|request| {
+        let text = format!("data: {}\n\n", request.result(&json!({ "n": 1 })));
+        let (first, second) = text.split_at(20);
+        Reply::events().chunk(": hello\n\n").chunk(first).chunk(second).end()
+    })
+    .await;
+    let transport = open_to(&server).await;
+    for polls in 0..12 {
+        let mut exchange = transport.exchange(modern(1, "x", &json!({})));
+        for _ in 0..polls {
+            let next = poll_fn(|cx| Poll::Ready(exchange.poll_next(cx))).await;
+            if next.is_ready() {
+                break;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+        drop(exchange);
+        assert_eq!(call(&transport, 2).await, json!({ "n": 1 }));
+    }
+}
+
+#[tokio::test]
+async fn an_error_page_without_end_is_not_waited_for() {
+    let reply = Reply::raw("HTTP/1.1 500 Oh\r\ntransfer-encoding: chunked\r\n\r\n").chunk("why");
+    let reply = reply.hang();
+    let server = Server::start(move |_| reply.clone()).await;
+    let transport = open_to(&server).await;
+    tokio::time::pause();
+    let begin = Instant::now();
+    let error = fail(&transport).await;
+    assert!(error.to_string().contains("why"), "{error}");
+    assert!(begin.elapsed() < Duration::from_secs(6));
+}
+
+#[tokio::test]
+async fn a_notification_answered_with_an_open_stream_is_delivered() {
+    let server = Server::start(|_| Reply::events().chunk(": hello\n\n").hang()).await;
+    let transport = open_to(&server).await;
+    let begin = Instant::now();
+    transport.send(notification("notifications/x")).await.unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(2));
 }

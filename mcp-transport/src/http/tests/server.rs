@@ -158,6 +158,7 @@ pub(super) type Handler = dyn Fn(&Received) -> Reply + Send + Sync;
 struct State {
     handler: Box<Handler>,
     accepted: AtomicUsize,
+    closed: AtomicUsize,
     received: Mutex<Vec<Received>>,
     /// Connections whose other side went away while an answer was under way.
     abandoned: AtomicUsize,
@@ -184,6 +185,7 @@ impl Server {
         let state = Arc::new(State {
             handler: Box::new(handler),
             accepted: AtomicUsize::new(0),
+            closed: AtomicUsize::new(0),
             received: Mutex::default(),
             abandoned: AtomicUsize::new(0),
         });
@@ -201,6 +203,7 @@ impl Server {
                         // The client may go away at any moment.
                         let _ = serve(stream, &state).await;
                     }
+                    state.closed.fetch_add(1, Ordering::SeqCst);
                 });
             }
         });
@@ -214,6 +217,11 @@ impl Server {
     /// How many connections were made.
     pub(super) fn accepted(&self) -> usize {
         self.state.accepted.load(Ordering::SeqCst)
+    }
+
+    /// How many connections are open.
+    pub(super) fn open(&self) -> usize {
+        self.accepted() - self.state.closed.load(Ordering::SeqCst)
     }
 
     pub(super) fn abandoned(&self) -> usize {
