@@ -5,12 +5,43 @@ use std::{
     io::{self, Read as _},
 };
 
-use crate::arguments::Sources;
+use tokio::task::spawn_blocking;
 
-/// Reads files as they are named, and standard input once.
+use crate::{
+    arguments::Sources,
+    error_report::{Report, Result},
+    exit_code::ErrorCode,
+};
+
+/// Files as they are named, and standard input, which was read before where a word asks for it.
 #[derive(Debug, Default)]
 pub(crate) struct ArgumentFiles {
-    stdin: Option<Vec<u8>>,
+    stdin: Vec<u8>,
+}
+
+impl ArgumentFiles {
+    /// Reads standard input if a word asks for it: on a thread of its own, so that servers stay
+    /// alive and Ctrl-C is heard meanwhile.
+    pub(crate) async fn for_words(words: &[String]) -> Result<Self> {
+        let asks = |word: &String| {
+            word == "-" || word == "@-" || word.ends_with("=@-") || word.ends_with("%=-")
+        };
+        if !words.iter().any(asks) {
+            return Ok(Self::default());
+        }
+        let reading = spawn_blocking(|| {
+            let mut bytes = Vec::new();
+            io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+        });
+        let failed = |cause: String| {
+            Report::new(ErrorCode::Unexpected, "cannot read standard input").cause(cause)
+        };
+        let stdin = reading
+            .await
+            .map_err(|error| failed(error.to_string()))?
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(Self { stdin })
+    }
 }
 
 impl Sources for ArgumentFiles {
@@ -19,12 +50,6 @@ impl Sources for ArgumentFiles {
     }
 
     fn stdin(&mut self) -> io::Result<Vec<u8>> {
-        if let Some(bytes) = &self.stdin {
-            return Ok(bytes.clone());
-        }
-        let mut bytes = Vec::new();
-        io::stdin().read_to_end(&mut bytes)?;
-        self.stdin = Some(bytes.clone());
-        Ok(bytes)
+        Ok(self.stdin.clone())
     }
 }

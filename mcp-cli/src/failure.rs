@@ -83,15 +83,17 @@ fn how_to_install(program: &str) -> String {
 }
 
 fn handshake(server: &str, error: &CallError, took: Duration) -> Report {
-    let exit = delivery(error).and_then(|kind| match kind {
-        DeliveryErrorKind::Closed(reason) => reason.exit.clone(),
-        _ => None,
-    });
-    if let Some(exit) = exit {
-        return Report::new(
+    if let Some(DeliveryErrorKind::Closed(reason)) = delivery(error)
+        && let Some(exit) = &reason.exit
+    {
+        let report = Report::new(
             ErrorCode::Unreachable,
             format!("could not start server `{server}` ({exit} after {})", show_time(took)),
         );
+        return match &reason.note {
+            Some(note) => report.cause(note),
+            None => report,
+        };
     }
     let report = call(server, error);
     match error.kind() {

@@ -27,7 +27,7 @@ use crate::{schema::Schema, suggest};
 pub(crate) trait Sources {
     /// A file's bytes.
     fn file(&mut self, path: &str) -> std::io::Result<Vec<u8>>;
-    /// All of standard input; only asked for once.
+    /// All of standard input.
     fn stdin(&mut self) -> std::io::Result<Vec<u8>>;
 }
 

@@ -90,9 +90,9 @@ async fn read_arguments(
 ) -> Result<Map<String, Value>> {
     let strictness = if args.no_validate { Strictness::Lenient } else { Strictness::Strict };
     let wrong = |error: &ArgumentError| wrong_argument(error, tool);
-    let mut given =
-        arguments::read(words, tool.schema(), strictness, &mut ArgumentFiles::default())
-            .map_err(|error| wrong(&error))?;
+    let mut files = ArgumentFiles::for_words(words).await?;
+    let mut given = arguments::read(words, tool.schema(), strictness, &mut files)
+        .map_err(|error| wrong(&error))?;
     if strictness == Strictness::Strict {
         match arguments::check(&given, tool.schema()) {
             Err(ArgumentError::Missing { keys }) if context.settings.interactive => {

@@ -175,7 +175,13 @@ impl Lines {
                 let line = editor.readline("› ");
                 (editor, line)
             });
-            let (editor, line) = reading.await.map_err(|error| unreadable(&error))?;
+            let (editor, line) = tokio::select! {
+                read = reading => read.map_err(|error| unreadable(&error))?,
+                // A terminal gives Ctrl-C to the editor.
+                () = interrupted(), if !context.settings.interactive => {
+                    return Err(Report::new(ErrorCode::Interrupted, "interrupted").into());
+                }
+            };
             let editor = self.editor.insert(editor);
             match line {
                 Ok(line) => {

@@ -50,9 +50,9 @@ pub(super) async fn run(
             .into()
     };
     let words = &args.words[words..];
-    let mut given =
-        arguments::read(words, schema, Strictness::Strict, &mut ArgumentFiles::default())
-            .map_err(|error| wrong(&error))?;
+    let mut files = ArgumentFiles::for_words(words).await?;
+    let mut given = arguments::read(words, schema, Strictness::Strict, &mut files)
+        .map_err(|error| wrong(&error))?;
     match arguments::check(&given, schema) {
         Err(ArgumentError::Missing { keys }) if context.settings.interactive => {
             ask_for_arguments(&keys, schema, &mut given, context).await?;

@@ -6,6 +6,8 @@ use std::{
     io::{self, Read as _},
 };
 
+use tokio::task::spawn_blocking;
+
 use crate::{
     agent::{self, Company},
     args::{Output, RunArgs},
@@ -28,7 +30,7 @@ pub(super) async fn run(
 ) -> Result<ExitCode> {
     let mut prompt = args.prompt.clone();
     if !args.no_stdin
-        && let Some(text) = piped()?
+        && let Some(text) = piped().await?
     {
         prompt.push_str("\n\n");
         prompt.push_str(&text);
@@ -99,7 +101,7 @@ fn thousands(count: u64) -> String {
 
 /// The text on standard input when that is a pipe or a file. Terminals, sockets and devices are
 /// left alone: nobody may ever end them.
-fn piped() -> Result<Option<String>> {
+async fn piped() -> Result<Option<String>> {
     if !is_pipe_or_file() {
         return Ok(None);
     }
@@ -108,10 +110,14 @@ fn piped() -> Result<Option<String>> {
             .cause(cause)
             .help("leave it alone with --no-stdin")
     };
-    let mut bytes = Vec::new();
-    io::stdin()
-        .take(MAX_STDIN_BYTES + 1)
-        .read_to_end(&mut bytes)
+    // On a thread of its own, so that Ctrl-C is heard meanwhile.
+    let reading = spawn_blocking(|| {
+        let mut bytes = Vec::new();
+        io::stdin().take(MAX_STDIN_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let bytes = reading
+        .await
+        .map_err(|error| failed(error.to_string()))?
         .map_err(|error| failed(error.to_string()))?;
     if bytes.len() as u64 > MAX_STDIN_BYTES {
         return Err(failed(format!("it is longer than {} MiB", MAX_STDIN_BYTES >> 20)).into());

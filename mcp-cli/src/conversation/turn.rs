@@ -129,6 +129,11 @@ impl Turn<'_> {
             }
         }
         context.messages.clear();
+        if let Some(asking) = asking {
+            // The answer is of no use any more, but its line must not be taken for the next one.
+            context.messages.note("press Enter to go on");
+            asking.await?;
+        }
         for event in waiting {
             seen.take(event, context, printer, tools, streams)?;
         }

@@ -6,6 +6,7 @@
 mod model;
 mod sandbox;
 
+mod http;
 mod run;
 mod screens;
 mod terminal;

@@ -177,6 +177,39 @@ fn a_model_that_stalls_can_be_stopped() {
 }
 
 #[test]
+fn ctrl_c_stops_the_answer_of_a_chat_not_the_chat() {
+    let model = Model::start(vec![Answer::Stall, Answer::Text("Here I am.")]);
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+    command.args(["chat", "--base-url", &model.url, "-m", "scripted"]);
+    command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "go").unwrap();
+    until("the question", || !model.requests().is_empty());
+    interrupt(&child);
+    writeln!(stdin, "still there?\n/exit").unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (stdout, stderr) = (&output.stdout, &output.stderr);
+    assert!(String::from_utf8_lossy(stdout).contains("Here I am."), "{output:?}");
+    assert!(String::from_utf8_lossy(stderr).contains("stopped"), "{output:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
+#[test]
+fn ctrl_c_is_heard_while_standard_input_is_read() {
+    for arguments in [&["call", "calculator", "-"][..], &["run", "go"]] {
+        let sandbox = Sandbox::new();
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+        command.args(arguments).process_group(0).stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        thread::sleep(Duration::from_secs(1));
+        interrupt(&child);
+        assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
+    }
+}
+
+#[test]
 fn no_server_outlives_the_program() {
     let sandbox = Sandbox::new();
     let mark = format!("{}-marker", std::process::id());

@@ -1,0 +1,70 @@
+//! Addresses that answer with something other than MCP.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpListener,
+    thread,
+};
+
+use crate::sandbox::Sandbox;
+
+/// A server that answers everything with the same.
+fn serving(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    // It ends with the test's process.
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or(0) == 0 || line.trim().is_empty() {
+                    break;
+                }
+            }
+            // The client may have left.
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn credentials_that_are_missing() {
+    let url = serving(
+        "HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer realm=\"x\"\r\n\
+         content-length: 0\r\nconnection: close\r\n\r\n",
+    );
+    let ended = Sandbox::new().mcp(&["tools", &url, "-H", "Authorization: Bearer s3cret"]);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    assert!(ended.stderr.contains("wants credentials"), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
+    let ended = Sandbox::new().mcp(&["tools", &url, "--json"]);
+    assert!(ended.stderr.contains(r#""code":"auth_required""#), "{}", ended.stderr);
+}
+
+#[test]
+fn pages_and_failures() {
+    for (answer, code, said) in [
+        (
+            "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 13\r\n\
+             connection: close\r\n\r\n<html></html>",
+            4,
+            "text/html",
+        ),
+        ("HTTP/1.1 500 Oops\r\ncontent-length: 4\r\nconnection: close\r\n\r\nboom", 4, "500"),
+    ] {
+        let url = serving(answer);
+        let ended = Sandbox::new().mcp(&["ping", &url, "--startup-timeout", "10s"]);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn credentials_in_an_address_are_not_repeated() {
+    let ended = Sandbox::new().mcp(&["tools", "http://ana:s3cret@127.0.0.1:9/mcp?key=s3cret"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
+}
