@@ -34,14 +34,12 @@ pub(crate) async fn open(
     let limit = options.connect_timeout;
     let newest = Mutex::default();
     let opening = Opening { recipe, endpoint: Arc::clone(&endpoint), options, newest };
-    match timeout(limit, opening.run()).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            let newest = opening.newest.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let stderr = newest.map_or_else(Vec::new, |transport| transport.stderr_tail());
-            Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr })
-        }
+    if let Ok(outcome) = timeout(limit, opening.run()).await {
+        return outcome;
     }
+    let newest = opening.newest.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let stderr = newest.map_or_else(Vec::new, |transport| transport.stderr_tail());
+    Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr })
 }
 
 /// One attempt to connect.
