@@ -44,7 +44,8 @@ const MAX_CONNECTIONS: usize = 64;
 /// let client = HttpClient::new();
 /// let request = http::Request::get("http://127.0.0.1:8080/v1/models").body(Bytes::new())?;
 /// let mut answer = client.send(request, PlainLimits::default()).await?;
-/// println!("{}: {} bytes", answer.status, answer.bytes(1 << 20).await?.len());
+/// let body = answer.bytes(1 << 20).await?;
+/// println!("{}: {} bytes", answer.status, body.len());
 /// # Ok(())
 /// # }
 /// ```
