@@ -1,4 +1,19 @@
 //! Streamable HTTP, in both eras.
+//!
+//! An exchange is one async function (`post`): headers, a connection from the `pool`, the answer
+//! as one message or as events. Over HTTP/1.1 it drives its connection itself (`connection`), so a
+//! call costs no task and no queue; an HTTP/2 connection is shared and has a task. What only the
+//! legacy lifecycle has is in the `legacy_*` files.
+//!
+//! ```no_run
+//! use mcp_transport::{Connect as _, http::HttpConfig};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = HttpConfig::new("https://example.com/mcp").bearer("token");
+//! let transport = config.connect().await?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod answer;
 mod body;
