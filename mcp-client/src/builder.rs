@@ -140,7 +140,8 @@ impl Client {
     /// # }
     /// ```
     pub fn http(url: impl Into<String>) -> ClientBuilder<HttpConfig> {
-        ClientBuilder::new(HttpConfig::new(url))
+        // The client has clocks of its own, which the caller sets and progress restarts.
+        ClientBuilder::new(HttpConfig::new(url).first_byte_timeout(None))
     }
 
     /// A server behind any transport.

@@ -31,7 +31,8 @@ impl TransportConfig {
                 Arc::new(child)
             }
             Self::Http { url, headers } => {
-                let mut config = HttpConfig::new(url);
+                // As in `Client::http`.
+                let mut config = HttpConfig::new(url).first_byte_timeout(None);
                 for (name, value) in headers {
                     config = config.header(name, value.reveal());
                 }
