@@ -19,6 +19,7 @@ use mcp_protocol::{
     input_required::InputRequest,
     jsonrpc::{self, ErrorObject, Message, NotificationMessage, Request, RequestId, Response},
     logging::LoggingLevel,
+    meta,
     notifications::ProgressParams,
     version::{Era, ProtocolVersion},
 };
@@ -127,12 +128,12 @@ impl Link {
             meta.push_str("\":");
         };
         if wants_progress {
-            entry(&mut meta, "progressToken");
+            entry(&mut meta, meta::PROGRESS_TOKEN);
             // Writing to a string cannot fail.
             let _ = write!(meta, "{token}");
         }
         if let Some(level) = log_level {
-            entry(&mut meta, "io.modelcontextprotocol/logLevel");
+            entry(&mut meta, meta::LOG_LEVEL);
             let _ = write!(meta, "\"{}\"", level.as_str());
         }
         if !options.meta.is_empty() {

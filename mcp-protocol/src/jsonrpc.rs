@@ -4,7 +4,6 @@ use std::{fmt, ops::Range};
 
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::value::RawValue;
 
 use crate::{
     decode::snippet,
@@ -351,14 +350,6 @@ pub fn encode_error(id: Option<&RequestId>, error: &ErrorObject) -> Bytes {
     }
     // Integers, strings and JSON that was valid when it was made always serialize.
     serde_json::to_vec(&Wire { jsonrpc: "2.0", id, error }).unwrap_or_default().into()
-}
-
-/// The text of a value that is known to be JSON, for splicing into another message.
-///
-/// # Errors
-/// The bytes are not JSON in UTF-8.
-pub fn borrow_raw(json: &[u8]) -> Result<&RawValue, serde_json::Error> {
-    serde_json::from_slice(json)
 }
 
 #[cfg(test)]

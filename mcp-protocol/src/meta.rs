@@ -190,37 +190,6 @@ impl RequestMeta {
         self.tracestate = tracestate;
         self
     }
-
-    /// Writes the text once, for the many requests that differ only in a few entries.
-    pub fn prepare(&self) -> PreparedMeta {
-        let mut text = serde_json::to_string(self).unwrap_or_else(|_| "{}".to_owned());
-        text.pop();
-        PreparedMeta { open: text.into() }
-    }
-}
-
-/// The text of a [`RequestMeta`], ready to take more entries.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PreparedMeta {
-    /// The object without its closing brace.
-    open: Box<str>,
-}
-
-impl PreparedMeta {
-    /// The object as it is.
-    pub fn text(&self) -> String {
-        format!("{}}}", self.open)
-    }
-
-    /// The object and a progress token.
-    pub fn with_progress_token(&self, token: &RequestId) -> String {
-        let token = match token {
-            RequestId::Number(number) => number.to_string(),
-            RequestId::String(text) => serde_json::Value::from(&**text).to_string(),
-        };
-        let comma = if self.open.len() > 1 { "," } else { "" };
-        format!("{}{comma}\"{PROGRESS_TOKEN}\":{token}}}", self.open)
-    }
 }
 
 /// Whether a key has a prefix and a name of the allowed form, such as `com.example/search`.
@@ -283,17 +252,6 @@ mod tests {
             assert_eq!(is_valid_key(key), valid, "{key}");
             assert_eq!(is_reserved_key(key), reserved, "{key}");
         }
-    }
-
-    #[test]
-    fn prepared_text_takes_a_token() {
-        let empty = RequestMeta::default().prepare();
-        assert_eq!(empty.text(), "{}");
-        assert_eq!(empty.with_progress_token(&1.into()), r#"{"progressToken":1}"#);
-        let full = RequestMeta::modern(ProtocolVersion::LATEST, ClientCapabilities::default());
-        let text = full.prepare().with_progress_token(&"a\"b".into());
-        let read: RequestMeta = serde_json::from_str(&text).unwrap();
-        assert_eq!(read, full.progress_token("a\"b"));
     }
 
     #[test]

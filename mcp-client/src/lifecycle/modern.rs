@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_protocol::{
     discover::{Discover, DiscoverResult},
+    meta::RequestMeta,
     method::Method,
     version::ProtocolVersion,
 };
@@ -27,12 +28,9 @@ pub(super) async fn discover(
 
 /// The start of every request's `_meta`, without the closing brace.
 pub(super) fn request_meta(version: &ProtocolVersion, options: &ClientOptions) -> String {
-    let entries = serde_json::json!({
-        "io.modelcontextprotocol/protocolVersion": version.as_str(),
-        "io.modelcontextprotocol/clientInfo": &options.implementation,
-        "io.modelcontextprotocol/clientCapabilities": options.handlers.capabilities(),
-    });
-    let mut text = entries.to_string();
+    let meta = RequestMeta::modern(version.clone(), options.handlers.capabilities())
+        .client_info(options.implementation.clone());
+    let mut text = serde_json::json!(meta).to_string();
     text.pop();
     text
 }
