@@ -31,6 +31,7 @@ mod lifecycle;
 mod link;
 mod listing;
 mod logging;
+pub mod oauth;
 mod prompts;
 mod recipe;
 mod request;
