@@ -160,6 +160,9 @@ impl Link {
                 biased;
                 message = exchange.next() => message,
                 () = &mut alarm, if clock.is_set() => {
+                    if self.transport.is_asking() {
+                        clock.restart(Instant::now());
+                    }
                     let asking = self.beside.open_questions.load(Ordering::Relaxed) > 0;
                     if let Some((after, limit)) = clock.ran_out(Instant::now(), asking) {
                         let stderr = self.transport.stderr_tail();
@@ -353,6 +356,12 @@ impl Clock {
     }
 
     fn heard(&mut self, now: Instant) {
+        self.last_heard = now;
+    }
+
+    /// Begins anew: the request cannot go out before a person has consented.
+    fn restart(&mut self, now: Instant) {
+        self.started = now;
         self.last_heard = now;
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 
 use crate::{BoxFuture, error::BoxError};
 
@@ -28,6 +28,17 @@ pub trait Authorize: Send + Sync + fmt::Debug + 'static {
         target: Target<'a>,
         challenge: Challenge<'a>,
     ) -> BoxFuture<'a, Result<Verdict, BoxError>>;
+
+    /// Looks at the headers of an answer that was no refusal; some schemes hand out nonces there.
+    fn answered(&self, target: Target<'_>, headers: &HeaderMap) {
+        let _ = (target, headers);
+    }
+
+    /// Whether a person is being asked for consent right now. Clocks of callers stand still
+    /// meanwhile.
+    fn is_asking(&self) -> bool {
+        false
+    }
 }
 
 /// The request that wants credentials.
@@ -46,6 +57,9 @@ pub struct Challenge<'a> {
     pub status: http::StatusCode,
     /// All headers of the refusal, `WWW-Authenticate` and nonces among them.
     pub headers: &'a HeaderMap,
+    /// The `Authorization` header that was refused. By now there may be a better one, since other
+    /// requests are refused too.
+    pub refused: Option<&'a HeaderValue>,
     /// How many times this request was refused so far, from 1.
     pub attempt: u32,
 }

@@ -41,6 +41,12 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
     /// Whether the server is gone or [`close`](Self::close) was called.
     fn is_closed(&self) -> bool;
 
+    /// Whether a person is being asked for consent right now, so that callers' clocks should stand
+    /// still.
+    fn is_asking(&self) -> bool {
+        false
+    }
+
     /// The last lines that a child process wrote to its standard error; none for other bindings.
     fn stderr_tail(&self) -> Vec<String> {
         Vec::new()

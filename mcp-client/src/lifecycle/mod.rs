@@ -4,7 +4,10 @@ mod detect;
 mod legacy;
 mod modern;
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicI64};
+use std::{
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicI64},
+};
 
 use mcp_protocol::{
     error_code,
@@ -34,11 +37,17 @@ pub(crate) async fn open(
     let limit = options.connect_timeout;
     let newest = Mutex::default();
     let opening = Opening { recipe, endpoint: Arc::clone(&endpoint), options, newest };
-    if let Ok(outcome) = timeout(limit, opening.run()).await {
-        return outcome;
+    let mut run = pin!(opening.run());
+    loop {
+        if let Ok(outcome) = timeout(limit, &mut run).await {
+            return outcome;
+        }
+        // The time that a person takes to consent is not the server's.
+        if !opening.newest().is_some_and(|transport| transport.is_asking()) {
+            break;
+        }
     }
-    let newest = opening.newest.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let stderr = newest.map_or_else(Vec::new, |transport| transport.stderr_tail());
+    let stderr = opening.newest().map_or_else(Vec::new, |transport| transport.stderr_tail());
     Err(ConnectFailure::TimedOut { endpoint, after: limit, stderr })
 }
 
@@ -47,7 +56,7 @@ struct Opening {
     recipe: Arc<dyn Connect>,
     endpoint: Arc<str>,
     options: ClientOptions,
-    /// For the last words of a child process that never got ready.
+    /// The one in use: for the last words of a child process that never got ready.
     newest: Mutex<Option<Arc<dyn Transport>>>,
 }
 
@@ -73,8 +82,16 @@ impl Opening {
             endpoint: Arc::clone(&self.endpoint),
             source,
         })?;
-        *self.newest.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&transport));
+        *self.lock_newest() = Some(Arc::clone(&transport));
         Ok(Dialed { transport, ids: Arc::new(AtomicI64::new(1)) })
+    }
+
+    fn lock_newest(&self) -> MutexGuard<'_, Option<Arc<dyn Transport>>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn newest(&self) -> Option<Arc<dyn Transport>> {
+        self.lock_newest().clone()
     }
 
     async fn detect(&self, dialed: Dialed) -> Result<Client, ConnectFailure> {

@@ -28,6 +28,7 @@ use super::{
     connection::Http1,
     endpoint::Endpoint,
     proxy::Route,
+    reach::Reach,
     stream::Stream,
     tasks::Tasks,
     tls::{Alpn, Tls},
@@ -53,6 +54,7 @@ pub(super) struct Dialer {
     /// Only for https.
     tls: Option<Tls>,
     limit: Option<Duration>,
+    reach: Reach,
     /// The server chose HTTP/1.1 when it could have chosen HTTP/2.
     http1_only: AtomicBool,
 }
@@ -73,7 +75,14 @@ impl Dialer {
         tls: Option<Tls>,
         limit: Option<Duration>,
     ) -> Self {
-        Self { endpoint, route, tls, limit, http1_only: AtomicBool::new(false) }
+        let http1_only = AtomicBool::new(false);
+        Self { endpoint, route, tls, limit, reach: Reach::Anywhere, http1_only }
+    }
+
+    /// Connects only to these addresses.
+    pub(super) fn within(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
     }
 
     /// Whether the next connection may turn out to be one that is shared.
@@ -115,7 +124,7 @@ impl Dialer {
         if self.endpoint.https != self.tls.is_some() {
             return Err("TLS is prepared for https, and only for https".into());
         }
-        let stream = self.route.open(&self.endpoint).await?;
+        let stream = self.route.open(&self.endpoint, self.reach).await?;
         let Some(tls) = &self.tls else {
             return Ok(Dialed::Http1(Http1::open(stream).await?));
         };
@@ -167,16 +176,27 @@ where
     }
 }
 
-/// Opens a TCP connection to a name or number.
-pub(super) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = match host.parse::<IpAddr>() {
-        Ok(address) => TcpStream::connect(SocketAddr::new(address, port)).await?,
-        Err(_) => first_to_answer(resolve(host, port).await?).await?,
+/// Opens a TCP connection to a name or number, at addresses within reach.
+pub(super) async fn connect(host: &str, port: u16, reach: Reach) -> io::Result<TcpStream> {
+    let mut addresses = match host.parse::<IpAddr>() {
+        Ok(address) => vec![SocketAddr::new(address, port)],
+        Err(_) => resolve(host, port).await?,
     };
+    addresses.retain(|address| reach.allows(address.ip()));
+    if addresses.is_empty() {
+        return Err(out_of_reach(host));
+    }
+    let stream = first_to_answer(addresses).await?;
     stream.set_nodelay(true)?;
     let probes = TcpKeepalive::new().with_time(PROBE_AFTER).with_interval(PROBE_EVERY);
     SockRef::from(&stream).set_tcp_keepalive(&probes)?;
     Ok(stream)
+}
+
+/// The error for a host that may not be connected to.
+pub(super) fn out_of_reach(host: &str) -> io::Error {
+    let text = format!("{host} is not on the public internet, and its URL is not the user's own");
+    io::Error::new(io::ErrorKind::PermissionDenied, text)
 }
 
 async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {

@@ -139,6 +139,10 @@ impl Transport for HttpTransport {
         })
     }
 
+    fn is_asking(&self) -> bool {
+        self.shared.authorize.as_ref().is_some_and(|authorize| authorize.is_asking())
+    }
+
     fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
     }

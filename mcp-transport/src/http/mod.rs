@@ -37,6 +37,7 @@ mod plain;
 mod pool;
 mod post;
 mod proxy;
+mod reach;
 mod round_trip;
 mod shared;
 mod sse;
@@ -48,6 +49,7 @@ mod tls;
 pub use config::HttpConfig;
 pub use plain::{HttpClient, PlainAnswer, PlainEvents, PlainLimits};
 pub use proxy::Proxy;
+pub use reach::Reach;
 pub use tls::TlsConfig;
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ use super::{
     events::Events,
     pool::{Lane, Pool},
     proxy::{Proxy, Route},
+    reach::Reach,
     round_trip::Manner,
     tasks::Tasks,
     tls::TlsConfig,
@@ -54,6 +55,7 @@ pub struct HttpClient {
     tasks: Arc<Tasks>,
     tls: TlsConfig,
     proxy: Proxy,
+    reach: Reach,
 }
 
 /// By whether it is https, host and port.
@@ -97,6 +99,7 @@ impl HttpClient {
             tasks: Arc::default(),
             tls: TlsConfig::new(),
             proxy: Proxy::default(),
+            reach: Reach::default(),
         }
     }
 
@@ -111,6 +114,14 @@ impl HttpClient {
     #[must_use]
     pub fn proxy(mut self, proxy: Proxy) -> Self {
         self.proxy = proxy;
+        self
+    }
+
+    /// Connects only to these addresses. Checked when names are resolved, for every connection;
+    /// behind a proxy, which resolves names itself, only the host in the URL is checked.
+    #[must_use]
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
         self
     }
 
@@ -148,7 +159,8 @@ impl HttpClient {
         }
         let route = Route::choose(&self.proxy, endpoint, |name| std::env::var(name).ok())?;
         let tls = if endpoint.https { Some(self.tls.clone().prepare_aside().await?) } else { None };
-        let dialer = Dialer::new(Arc::new(endpoint.clone()), route, tls, limits.connect);
+        let dialer =
+            Dialer::new(Arc::new(endpoint.clone()), route, tls, limits.connect).within(self.reach);
         let pool = Pool::new(dialer, MAX_CONNECTIONS, Arc::clone(&self.tasks));
         Ok(Arc::clone(self.pools().entry(origin).or_insert(pool)))
     }
@@ -310,5 +322,21 @@ mod tests {
         );
         assert!(seen.contains("POST /v1?a=b HTTP/1.1"), "{seen}");
         assert!(seen.ends_with("\r\n\r\n{}"), "{seen}");
+    }
+
+    #[tokio::test]
+    async fn strangers_do_not_lead_to_this_machine() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let client = HttpClient::new().reach(Reach::Public);
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "2130706433"] {
+            let get = Request::get(format!("http://{host}:{port}/")).body(Bytes::new()).unwrap();
+            let error = client.send(get, PlainLimits::default()).await.unwrap_err();
+            let DeliveryErrorKind::Unreachable { source, .. } = error.kind else {
+                panic!("{error:?}")
+            };
+            assert!(source.to_string().contains("public internet"), "{source}");
+            assert!(source.source().is_none());
+        }
     }
 }

@@ -10,6 +10,7 @@ use super::{
     dial,
     endpoint::Endpoint,
     no_proxy,
+    reach::Reach,
     stream::Stream,
     tls::{Tls, TlsConfig},
 };
@@ -117,9 +118,15 @@ impl Route {
     }
 
     /// Opens the bytes under HTTP (or under TLS, for https).
-    pub(super) async fn open(&self, endpoint: &Endpoint) -> Result<Stream, BoxError> {
+    pub(super) async fn open(&self, endpoint: &Endpoint, reach: Reach) -> Result<Stream, BoxError> {
+        if !reach.allows_host(&endpoint.host) {
+            return Err(dial::out_of_reach(&endpoint.host).into());
+        }
         match self {
-            Self::Direct => Ok(Stream::Plain(dial::connect(&endpoint.host, endpoint.port).await?)),
+            Self::Direct => {
+                let stream = dial::connect(&endpoint.host, endpoint.port, reach).await?;
+                Ok(Stream::Plain(stream))
+            }
             Self::Proxy(proxy) => {
                 let unreachable = |source: BoxError| ProxyError::Unreachable {
                     proxy: proxy.endpoint.host_and_port(),
@@ -137,7 +144,8 @@ impl Route {
 
 impl ProxyServer {
     async fn connect(&self) -> Result<Stream, BoxError> {
-        let stream = Stream::Plain(dial::connect(&self.endpoint.host, self.endpoint.port).await?);
+        let Endpoint { host, port, .. } = &self.endpoint;
+        let stream = Stream::Plain(dial::connect(host, *port, Reach::Anywhere).await?);
         match &self.tls {
             None => Ok(stream),
             Some(tls) => Ok(tls.wrap(&self.endpoint.host, stream).await?.0),

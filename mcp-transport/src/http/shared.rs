@@ -94,8 +94,10 @@ impl Shared {
             let endpoint = elsewhere.as_ref().unwrap_or(&self.endpoint);
             let target = Target { method: &draft.method, url: &endpoint.absolute_form };
             let mut headers = (draft.headers)()?;
+            let mut shown = None;
             if let Some(authorize) = &self.authorize {
                 authorize.authorize(target, &mut headers).await.map_err(unauthorized)?;
+                shown = headers.get(header::AUTHORIZATION).cloned();
             }
             let answer = self.send(draft, endpoint, headers, sent).await?;
             match (answer.status, &self.authorize) {
@@ -107,6 +109,7 @@ impl Shared {
                     let challenge = Challenge {
                         status: answer.status,
                         headers: &answer.headers,
+                        refused: shown.as_ref(),
                         attempt: refusals,
                     };
                     match authorize.challenged(target, challenge).await.map_err(unauthorized)? {
@@ -127,7 +130,12 @@ impl Shared {
                     elsewhere = Some(next);
                     _ = answer.into_failure().await;
                 }
-                _ => return Ok(answer),
+                (_, authorize) => {
+                    if let Some(authorize) = authorize {
+                        authorize.answered(target, &answer.headers);
+                    }
+                    return Ok(answer);
+                }
             }
         }
     }
