@@ -46,6 +46,9 @@ pub enum ConnectError {
         #[source]
         source: Option<BoxError>,
     },
+    /// The server cannot be reached, or does not take part in the binding's own opening.
+    #[error("the connection failed")]
+    Failed(#[source] DeliveryError),
 }
 
 /// A message was not delivered, or its answer did not come.

@@ -15,7 +15,7 @@ use crate::{
     BoxFuture, Connect, ConnectError, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest,
     Transport, Unsolicited,
     error::ClosedReason,
-    routing::{Connection, End, Outbox, Outlet, Put, RoutedReplies},
+    routing::{Connection, End, RoutedReplies},
     transport::Binding,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 /// Messages are the same texts as on a child process's streams, with the same rules: order is kept,
 /// and dropping an exchange sends `notifications/cancelled`.
 pub fn pair() -> (MemoryTransport, MemoryPeer) {
-    let connection = Arc::new(Connection::new(Outbox::popped(), Queue));
+    let connection = Arc::new(Connection::popped());
     (
         MemoryTransport { connection: Arc::clone(&connection), server: None },
         MemoryPeer { connection },
@@ -40,14 +40,6 @@ pub struct MemoryTransport {
 /// The server's end. Dropping it ends the connection.
 pub struct MemoryPeer {
     connection: Arc<Connection>,
-}
-
-/// The peer takes messages out of the outbox itself.
-#[derive(Debug)]
-struct Queue;
-
-impl Outlet for Queue {
-    fn carry_out(&self, _: Put, _: &Outbox) {}
 }
 
 impl MemoryPeer {

@@ -66,6 +66,12 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
 
     /// The kind of binding.
     fn binding(&self) -> Binding;
+
+    /// The binding of an earlier revision at the same address, for servers that do not know this
+    /// one. None but Streamable HTTP has such.
+    fn earlier(&self) -> Option<Arc<dyn Connect>> {
+        None
+    }
 }
 
 impl<T: Connect + ?Sized> Connect for Arc<T> {
@@ -80,6 +86,10 @@ impl<T: Connect + ?Sized> Connect for Arc<T> {
     fn binding(&self) -> Binding {
         (**self).binding()
     }
+
+    fn earlier(&self) -> Option<Arc<dyn Connect>> {
+        (**self).earlier()
+    }
 }
 
 /// How messages travel.
@@ -90,6 +100,8 @@ pub enum Binding {
     Stdio,
     /// Streamable HTTP.
     Http,
+    /// HTTP+SSE, of revision 2024-11-05.
+    HttpSse,
     /// In the same process.
     Memory,
 }

@@ -1,6 +1,6 @@
 """The shared surface (peers.json) with the Python SDK, version 2, which serves both eras.
 
-Usage: python_sdk.py [--http PORT]     (stdio without arguments)
+Usage: python_sdk.py [--http PORT | --sse PORT]     (stdio without arguments)
 """
 
 import sys
@@ -117,5 +117,7 @@ async def complete(ref, argument, context):
 
 if sys.argv[1:2] == ["--http"]:
     server.run("streamable-http", host="127.0.0.1", port=int(sys.argv[2]))
+elif sys.argv[1:2] == ["--sse"]:
+    server.run("sse", host="127.0.0.1", port=int(sys.argv[2]))
 else:
     server.run()

@@ -1,11 +1,12 @@
 // The shared surface (peers.json) with the TypeScript SDK, version 1.
-// Usage: typescript_v1.mjs [--http PORT]     (stdio without arguments)
+// Usage: typescript_v1.mjs [--http PORT | --sse PORT]     (stdio without arguments)
 import { randomUUID } from 'node:crypto';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { completable } from '@modelcontextprotocol/sdk/server/completable.js';
 import { McpServer, ResourceTemplate } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { SSEServerTransport } from '@modelcontextprotocol/sdk/server/sse.js';
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
 import { z } from 'zod';
@@ -130,9 +131,30 @@ async function serveHttp(port) {
   }).listen(port, '127.0.0.1');
 }
 
+async function serveSse(port) {
+  const sessions = new Map();
+  createServer(async (request, response) => {
+    const { pathname, searchParams } = new URL(request.url, 'http://127.0.0.1');
+    if (request.method === 'GET' && pathname === '/sse') {
+      const transport = new SSEServerTransport('/messages', response);
+      sessions.set(transport.sessionId, transport);
+      await build().connect(transport);
+      return;
+    }
+    const transport = sessions.get(searchParams.get('sessionId'));
+    if (request.method !== 'POST' || pathname !== '/messages' || !transport) {
+      response.writeHead(404).end();
+      return;
+    }
+    await transport.handlePostMessage(request, response);
+  }).listen(port, '127.0.0.1');
+}
+
 const [flag, port] = process.argv.slice(2);
 if (flag === '--http') {
   await serveHttp(Number(port));
+} else if (flag === '--sse') {
+  await serveSse(Number(port));
 } else {
   await build().connect(new StdioServerTransport());
 }

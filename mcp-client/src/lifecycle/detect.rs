@@ -91,6 +91,16 @@ pub(crate) fn classify(outcome: ProbeOutcome, again: bool) -> Verdict {
     }
 }
 
+/// Whether a refused `initialize` may mean that the address is of HTTP+SSE, where messages go to
+/// another one. `code` is that of the JSON-RPC error in the answer, if it had one.
+pub(crate) fn may_be_http_sse(status: u16, code: Option<i64>) -> bool {
+    let is_modern = code.is_some_and(|code| {
+        // Together with 404 the last is how a modern server says that it has no such method.
+        error_code::is_modern(code) || (status == 404 && code == error_code::METHOD_NOT_FOUND)
+    });
+    matches!(status, 400 | 404 | 405) && !is_modern
+}
+
 fn newest_common(supported: &[String]) -> Option<ProtocolVersion> {
     let is_offered = |version: &ProtocolVersion| supported.iter().any(|s| s == version.as_str());
     ProtocolVersion::SUPPORTED.iter().find(|version| is_offered(version)).cloned()
@@ -149,6 +159,27 @@ mod tests {
         ];
         for (outcome, again, expected) in table {
             assert_eq!(classify(outcome.clone(), again), expected, "{outcome:?} {again}");
+        }
+    }
+
+    #[test]
+    fn http_sse_by_table() {
+        for (status, code, expected) in [
+            (400, None, true),
+            (404, None, true),
+            (405, None, true),
+            (400, Some(-32000), true),
+            (405, Some(-32000), true),
+            (400, Some(-32022), false),
+            (400, Some(-32020), false),
+            (404, Some(-32601), false),
+            (401, None, false),
+            (403, None, false),
+            (406, None, false),
+            (500, None, false),
+            (200, Some(-32601), false),
+        ] {
+            assert_eq!(may_be_http_sse(status, code), expected, "{status} {code:?}");
         }
     }
 }

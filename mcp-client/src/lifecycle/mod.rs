@@ -15,7 +15,7 @@ use mcp_protocol::{
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::{
-    Connect, Transport,
+    Connect, ConnectError, Transport,
     error::{DeliveryErrorKind, Sent},
     transport::Binding,
 };
@@ -69,18 +69,25 @@ struct Dialed {
 
 impl Opening {
     async fn run(&self) -> Result<Client, ConnectFailure> {
-        let dialed = self.dial().await?;
+        let dialed = self.dial(&*self.recipe).await?;
         match self.options.era {
+            // This binding has no later revision.
+            EraChoice::Auto if self.recipe.binding() == Binding::HttpSse => {
+                self.legacy(dialed).await
+            }
             EraChoice::Legacy => self.legacy(dialed).await,
             EraChoice::Modern => self.modern(dialed, ProtocolVersion::LATEST, false).await,
             EraChoice::Auto => self.detect(dialed).await,
         }
     }
 
-    async fn dial(&self) -> Result<Dialed, ConnectFailure> {
-        let transport = self.recipe.connect().await.map_err(|source| ConnectFailure::Open {
-            endpoint: Arc::clone(&self.endpoint),
-            source,
+    async fn dial(&self, recipe: &dyn Connect) -> Result<Dialed, ConnectFailure> {
+        let transport = recipe.connect().await.map_err(|source| match source {
+            ConnectError::Failed(error) => {
+                let endpoint = Arc::clone(&self.endpoint);
+                ConnectFailure::Handshake(CallError::delivery(error, "connect", endpoint))
+            }
+            source => ConnectFailure::Open { endpoint: Arc::clone(&self.endpoint), source },
         })?;
         *self.lock_newest() = Some(Arc::clone(&transport));
         Ok(Dialed { transport, ids: Arc::new(AtomicI64::new(1)) })
@@ -118,7 +125,7 @@ impl Opening {
                 Verdict::Legacy => return self.legacy(dialed).await,
                 Verdict::LegacyOnNewProcess => {
                     dialed.transport.close().await;
-                    return self.legacy(self.dial().await?).await;
+                    return self.legacy(self.dial(&*self.recipe).await?).await;
                 }
                 Verdict::NoCommonVersion(supported) => {
                     let endpoint = Arc::clone(&self.endpoint);
@@ -168,7 +175,24 @@ impl Opening {
     }
 
     async fn legacy(&self, dialed: Dialed) -> Result<Client, ConnectFailure> {
-        legacy::connect(self, dialed).await
+        let transport = Arc::clone(&dialed.transport);
+        let refused = match legacy::connect(self, dialed).await {
+            Err(ConnectFailure::Handshake(error)) if is_http_sse_likely(&error) => error,
+            outcome => return outcome,
+        };
+        let Some(earlier) = self.recipe.earlier() else {
+            return Err(ConnectFailure::Handshake(refused));
+        };
+        transport.close().await;
+        match self.dial(&*earlier).await {
+            Ok(dialed) => legacy::connect(self, dialed).await,
+            Err(failure) if !failure.challenges().is_empty() => Err(failure),
+            Err(failure) => {
+                tracing::debug!(endpoint = %self.endpoint, %failure, "it is not HTTP+SSE either");
+                // What the newer binding met tells more.
+                Err(ConnectFailure::Handshake(refused))
+            }
+        }
     }
 
     fn modern_link(&self, dialed: &Dialed, version: ProtocolVersion) -> Arc<Link> {
@@ -195,6 +219,11 @@ impl Opening {
             beside: Beside::default(),
         })
     }
+}
+
+fn is_http_sse_likely(error: &CallError) -> bool {
+    let code = error.error_object().map(|object| object.code);
+    error.http_status().is_some_and(|status| detect::may_be_http_sse(status.as_u16(), code))
 }
 
 /// Translates a failed probe for the table.

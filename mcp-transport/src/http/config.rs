@@ -18,6 +18,7 @@ use super::{
     headers::{self, Headers},
     http_transport::HttpTransport,
     legacy_session::Session,
+    legacy_sse::LegacySse,
     pool::Pool,
     proxy::{Proxy, Route},
     shared::{Limits, Shared},
@@ -46,6 +47,8 @@ pub struct HttpConfig {
     compressed: bool,
     tls: TlsConfig,
     proxy: Proxy,
+    /// Whether to speak the binding of revision 2024-11-05.
+    sse: bool,
 }
 
 #[derive(Clone)]
@@ -70,6 +73,7 @@ impl HttpConfig {
             compressed: true,
             tls: TlsConfig::new(),
             proxy: Proxy::default(),
+            sse: false,
         }
     }
 
@@ -149,7 +153,14 @@ impl HttpConfig {
         self
     }
 
-    async fn open(&self) -> Result<HttpTransport, ConnectError> {
+    /// Speaks HTTP+SSE, the binding of revision 2024-11-05, without asking for a newer one. Not
+    /// needed to reach such servers: a client falls back to it.
+    pub fn http_sse(mut self) -> Self {
+        self.sse = true;
+        self
+    }
+
+    async fn open(&self) -> Result<(Shared, Arc<Tasks>), ConnectError> {
         let endpoint = Arc::new(Endpoint::parse(&self.url)?);
         let mut own = HeaderMap::new();
         for (name, value) in &self.headers {
@@ -188,13 +199,20 @@ impl HttpConfig {
             closed: AtomicBool::new(false),
             endpoint,
         };
-        Ok(HttpTransport::new(shared, tasks))
+        Ok((shared, tasks))
     }
 }
 
 impl Connect for HttpConfig {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
-        Box::pin(async { Ok(Arc::new(self.open().await?) as Arc<dyn Transport>) })
+        Box::pin(async {
+            let (shared, tasks) = self.open().await?;
+            if self.sse {
+                let transport = LegacySse::open(shared, tasks).await?;
+                return Ok(Arc::new(transport) as Arc<dyn Transport>);
+            }
+            Ok(Arc::new(HttpTransport::new(shared, tasks)) as Arc<dyn Transport>)
+        })
     }
 
     fn endpoint(&self) -> String {
@@ -202,7 +220,11 @@ impl Connect for HttpConfig {
     }
 
     fn binding(&self) -> Binding {
-        Binding::Http
+        if self.sse { Binding::HttpSse } else { Binding::Http }
+    }
+
+    fn earlier(&self) -> Option<Arc<dyn Connect>> {
+        (!self.sse).then(|| Arc::new(self.clone().http_sse()) as Arc<dyn Connect>)
     }
 }
 
@@ -219,6 +241,7 @@ impl fmt::Debug for HttpConfig {
             .field("max_connections", &self.max_connections)
             .field("tls", &self.tls)
             .field("proxy", &self.proxy)
+            .field("sse", &self.sse)
             .finish_non_exhaustive()
     }
 }

@@ -98,6 +98,11 @@ impl Headers {
         Self { base, last: Mutex::new(None) }
     }
 
+    /// The same headers for other requests.
+    pub(super) fn again(&self) -> Self {
+        Self { base: self.base.clone(), last: Mutex::new(None) }
+    }
+
     /// The headers of a request.
     pub(super) fn request(
         &self,

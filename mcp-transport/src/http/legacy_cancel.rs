@@ -2,18 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use http::Method;
 use mcp_protocol::{jsonrpc, jsonrpc::RequestId, version::Era};
 use serde_json::json;
 use tokio::time::timeout;
 
-use super::{
-    headers::Kind,
-    pool::Lane,
-    shared::{Draft, Shared},
-    tasks::Tasks,
-};
+use super::{headers::Kind, pool::Lane, shared::Shared, tasks::Tasks};
 use crate::OutgoingRequest;
 
 /// How long the cancellation may take.
@@ -83,27 +76,11 @@ impl Order {
         };
         kind.session = shared.session.id();
         tasks.spawn_brief(async move {
-            match timeout(LIMIT, send(&shared, kind, &body)).await {
+            match timeout(LIMIT, shared.tell(kind, &body, Lane::Side, &mut false)).await {
                 Ok(Ok(())) => (),
                 Ok(Err(error)) => tracing::debug!(%error, "cancellation not delivered"),
                 Err(_) => tracing::debug!("cancellation not delivered in time"),
             }
         });
     }
-}
-
-async fn send(shared: &Shared, kind: Kind, body: &Bytes) -> Result<(), crate::DeliveryError> {
-    let draft = Draft {
-        method: Method::POST,
-        headers: || shared.headers.message(kind.clone(), body.len()),
-        body,
-        lane: Lane::Side,
-        first_byte: shared.limits.first_byte,
-    };
-    let answer = shared.ask(&draft, &mut false).await?;
-    if answer.status.is_success() {
-        answer.let_go().await;
-        return Ok(());
-    }
-    Err(answer.into_failure().await.into())
 }

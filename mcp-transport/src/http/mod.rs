@@ -1,9 +1,10 @@
-//! Streamable HTTP, in both eras.
+//! Streamable HTTP, in both eras, and the HTTP+SSE that came before.
 //!
 //! An exchange is one async function (`post`): headers, a connection from the `pool`, the answer
 //! as one message or as events. Over HTTP/1.1 it drives its connection itself (`connection`), so a
 //! call costs no task and no queue; an HTTP/2 connection is shared and has a task. What only the
-//! legacy lifecycle has is in the `legacy_*` files.
+//! legacy lifecycle has is in the `legacy_*` files; `legacy_sse` is a transport of its own, that of
+//! revision 2024-11-05.
 //!
 //! ```no_run
 //! use mcp_transport::{Connect as _, http::HttpConfig};
@@ -30,6 +31,7 @@ mod headers;
 mod http_transport;
 mod legacy_cancel;
 mod legacy_session;
+mod legacy_sse;
 mod legacy_stream;
 mod no_proxy;
 mod outbox;

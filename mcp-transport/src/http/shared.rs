@@ -15,7 +15,7 @@ use http_body_util::Full;
 use super::{
     answer::Answer,
     endpoint::Endpoint,
-    headers::Headers,
+    headers::{Headers, Kind},
     legacy_session::Session,
     pool::{Lane, Pool},
     round_trip::Manner,
@@ -137,6 +137,42 @@ impl Shared {
                     return Ok(answer);
                 }
             }
+        }
+    }
+
+    /// POSTs a message whose answer, if it has one, comes another way.
+    pub(super) async fn tell(
+        &self,
+        kind: Kind,
+        body: &Bytes,
+        lane: Lane,
+        sent: &mut bool,
+    ) -> Result<(), DeliveryError> {
+        let draft = Draft {
+            method: Method::POST,
+            headers: || self.headers.message(kind.clone(), body.len()),
+            body,
+            lane,
+            first_byte: self.limits.first_byte,
+        };
+        let answer = self.ask(&draft, sent).await?;
+        if answer.status.is_success() {
+            answer.let_go().await;
+            return Ok(());
+        }
+        Err(answer.into_failure().await.into())
+    }
+
+    /// The same for another address at the same scheme, host and port.
+    pub(super) fn moved_to(&self, endpoint: Endpoint) -> Self {
+        Self {
+            endpoint: Arc::new(endpoint),
+            headers: self.headers.again(),
+            pool: Arc::clone(&self.pool),
+            authorize: self.authorize.clone(),
+            session: Session::default(),
+            limits: self.limits,
+            closed: AtomicBool::new(false),
         }
     }
 

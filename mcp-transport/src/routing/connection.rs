@@ -24,6 +24,14 @@ pub(crate) trait Outlet: Send + Sync + fmt::Debug + 'static {
     fn carry_out(&self, put: Put, outbox: &Outbox);
 }
 
+/// The outlet of a queue that hands nothing to callers.
+#[derive(Debug)]
+struct LeftToTask;
+
+impl Outlet for LeftToTask {
+    fn carry_out(&self, _: Put, _: &Outbox) {}
+}
+
 /// What exchanges, the reader and the writer of a connection share.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -36,6 +44,11 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn new(outbox: Outbox, outlet: impl Outlet) -> Self {
         Self { routes: Routes::new(), outbox, outlet: Box::new(outlet), note: Mutex::new(None) }
+    }
+
+    /// A connection of which a task takes the messages out, with [`Outbox::poll_pop`].
+    pub(crate) fn popped() -> Self {
+        Self::new(Outbox::popped(), LeftToTask)
     }
 
     pub(super) fn carry_out(&self, put: Put) {

@@ -2,15 +2,18 @@
 //!
 //! A child process and the in-memory pair have the same problem: everything the server writes comes
 //! in one sequence, and each message must find the exchange it belongs to. [`Routes`] is the table
-//! of exchanges under way, [`Outbox`] the queue of what goes out, [`Connection`] both together, and
-//! [`RoutedReplies`] one request's view of them.
+//! of exchanges under way, [`Outbox`] the queue of what goes out, [`Connection`] both together,
+//! [`RoutedReplies`] one request's view of them, and [`Awaited`] that of a request which takes another
+//! way out.
 
+mod awaited;
 mod connection;
 mod correlation;
 mod outbox;
 mod replies;
 mod routes;
 
+pub(crate) use awaited::Awaited;
 pub(crate) use connection::{Connection, Outlet};
 pub(crate) use outbox::{Entry, Outbox, Put, Shut, Written};
 pub(crate) use replies::RoutedReplies;

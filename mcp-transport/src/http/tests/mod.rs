@@ -4,6 +4,7 @@ mod answers;
 mod authorization;
 mod connections;
 mod legacy;
+mod legacy_sse;
 mod proxies;
 mod redirects;
 mod secure;

@@ -20,6 +20,7 @@ pub(crate) struct Peer {
     name: String,
     stdio: Option<Start>,
     http: Option<Start>,
+    sse: Option<Start>,
     operations: Operations,
     #[serde(default)]
     without: Vec<Without>,
@@ -76,7 +77,8 @@ impl Peers {
     pub(crate) fn cases(&self, filters: &[String]) -> Vec<Case> {
         let mut cases = Vec::new();
         for peer in &self.peers {
-            for (transport, start) in [("stdio", &peer.stdio), ("http", &peer.http)] {
+            let transports = [("stdio", &peer.stdio), ("http", &peer.http), ("sse", &peer.sse)];
+            for (transport, start) in transports {
                 let Some(start) = start else { continue };
                 for era in ["auto", "legacy", "modern"] {
                     let expected = match era {
