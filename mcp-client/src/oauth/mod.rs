@@ -1,5 +1,19 @@
 //! Authorization for servers over HTTP: OAuth 2.1 as MCP profiles it.
 
 mod authorization_server;
+mod client_authentication;
+mod dpop;
+mod jwt;
+mod token;
+mod token_endpoint;
+mod token_error;
 
-pub use authorization_server::AuthorizationServerMetadata;
+pub use self::{
+    authorization_server::AuthorizationServerMetadata,
+    client_authentication::{ClientAuthentication, ClientCredentials},
+    dpop::DpopKey,
+    jwt::{JwtError, SigningAlgorithm, SigningKey},
+    token::{TokenSet, TokenType},
+    token_endpoint::TokenEndpoint,
+    token_error::{TokenError, TokenErrorCode, TokenRefusal},
+};

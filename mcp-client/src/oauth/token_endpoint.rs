@@ -1,0 +1,246 @@
+//! The token endpoint: a grant goes in, tokens come out (RFC 6749 sections 3.2 and 5).
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
+use mcp_transport::http::{HttpClient, PlainLimits};
+use serde::{Deserialize, Deserializer};
+use url::form_urlencoded;
+
+use super::{
+    authorization_server::AuthorizationServerMetadata,
+    client_authentication::ClientCredentials,
+    dpop::{DPOP, DpopKey},
+    token::{TokenSet, TokenType},
+    token_error::{TokenError, TokenErrorCode, TokenRefusal, readable},
+};
+use crate::Secret;
+
+/// The largest answer that is read.
+const MAX_ANSWER_BYTES: usize = 256 << 10;
+/// Attempts at most, as a server may ask for a nonce and then for a newer one.
+const MAX_ATTEMPTS: usize = 3;
+
+/// The token endpoint of one authorization server, as one client uses it for one MCP server.
+///
+/// Public for grants of your own.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenEndpoint<'a> {
+    /// Sends the requests.
+    pub http: &'a HttpClient,
+    /// Where the endpoint is and what it takes.
+    pub metadata: &'a AuthorizationServerMetadata,
+    /// Who asks.
+    pub client: &'a ClientCredentials,
+    /// The key to bind tokens to, where they shall be bound.
+    pub dpop: Option<&'a DpopKey>,
+    /// The MCP server that the tokens are for, byte for byte as its metadata names it. Sent with
+    /// every request (RFC 8707).
+    pub resource: &'a str,
+}
+
+/// A token response (RFC 6749 section 5.1), or an error that came with a wrong status.
+#[derive(Deserialize)]
+pub(super) struct TokenResponse {
+    #[serde(default)]
+    pub(super) access_token: Option<String>,
+    #[serde(default)]
+    pub(super) token_type: Option<String>,
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+    #[serde(default)]
+    pub(super) refresh_token: Option<String>,
+    #[serde(default)]
+    scope: Option<String>,
+    #[serde(default)]
+    pub(super) id_token: Option<String>,
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    error_description: Option<String>,
+}
+
+/// A number, or text with a number as some servers send it. Anything else is not known.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Whole(u64),
+        Fraction(f64),
+        Text(String),
+        Other(serde::de::IgnoredAny),
+    }
+    Ok(match Written::deserialize(deserializer)? {
+        Written::Whole(seconds) => Some(seconds),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a cast from float saturates"
+        )]
+        Written::Fraction(seconds) => Some(seconds as u64),
+        Written::Text(text) => text.trim().parse().ok(),
+        Written::Other(_) => None,
+    })
+}
+
+impl TokenEndpoint<'_> {
+    /// Exchanges a grant, such as `[("grant_type", "refresh_token"), ("refresh_token", …)]`, for
+    /// tokens. Client authentication, `resource` and the proof of possession are added.
+    ///
+    /// # Errors
+    /// The endpoint cannot be reached, refuses, or sends no tokens that can be used.
+    ///
+    /// # Cancel safety
+    /// Dropping the future may lose tokens that were issued and use up what the grant contains:
+    /// drive it to its end where that matters.
+    pub async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenSet, TokenError> {
+        let obtained_at = SystemTime::now();
+        let response = self.respond(grant).await?;
+        let token_type = match response.token_type.as_deref() {
+            None => TokenType::Bearer,
+            Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
+            Some(name) if name.eq_ignore_ascii_case("dpop") && self.dpop.is_some() => {
+                TokenType::Dpop
+            }
+            Some(name) => return Err(TokenError::UnknownTokenType(readable(name))),
+        };
+        let requested = grant.iter().find(|(name, _)| *name == "scope");
+        let scopes_requested = requested.map(|(_, scope)| scopes(scope)).unwrap_or_default();
+        Ok(TokenSet {
+            access_token: Secret::new(response.access_token.unwrap_or_default()),
+            token_type,
+            refresh_token: response.refresh_token.map(Secret::new),
+            id_token: response.id_token.map(Secret::new),
+            obtained_at,
+            expires_at: response
+                .expires_in
+                .and_then(|seconds| obtained_at.checked_add(Duration::from_secs(seconds))),
+            scopes_granted: match response.scope {
+                Some(scope) => scopes(&scope),
+                None => scopes_requested.clone(),
+            },
+            scopes_requested,
+            issuer: self.metadata.issuer.clone(),
+            resource: self.resource.to_owned(),
+            dpop_key: self.dpop.filter(|_| token_type == TokenType::Dpop).cloned(),
+        })
+    }
+
+    /// The response as it came; `access_token` is there.
+    pub(super) async fn respond(
+        &self,
+        grant: &[(&str, &str)],
+    ) -> Result<TokenResponse, TokenError> {
+        let endpoint = self.endpoint()?;
+        for _ in 1..MAX_ATTEMPTS {
+            match self.attempt(&endpoint, grant).await {
+                (Err(TokenError::Refused(refusal)), true)
+                    if refusal.code == TokenErrorCode::UseDpopNonce => {}
+                (result, _) => return result,
+            }
+        }
+        self.attempt(&endpoint, grant).await.0
+    }
+
+    fn endpoint(&self) -> Result<Uri, TokenError> {
+        self.metadata
+            .token_endpoint
+            .as_deref()
+            .and_then(|endpoint| endpoint.parse().ok())
+            .ok_or_else(|| TokenError::NoEndpoint { issuer: self.metadata.issuer.clone() })
+    }
+
+    /// Sends the grant once. Also returns whether a nonce came.
+    async fn attempt(
+        &self,
+        endpoint: &Uri,
+        grant: &[(&str, &str)],
+    ) -> (Result<TokenResponse, TokenError>, bool) {
+        let request = match self.prepare(endpoint, grant) {
+            Ok(request) => request,
+            Err(error) => return (Err(error), false),
+        };
+        let lost = |source| TokenError::Delivery { endpoint: endpoint.to_string(), source };
+        let limits =
+            PlainLimits { first_byte: Some(Duration::from_secs(30)), ..PlainLimits::default() };
+        let mut answer = match self.http.send(request, limits).await {
+            Ok(answer) => answer,
+            Err(error) => return (Err(lost(error)), false),
+        };
+        let nonce = self.dpop.is_some_and(|key| key.observe(endpoint, &answer.headers));
+        let result = match answer.bytes(MAX_ANSWER_BYTES).await {
+            Ok(body) => read(endpoint, answer.status, &body),
+            Err(error) => Err(lost(error)),
+        };
+        (result, nonce)
+    }
+
+    fn prepare(
+        &self,
+        endpoint: &Uri,
+        grant: &[(&str, &str)],
+    ) -> Result<Request<Bytes>, TokenError> {
+        let mut headers = HeaderMap::new();
+        let form = HeaderValue::from_static("application/x-www-form-urlencoded");
+        headers.insert(header::CONTENT_TYPE, form);
+        // Without it some servers answer with a form.
+        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let mut form: Vec<(String, String)> =
+            grant.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        if !self.resource.is_empty() && !grant.iter().any(|(name, _)| *name == "resource") {
+            form.push(("resource".to_owned(), self.resource.to_owned()));
+        }
+        let ClientCredentials { client_id, authentication } = self.client;
+        authentication.apply(client_id, self.metadata, &mut headers, &mut form)?;
+        if let Some(key) = self.dpop {
+            headers.insert(DPOP, key.proof(&Method::POST, endpoint, None)?);
+        }
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
+        let mut request = Request::new(Bytes::from(body));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = endpoint.clone();
+        *request.headers_mut() = headers;
+        Ok(request)
+    }
+}
+
+fn read(endpoint: &Uri, status: StatusCode, body: &[u8]) -> Result<TokenResponse, TokenError> {
+    let response = match serde_json::from_slice::<TokenResponse>(body) {
+        Ok(response) => response,
+        Err(error) if status.is_success() => {
+            return Err(TokenError::Undecodable {
+                endpoint: endpoint.to_string(),
+                line: error.line(),
+                column: error.column(),
+            });
+        }
+        Err(_) => return Err(unexpected(endpoint, status, body)),
+    };
+    if let Some(code) = response.error {
+        return Err(TokenError::Refused(TokenRefusal {
+            code: TokenErrorCode::of(&code),
+            description: response.error_description.as_deref().map(readable),
+            status,
+        }));
+    }
+    let has_token = response.access_token.as_deref().is_some_and(|token| !token.is_empty());
+    if !status.is_success() || !has_token {
+        // A body with a token in it does not belong in an error.
+        let body = if has_token { b"" } else { body };
+        return Err(unexpected(endpoint, status, body));
+    }
+    Ok(response)
+}
+
+fn unexpected(endpoint: &Uri, status: StatusCode, body: &[u8]) -> TokenError {
+    let beginning = readable(&String::from_utf8_lossy(body));
+    TokenError::Unexpected { endpoint: endpoint.to_string(), status, beginning }
+}
+
+fn scopes(scope: &str) -> Vec<String> {
+    scope.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests;
