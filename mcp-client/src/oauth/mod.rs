@@ -7,6 +7,7 @@ mod jwt;
 mod token;
 mod token_endpoint;
 mod token_error;
+mod token_store;
 
 pub use self::{
     authorization_server::AuthorizationServerMetadata,
@@ -16,4 +17,5 @@ pub use self::{
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
     token_error::{TokenError, TokenErrorCode, TokenRefusal},
+    token_store::{MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError},
 };
