@@ -4,6 +4,8 @@ mod authorization_server;
 mod client_authentication;
 mod dpop;
 mod jwt;
+#[cfg_attr(not(test), expect(dead_code, reason = "the flows renew through it"))]
+mod single_flight;
 mod token;
 mod token_endpoint;
 mod token_error;
@@ -17,5 +19,7 @@ pub use self::{
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
     token_error::{TokenError, TokenErrorCode, TokenRefusal},
-    token_store::{MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError},
+    token_store::{
+        FileTokenStore, MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError,
+    },
 };

@@ -7,10 +7,13 @@ use mcp_transport::BoxFuture;
 use super::{jwt::JwtError, token::TokenSet};
 use crate::Secret;
 
+mod file;
 mod memory;
+mod private_file;
 mod record;
+mod seal;
 
-pub use self::memory::MemoryTokenStore;
+pub use self::{file::FileTokenStore, memory::MemoryTokenStore};
 
 /// Keeps secrets by name: tokens, the clients that were registered, which server issues for which
 /// resource.
