@@ -16,6 +16,7 @@ use crate::{
     Client, ConnectFailure,
     handlers::{Asker, Handlers},
     lifecycle,
+    oauth::OAuth,
 };
 
 /// Which lifecycle to speak.
@@ -186,6 +187,24 @@ impl ClientBuilder<HttpConfig> {
     /// Sends `Authorization: Bearer …` with every request.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
         self.recipe = self.recipe.bearer(token);
+        self
+    }
+
+    /// Gets access by OAuth when the server wants it, and renews it.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::{Client, oauth::OAuth};
+    ///
+    /// let mail = Client::http("https://mail.example/mcp").auth(OAuth::browser()).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn auth(mut self, oauth: OAuth) -> Self {
+        // A URL that is none is refused by `connect`, with its own error.
+        if let Ok(authorizer) = oauth.at(self.recipe.url()) {
+            self.recipe = self.recipe.authorize(Arc::new(authorizer));
+        }
         self
     }
 }

@@ -1,6 +1,7 @@
 //! What an authorization server says of itself: RFC 8414 and OpenID Connect Discovery.
 
 use serde::Deserialize;
+use url::Url;
 
 /// The metadata document of an authorization server.
 ///
@@ -48,11 +49,85 @@ impl AuthorizationServerMetadata {
     pub fn new(issuer: impl Into<String>) -> Self {
         Self { issuer: issuer.into(), ..Self::default() }
     }
+
+    /// The endpoints that a server of revision 2025-03-26 has when it publishes no metadata.
+    pub(super) fn assumed(origin: &str) -> Self {
+        let at = |path: &str| Some(format!("{origin}{path}"));
+        Self {
+            authorization_endpoint: at("/authorize"),
+            token_endpoint: at("/token"),
+            registration_endpoint: at("/register"),
+            ..Self::new(origin)
+        }
+    }
+
+    /// Whether codes can be protected by PKCE with S256. A server that does not list it is refused.
+    pub(super) fn supports_pkce(&self) -> bool {
+        let methods = self.code_challenge_methods_supported.as_deref().unwrap_or_default();
+        methods.iter().any(|method| method == "S256")
+    }
+}
+
+/// Where the metadata of an issuer may be, in the order of trying (RFC 8414 section 3.1, and
+/// section 4 of OpenID Connect Discovery). With a path, the documents at the root are another
+/// issuer's.
+pub(super) fn well_known(issuer: &Url) -> Vec<Url> {
+    let path = issuer.path().trim_end_matches('/');
+    let at = |path: String| {
+        let mut url = issuer.clone();
+        url.set_path(&path);
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    };
+    let mut found = vec![
+        at(format!("/.well-known/oauth-authorization-server{path}")),
+        at(format!("/.well-known/openid-configuration{path}")),
+    ];
+    if !path.is_empty() {
+        found.push(at(format!("{path}/.well-known/openid-configuration")));
+    }
+    found
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn three_places_for_an_issuer_with_a_path_and_two_for_one_without() {
+        let places = |issuer: &str| {
+            let urls = well_known(&Url::parse(issuer).unwrap());
+            urls.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            places("https://a.example/t/u/"),
+            [
+                "https://a.example/.well-known/oauth-authorization-server/t/u",
+                "https://a.example/.well-known/openid-configuration/t/u",
+                "https://a.example/t/u/.well-known/openid-configuration",
+            ]
+        );
+        assert_eq!(
+            places("https://a.example:8443"),
+            [
+                "https://a.example:8443/.well-known/oauth-authorization-server",
+                "https://a.example:8443/.well-known/openid-configuration",
+            ]
+        );
+    }
+
+    #[test]
+    fn pkce_must_be_listed() {
+        let with = |methods: Option<&[&str]>| AuthorizationServerMetadata {
+            code_challenge_methods_supported: methods
+                .map(|methods| methods.iter().map(ToString::to_string).collect()),
+            ..AuthorizationServerMetadata::new("https://a.example")
+        };
+        assert!(with(Some(&["plain", "S256"])).supports_pkce());
+        assert!(!with(Some(&["plain"])).supports_pkce());
+        assert!(!with(None).supports_pkce());
+    }
 
     #[test]
     fn absent_and_empty_differ() {

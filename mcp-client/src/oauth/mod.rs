@@ -1,25 +1,205 @@
 //! Authorization for servers over HTTP: OAuth 2.1 as MCP profiles it.
+//!
+//! A server that wants authorization refuses a request and says so (`challenge`). From there it
+//! is: the server's metadata and that of its authorization server (`discovery`), who we are there
+//! (`registration`), a [`Grant`] that gets tokens, such as the [`AuthorizationCode`] that a person
+//! gives in a [`Browser`], and an [`Authorizer`] that shows them, renews them and asks for more.
+//!
+//! ```no_run
+//! use mcp_client::{Client, oauth::OAuth};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let mail = Client::http("https://mail.example/mcp").auth(OAuth::browser()).connect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Metadata is written by strangers, so URLs in it are followed only within a boundary: https, the
+//! public internet, and this machine only if the MCP server itself is on it. No client id, code or
+//! token ever goes to an authorization server other than the one that issued it.
+
+mod challenge;
+
+mod boundary;
+mod fetch;
 
 mod authorization_server;
+mod discovery;
+mod protected_resource;
+
 mod client_authentication;
+mod client_id_metadata;
+mod registration;
+
+mod grant;
+mod settings;
+
+mod authorization_code;
+mod loopback;
+mod pkce;
+mod redirect;
+mod scopes;
+mod user_agent;
+
 mod dpop;
 mod jwt;
-#[cfg_attr(not(test), expect(dead_code, reason = "the flows renew through it"))]
 mod single_flight;
 mod token;
 mod token_endpoint;
 mod token_error;
 mod token_store;
 
+mod authorizer;
+mod error;
+
+use std::{future::Future, sync::Arc};
+
+use mcp_transport::{
+    error::BoxError,
+    http::{Proxy, TlsConfig},
+};
+use url::Url;
+
 pub use self::{
+    authorization_code::AuthorizationCode,
     authorization_server::AuthorizationServerMetadata,
+    authorizer::Authorizer,
     client_authentication::{ClientAuthentication, ClientCredentials},
+    client_id_metadata::ClientIdMetadata,
     dpop::DpopKey,
+    error::OAuthError,
+    grant::{Discovered, Grant},
     jwt::{JwtError, SigningAlgorithm, SigningKey},
+    protected_resource::ProtectedResourceMetadata,
+    redirect::ResponseError,
+    settings::DpopUse,
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
     token_error::{TokenError, TokenErrorCode, TokenRefusal},
     token_store::{
         FileTokenStore, MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError,
     },
+    user_agent::{Browser, Pasted, UserAgent, Visit},
 };
+use self::{settings::Settings, token_error::readable};
+
+/// How a client gets access to a server, and where it keeps it.
+#[derive(Debug)]
+#[must_use]
+pub struct OAuth(Settings);
+
+impl OAuth {
+    /// A person consents in the default browser of this machine.
+    pub fn browser() -> Self {
+        Self::with(AuthorizationCode::new(Browser::new()))
+    }
+
+    /// A person opens a URL wherever they have a browser, and pastes the address that it ends at.
+    ///
+    /// ```no_run
+    /// use mcp_client::oauth::OAuth;
+    ///
+    /// let auth = OAuth::pasted(|url| async move {
+    ///     println!("Open {url}, and paste the address of the page that does not load:");
+    ///     let mut line = String::new();
+    ///     std::io::stdin().read_line(&mut line)?;
+    ///     Ok(line)
+    /// });
+    /// ```
+    pub fn pasted<F, Fut>(prompt: F) -> Self
+    where
+        F: Fn(Url) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<String, BoxError>> + Send + 'static,
+    {
+        Self::with(AuthorizationCode::new(Pasted::new(prompt)))
+    }
+
+    /// Access through any grant.
+    pub fn with(grant: impl Grant) -> Self {
+        Self(Settings::new(Arc::new(grant)))
+    }
+
+    /// Keeps tokens and registrations here, so that the next process has them. Default: in memory.
+    pub fn store(mut self, store: impl TokenStore) -> Self {
+        self.0.store = Arc::new(store);
+        self
+    }
+
+    /// Keeps tokens and registrations in a store that others use too.
+    pub fn shared_store(mut self, store: Arc<dyn TokenStore>) -> Self {
+        self.0.store = store;
+        self
+    }
+
+    /// The client that was registered by hand at the authorization server with this issuer. Call
+    /// it once for each.
+    pub fn client_at(mut self, issuer: impl Into<String>, client: ClientCredentials) -> Self {
+        self.0.clients.push((issuer.into(), client));
+        self
+    }
+
+    /// The client that was registered by hand, where the issuer is not known beforehand: it is used
+    /// at the first authorization server that the MCP server names, and never at another.
+    pub fn client(mut self, client: ClientCredentials) -> Self {
+        self.0.client = Some(client);
+        self
+    }
+
+    /// The https URL of a document about this client ([`ClientIdMetadata`]), for authorization
+    /// servers that take it as client id.
+    pub fn client_id_metadata(mut self, url: impl Into<String>) -> Self {
+        self.0.client_id_metadata = Some(url.into());
+        self
+    }
+
+    /// The name that people see when they are asked for consent.
+    pub fn client_name(mut self, name: impl Into<String>) -> Self {
+        self.0.client_name = name.into();
+        self
+    }
+
+    /// Scopes to ask for in any case, in place of those that the server lists.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.0.scopes = scopes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// When tokens are bound to a key. Default: where the MCP server asks for it.
+    pub fn dpop(mut self, dpop: DpopUse) -> Self {
+        self.0.dpop = dpop;
+        self
+    }
+
+    /// Follows metadata to authorization servers in private networks too. For servers inside a
+    /// company, whose metadata is trusted.
+    pub fn allow_private_addresses(mut self) -> Self {
+        self.0.private_addresses = true;
+        self
+    }
+
+    /// Which certificates authorization servers may show.
+    pub fn tls(mut self, tls: TlsConfig) -> Self {
+        self.0.tls = tls;
+        self
+    }
+
+    /// The way to authorization servers. Default: what the environment says.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.0.proxy = proxy;
+        self
+    }
+
+    /// The authorization of one client at the MCP server with this URL.
+    /// [`ClientBuilder::auth`](crate::ClientBuilder::auth) does this by itself.
+    ///
+    /// # Errors
+    /// It is no URL of http or https.
+    pub fn at(self, server: &str) -> Result<Authorizer, OAuthError> {
+        Authorizer::new(server, self.0)
+    }
+
+    /// The protocol extension that the grant is, if it is one.
+    pub fn extension(&self) -> Option<&'static str> {
+        self.0.grant.extension()
+    }
+}

@@ -96,6 +96,11 @@ impl HttpConfig {
         self
     }
 
+    /// The URL as it was given.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     /// Asks for credentials before every request, and for better ones when they are refused.
     pub fn authorize(mut self, authorize: Arc<dyn Authorize>) -> Self {
         self.authorize = Some(authorize);

@@ -1,0 +1,281 @@
+//! From a refusal to new tokens.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::SystemTime,
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Core, Credential, MAX_ATTEMPTS, MAX_STEP_UPS, State};
+use crate::{
+    Secret,
+    oauth::{
+        Discovered, DpopKey, DpopUse, OAuthError, StoreEntry, TokenErrorCode, TokenSet,
+        challenge::AuthenticateChallenge, discovery::Found, readable, scopes::Wanted,
+    },
+};
+
+/// Which tokens were last used for a server, as the store keeps it.
+#[derive(Deserialize, Serialize)]
+struct LastUsed {
+    issuer: String,
+    resource: String,
+    client_id: String,
+}
+
+impl LastUsed {
+    fn of(credential: &Credential) -> Self {
+        let TokenSet { issuer, resource, .. } = &credential.tokens;
+        let client_id = credential.client.as_ref().map(|client| client.client_id.clone());
+        Self {
+            issuer: issuer.clone(),
+            resource: resource.clone(),
+            client_id: client_id.unwrap_or_default(),
+        }
+    }
+
+    fn entry(self) -> StoreEntry {
+        let Self { issuer, resource, client_id } = self;
+        StoreEntry::Tokens { issuer, resource, client_id }
+    }
+}
+
+impl Credential {
+    /// Where these tokens are kept.
+    pub(super) fn entry(&self) -> StoreEntry {
+        LastUsed::of(self).entry()
+    }
+}
+
+impl Core {
+    fn last_used(&self) -> StoreEntry {
+        StoreEntry::Issuer { resource: self.web.boundary().server().to_string() }
+    }
+
+    /// Takes what the store has, once.
+    pub(super) async fn load(&self) -> Result<(), OAuthError> {
+        if self.state().loaded {
+            return Ok(());
+        }
+        let turn = self.turns.take().await;
+        if self.state().loaded {
+            return Ok(());
+        }
+        let credential = self.stored().await?.map(Arc::new);
+        let mut state = self.state();
+        state.credential = credential;
+        state.loaded = true;
+        drop(state);
+        drop(turn);
+        Ok(())
+    }
+
+    async fn stored(&self) -> Result<Option<Credential>, OAuthError> {
+        let settings = &self.settings;
+        if !self.uses_store() {
+            return Ok(None);
+        }
+        let Some(text) = settings.store.load(&self.last_used()).await? else { return Ok(None) };
+        let Ok(last) = serde_json::from_str::<LastUsed>(text.reveal()) else { return Ok(None) };
+        settings.bind_client(&last.issuer);
+        if !settings.may_be_ours(&last.issuer, &last.client_id) {
+            return Ok(None);
+        }
+        let (issuer, client_id) = (last.issuer.clone(), last.client_id.clone());
+        let Some(tokens) = settings.store.load_tokens(&last.entry()).await? else {
+            return Ok(None);
+        };
+        let client = settings.client_of_id(&issuer, &client_id, SystemTime::now()).await?;
+        Credential::new(tokens, client).map(Some)
+    }
+
+    /// What is acquired anew each time need not be kept, least of all where another client would
+    /// find it.
+    fn uses_store(&self) -> bool {
+        self.settings.grant.refreshes()
+    }
+
+    /// Removes the tokens, here and in the store.
+    pub(super) async fn forget(&self) -> Result<(), OAuthError> {
+        let credential = self.state().credential.take();
+        if let Some(credential) = credential {
+            self.settings.store.remove(&credential.entry()).await?;
+        }
+        self.settings.store.remove(&self.last_used()).await?;
+        Ok(())
+    }
+
+    /// Gets better tokens than those that were refused.
+    pub(super) async fn improve(
+        self: &Arc<Self>,
+        challenges: &[AuthenticateChallenge],
+        scope: Option<&str>,
+        lacks_scope: bool,
+        attempt: u32,
+    ) -> Result<(), Arc<OAuthError>> {
+        let asked = scope.unwrap_or_default();
+        let refused = |times| OAuthError::StillRefused { scopes: readable(asked), times };
+        if lacks_scope {
+            let tried = self.state().step_ups(asked);
+            if tried >= MAX_STEP_UPS {
+                return Err(refused(tried).into());
+            }
+        }
+        if attempt >= MAX_ATTEMPTS {
+            return Err(refused(attempt - 1).into());
+        }
+        let current = self.current();
+        if let Some(current) = current.filter(|_| !lacks_scope && attempt == 1)
+            && current.can_refresh()
+            && asks_nothing_new(&current.tokens, scope)
+        {
+            // The server may have moved to another authorization server meanwhile.
+            let found = Arc::new(self.discover(challenges).await?);
+            if found.metadata.issuer == current.tokens.issuer {
+                match self.refresh(&current, Arc::clone(&found)).await {
+                    Ok(()) => return Ok(()),
+                    Err(error) if is_refusal(&error) => {
+                        tracing::debug!(%error, "the refresh token is not good any more");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        self.acquire(challenges, scope).await?;
+        if lacks_scope {
+            self.state().stepped_up(asked);
+        }
+        Ok(())
+    }
+
+    async fn discover(&self, challenges: &[AuthenticateChallenge]) -> Result<Found, OAuthError> {
+        let known = self.current().map(|credential| credential.tokens.issuer.clone());
+        let prefer = |issuer: &str| known.as_deref() == Some(issuer) || self.settings.knows(issuer);
+        self.web.discover(challenges, prefer).await
+    }
+
+    /// Gets tokens from the grant, with all that was asked for before and what is asked for now.
+    pub(super) async fn acquire(
+        &self,
+        challenges: &[AuthenticateChallenge],
+        scope: Option<&str>,
+    ) -> Result<Arc<Credential>, OAuthError> {
+        let found = self.discover(challenges).await?;
+        let current = self.current().filter(|one| one.tokens.issuer == found.metadata.issuer);
+        let metadata = &found.metadata;
+        let grants = metadata.grant_types_supported.as_deref();
+        let scopes = Wanted {
+            configured: &self.settings.scopes,
+            challenged: scope,
+            requested: current.as_ref().map_or(&[], |one| &one.tokens.scopes_requested),
+            resource: found.resource_scopes.as_deref(),
+            server: metadata.scopes_supported.as_deref(),
+            refreshes: self.settings.grant.refreshes()
+                && grants.is_none_or(|grants| grants.iter().any(|one| one == "refresh_token")),
+        }
+        .choose();
+        let bound = challenges.iter().any(|one| one.is("dpop")) || found.bound_tokens;
+        let key = self.dpop_key(&found, bound, current.as_deref())?;
+        self.acquire_with(Arc::new(found), &scopes, key.as_ref()).await
+    }
+
+    /// Gets tokens for certain scopes, and keeps them.
+    pub(super) async fn acquire_with(
+        &self,
+        found: Arc<Found>,
+        scopes: &[String],
+        key: Option<&DpopKey>,
+    ) -> Result<Arc<Credential>, OAuthError> {
+        let settings = &self.settings;
+        let at = Discovered::new(&self.web, settings, &found, scopes, key);
+        let asking = settings.grant.is_interactive().then(|| Asking::new(self));
+        let outcome = settings.grant.acquire(&at).await;
+        drop(asking);
+        if let Err(OAuthError::Token(error)) = &outcome
+            && error.refusal().is_some_and(|refusal| refusal.code == TokenErrorCode::InvalidClient)
+        {
+            // The server has forgotten this client; the next time it is registered anew.
+            let issuer = found.metadata.issuer.clone();
+            settings.store.remove(&StoreEntry::Client { issuer }).await?;
+        }
+        let credential = Arc::new(Credential::new(outcome?, at.into_client())?);
+        let old = self.current();
+        self.keep(&credential).await?;
+        if let Some(old) = old.filter(|old| old.entry() != credential.entry()) {
+            settings.store.remove(&old.entry()).await?;
+        }
+        let mut state = self.state();
+        let State { credential: current, found: last, no_refresh_before, .. } = &mut *state;
+        *current = Some(Arc::clone(&credential));
+        *last = Some(found);
+        *no_refresh_before = None;
+        drop(state);
+        Ok(credential)
+    }
+
+    /// Writes tokens to the store, and that they are the ones in use.
+    pub(super) async fn keep(&self, credential: &Credential) -> Result<(), OAuthError> {
+        if !self.uses_store() {
+            return Ok(());
+        }
+        let store = &self.settings.store;
+        let last = LastUsed::of(credential);
+        let text = serde_json::json!(last).to_string();
+        store.save_tokens(&last.entry(), &credential.tokens).await?;
+        store.save(&self.last_used(), &Secret::new(text)).await?;
+        Ok(())
+    }
+
+    fn dpop_key(
+        &self,
+        found: &Found,
+        required: bool,
+        current: Option<&Credential>,
+    ) -> Result<Option<DpopKey>, OAuthError> {
+        let listed = found.metadata.dpop_signing_alg_values_supported.as_deref();
+        let wanted = match self.settings.dpop {
+            DpopUse::Never => false,
+            DpopUse::WhereRequired => required,
+            DpopUse::WhereOffered => required || listed.is_some(),
+        };
+        if !wanted {
+            return Ok(None);
+        }
+        match current.and_then(|current| current.tokens.dpop_key.clone()) {
+            Some(key) => Ok(Some(key)),
+            None => {
+                DpopKey::generate(listed.unwrap_or_default()).map(Some).map_err(OAuthError::proof)
+            }
+        }
+    }
+}
+
+/// Whether the authorization server answered, and said no.
+fn is_refusal(error: &OAuthError) -> bool {
+    matches!(error, OAuthError::Token(error) if error.refusal().is_some())
+}
+
+/// Whether the tokens were meant to cover what is asked for.
+fn asks_nothing_new(tokens: &TokenSet, scope: Option<&str>) -> bool {
+    scope
+        .unwrap_or_default()
+        .split_ascii_whitespace()
+        .all(|scope| tokens.scopes_requested.iter().any(|one| one == scope))
+}
+
+/// A person is being asked, until this is dropped.
+struct Asking<'a>(&'a Core);
+
+impl<'a> Asking<'a> {
+    fn new(core: &'a Core) -> Self {
+        core.asking.fetch_add(1, Ordering::Relaxed);
+        Self(core)
+    }
+}
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.asking.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,149 @@
+//! Why no authorization could be had.
+
+use mcp_transport::{DeliveryError, error::BoxError};
+
+use super::{JwtError, TokenError, TokenStoreError, redirect::ResponseError};
+
+/// No access could be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OAuthError {
+    /// A URL that must not be followed, from a server or from the settings.
+    #[error("the URL {url} cannot be used for authorization: {reason}")]
+    ForbiddenUrl {
+        /// Without credentials and query.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A server did not answer.
+    #[error("{url} does not answer")]
+    Delivery {
+        /// Without query.
+        url: String,
+        /// The cause.
+        #[source]
+        source: DeliveryError,
+    },
+    /// A metadata document cannot be read.
+    #[error("the metadata at {url} cannot be used: {reason}")]
+    Document {
+        /// Without query.
+        url: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The metadata that the server points to is about another server.
+    #[error("{server} points to the metadata of another server, {resource}")]
+    ResourceMismatch {
+        /// The MCP server.
+        server: String,
+        /// What the document is about.
+        resource: String,
+    },
+    /// The server wants authorization and does not say whose.
+    #[error("{server} names no authorization server")]
+    NoAuthorizationServer {
+        /// The MCP server.
+        server: String,
+    },
+    /// An authorization server publishes no metadata.
+    #[error("the authorization server {issuer} publishes no metadata")]
+    NoMetadata {
+        /// As the MCP server names it.
+        issuer: String,
+    },
+    /// The metadata of an authorization server is about another one.
+    #[error("the metadata of the authorization server {expected} is that of another, {found}")]
+    IssuerMismatch {
+        /// Whose metadata was asked for.
+        expected: String,
+        /// Whose came.
+        found: String,
+    },
+    /// The authorization server does not say that it protects codes with PKCE and S256.
+    #[error(
+        "the authorization server {issuer} does not support PKCE with S256, which MCP requires"
+    )]
+    NoPkce {
+        /// Which server.
+        issuer: String,
+    },
+    /// The authorization server lacks something that the flow needs.
+    #[error("the authorization server {issuer} has no {what}")]
+    NotOffered {
+        /// Which server.
+        issuer: String,
+        /// Such as `authorization endpoint`.
+        what: &'static str,
+    },
+    /// There is no way to get a client id.
+    #[error(
+        "the authorization server {issuer} does not register clients by itself; register one there \
+         and give its id"
+    )]
+    NoClient {
+        /// Which server.
+        issuer: String,
+    },
+    /// The given client is registered elsewhere.
+    #[error("the given client is registered at {registered}, but the server now uses {issuer}")]
+    ForeignClient {
+        /// The server that is used.
+        issuer: String,
+        /// The servers that know the client.
+        registered: String,
+    },
+    /// The authorization server does not register this client (RFC 7591 section 3.2.2).
+    #[error("the authorization server {issuer} refuses to register this client: {reason}")]
+    RegistrationRefused {
+        /// Which server.
+        issuer: String,
+        /// Its own words, or the status.
+        reason: String,
+    },
+    /// The person could not be asked.
+    #[error("nobody could be asked for consent")]
+    UserAgent(#[source] BoxError),
+    /// The person did not answer.
+    #[error("no consent was given within {after:?}")]
+    TimedOut {
+        /// The limit.
+        after: std::time::Duration,
+    },
+    /// The answer of the authorization server, brought by the user's browser, is no consent.
+    #[error("the authorization server gave no consent")]
+    Response(#[from] ResponseError),
+    /// No token came.
+    #[error("no access token could be had")]
+    Token(#[from] TokenError),
+    /// The server asks for more and more, or for the same again.
+    #[error("the server still refuses after authorization for `{scopes}` was given {times} times")]
+    StillRefused {
+        /// What it asks for; may be empty.
+        scopes: String,
+        /// How often it was given.
+        times: u32,
+    },
+    /// The token store failed.
+    #[error("the token store failed")]
+    Store(#[from] TokenStoreError),
+    /// The access token has characters that a header cannot carry.
+    #[error("the authorization server issued a token that no header can carry")]
+    UnusableToken,
+    /// Possession of a key could not be proved.
+    #[error("cannot prove possession of the key that the token is bound to")]
+    Proof(#[source] JwtError),
+    /// The system gave no random numbers.
+    #[error("the system gave no random numbers")]
+    NoRandomness,
+    /// A grant of the user's own failed.
+    #[error("the grant failed")]
+    Grant(#[source] BoxError),
+}
+
+impl OAuthError {
+    pub(super) fn proof(source: JwtError) -> Self {
+        Self::Proof(source)
+    }
+}

@@ -1,0 +1,166 @@
+//! What the user chose, as all parts of the flow see it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+
+use mcp_transport::http::{Proxy, TlsConfig};
+
+use super::{
+    ClientCredentials, Grant, MemoryTokenStore, OAuthError, StoreEntry, TokenStore, readable,
+    registration::Registration,
+};
+
+/// When tokens are bound to a key (RFC 9449).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DpopUse {
+    /// Never, even if the server insists.
+    Never,
+    /// Where the MCP server asks for it.
+    #[default]
+    WhereRequired,
+    /// Wherever the authorization server offers it. The MCP server must understand it too.
+    WhereOffered,
+}
+
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) grant: Arc<dyn Grant>,
+    pub(super) store: Arc<dyn TokenStore>,
+    /// By issuer.
+    pub(super) clients: Vec<(String, ClientCredentials)>,
+    /// For the first issuer that is met, and from then on only for that.
+    pub(super) client: Option<ClientCredentials>,
+    pub(super) client_issuer: Mutex<Option<String>>,
+    pub(super) client_id_metadata: Option<String>,
+    pub(super) client_name: String,
+    pub(super) scopes: Vec<String>,
+    pub(super) dpop: DpopUse,
+    pub(super) private_addresses: bool,
+    pub(super) tls: TlsConfig,
+    pub(super) proxy: Proxy,
+}
+
+impl Settings {
+    pub(super) fn new(grant: Arc<dyn Grant>) -> Self {
+        Self {
+            grant,
+            store: Arc::new(MemoryTokenStore::default()),
+            clients: Vec::new(),
+            client: None,
+            client_issuer: Mutex::default(),
+            client_id_metadata: None,
+            client_name: "MCP client".to_owned(),
+            scopes: Vec::new(),
+            dpop: DpopUse::default(),
+            private_addresses: false,
+            tls: TlsConfig::new(),
+            proxy: Proxy::default(),
+        }
+    }
+
+    /// The client that the user registered at an issuer. One of another issuer is not shown here.
+    pub(super) fn client_at(&self, issuer: &str) -> Result<Option<ClientCredentials>, OAuthError> {
+        if let Some((_, client)) = self.clients.iter().find(|(at, _)| at == issuer) {
+            return Ok(Some(client.clone()));
+        }
+        let foreign = |registered: String| OAuthError::ForeignClient {
+            issuer: readable(issuer),
+            registered: readable(&registered),
+        };
+        if let Some(client) = &self.client {
+            let mut bound = self.client_issuer.lock().unwrap_or_else(PoisonError::into_inner);
+            return match &*bound {
+                Some(other) if other != issuer => Err(foreign(other.clone())),
+                _ => {
+                    *bound = Some(issuer.to_owned());
+                    Ok(Some(client.clone()))
+                }
+            };
+        }
+        match self.clients.first() {
+            Some((other, _)) => Err(foreign(other.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// Binds the user's client to the issuer that it was used at before.
+    pub(super) fn bind_client(&self, issuer: &str) {
+        let mut bound = self.client_issuer.lock().unwrap_or_else(PoisonError::into_inner);
+        bound.get_or_insert_with(|| issuer.to_owned());
+    }
+
+    /// Whether the user registered a client at this issuer.
+    pub(super) fn knows(&self, issuer: &str) -> bool {
+        self.clients.iter().any(|(at, _)| at == issuer)
+    }
+
+    /// Whether tokens of this client may be used: where the user gave a client, only of that.
+    pub(super) fn may_be_ours(&self, issuer: &str, client_id: &str) -> bool {
+        match self.client_at(issuer) {
+            Ok(Some(client)) => client.client_id == client_id,
+            Ok(None) => true,
+            Err(_) => false,
+        }
+    }
+
+    /// What this program registered at an issuer, if it is still good.
+    pub(super) async fn registration(
+        &self,
+        issuer: &str,
+        now: SystemTime,
+    ) -> Result<Option<Registration>, OAuthError> {
+        let entry = StoreEntry::Client { issuer: issuer.to_owned() };
+        let kept = self.store.load(&entry).await?;
+        Ok(kept.and_then(|kept| Registration::from_secret(&kept)).filter(|one| one.is_valid(now)))
+    }
+
+    /// The client of this id, which tokens were issued to.
+    pub(super) async fn client_of_id(
+        &self,
+        issuer: &str,
+        client_id: &str,
+        now: SystemTime,
+    ) -> Result<Option<ClientCredentials>, OAuthError> {
+        if let Some(client) = self.client_at(issuer)? {
+            return Ok(Some(client).filter(|client| client.client_id == client_id));
+        }
+        if self.client_id_metadata.as_deref() == Some(client_id) {
+            return Ok(Some(ClientCredentials::public(client_id)));
+        }
+        let known = self.registration(issuer, now).await?;
+        Ok(known.map(|known| known.credentials()).filter(|client| client.client_id == client_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::{AuthorizationCode, Pasted};
+
+    fn settings() -> Settings {
+        let agent = Pasted::new(|_| async { Err("nobody".into()) });
+        Settings::new(Arc::new(AuthorizationCode::new(agent)))
+    }
+
+    #[test]
+    fn a_client_is_shown_only_to_its_own_issuer() {
+        let mut settings = settings();
+        assert!(settings.client_at("https://a.example").unwrap().is_none());
+        settings.clients = vec![("https://a.example".to_owned(), ClientCredentials::public("one"))];
+        assert_eq!(settings.client_at("https://a.example").unwrap().unwrap().client_id, "one");
+        let error = settings.client_at("https://b.example").unwrap_err();
+        assert!(matches!(error, OAuthError::ForeignClient { .. }), "{error:?}");
+    }
+
+    #[test]
+    fn a_client_without_an_issuer_belongs_to_the_first_that_is_met() {
+        let mut settings = settings();
+        settings.client = Some(ClientCredentials::secret("one", "s"));
+        assert!(settings.client_at("https://a.example").unwrap().is_some());
+        assert!(settings.client_at("https://a.example").unwrap().is_some());
+        assert!(settings.client_at("https://b.example").is_err());
+    }
+}
