@@ -2,6 +2,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
+mod bench;
 mod ci;
 mod conformance;
 mod demo;
@@ -31,6 +32,12 @@ struct Task {
 
 const TASKS: &[Task] = &[
     Task { name: "ci", arguments: "", about: "all of CI, in order, with a summary", run: ci::run },
+    Task {
+        name: "bench",
+        arguments: "client [--quick] [--cell NAME] [--rounds N] [--write]",
+        about: "how fast the client is, beside others",
+        run: bench::run,
+    },
     Task {
         name: "demo",
         arguments: "[QUESTION...]",

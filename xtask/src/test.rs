@@ -1,24 +1,30 @@
 //! All tests: unit and integration tests of every crate, and the documentation's examples.
 //!
-//! Without the peers of the interop matrix, which hold another SDK and no tests.
+//! Without the peers of the interop matrix and the programs of the benches, which hold no tests.
 
 use anyhow::Result;
 
 use crate::process;
 
+/// All packages but those.
+const WORKSPACE: &[&str] = &["--workspace", "--exclude", "mcp-peers", "--exclude", "mcp-benches"];
+
 /// Arguments filter the tests by name; with a filter the documentation's examples are left out.
 pub(crate) fn run(filters: &[String]) -> Result<()> {
-    let runner: &[&str] = if process::find("cargo-nextest").is_some() {
-        &["nextest", "run", "--workspace", "--exclude", "mcp-peers", "--no-fail-fast"]
+    let mut runner = if process::find("cargo-nextest").is_some() {
+        process::cargo(["nextest", "run", "--no-fail-fast"])
     } else {
         eprintln!("xtask: cargo-nextest is not installed; using cargo test, which is slower");
-        &["test", "--workspace", "--exclude", "mcp-peers", "--all-targets", "--no-fail-fast", "--"]
+        process::cargo(["test", "--all-targets", "--no-fail-fast"])
     };
-    let tests = process::run(process::cargo(runner).args(filters));
+    runner.args(WORKSPACE);
+    if process::find("cargo-nextest").is_none() {
+        runner.arg("--");
+    }
+    let tests = process::run(runner.args(filters));
     if !filters.is_empty() {
         return tests;
     }
-    let examples = ["test", "--workspace", "--exclude", "mcp-peers", "--doc"];
-    let examples = process::run(&mut process::cargo(examples));
+    let examples = process::run(process::cargo(["test", "--doc"]).args(WORKSPACE));
     tests.and(examples)
 }

@@ -10,7 +10,7 @@ use crate::process;
 /// Each layer may depend on those before it.
 const LAYERS: &[&str] = &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
 /// Depend on whatever they like, and nothing depends on them.
-const TESTS: &[&str] = &["tests", "tests/peers"];
+const TESTS: &[&str] = &["tests", "tests/peers", "tests/benches"];
 /// Depends on none of the others.
 const TASKS: &str = "xtask";
 

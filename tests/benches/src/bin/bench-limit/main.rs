@@ -7,6 +7,8 @@ mod message;
 mod pipe;
 mod post;
 
+use std::sync::OnceLock;
+
 use anyhow::{Result, ensure};
 use mcp_benches::{Contender, Era, Job, Server};
 use tokio::time::Duration;
@@ -15,8 +17,11 @@ use message::{Message, Messages};
 use pipe::Pipe;
 use post::Post;
 
+/// Connections share them, as they would share code.
+static MESSAGES: OnceLock<Messages> = OnceLock::new();
+
 struct Limit {
-    messages: Messages,
+    messages: &'static Messages,
     link: Link,
     next: u64,
     tools: usize,
@@ -32,7 +37,7 @@ impl Limit {
     async fn call(&mut self, pick: impl FnOnce(&Messages) -> &Message) -> Result<usize> {
         let id = self.next;
         self.next += 1;
-        let message = pick(&self.messages);
+        let message = pick(self.messages);
         match &mut self.link {
             Link::Pipe(pipe) => pipe.call(message, id).await,
             Link::Post(post) => post.call(message, id).await,
@@ -46,7 +51,7 @@ impl Contender for Limit {
             Server::Stdio { program, args } => Link::Pipe(Box::new(Pipe::start(program, args)?)),
             Server::Http { url } => Link::Post(Post::connect(url).await?),
         };
-        let messages = Messages::new(job.era);
+        let messages = MESSAGES.get_or_init(|| Messages::new(job.era));
         let mut limit = Self { messages, link, next: 0, tools: job.tools };
         limit.call(|messages| &messages.opening).await?;
         if job.era == Era::Legacy {

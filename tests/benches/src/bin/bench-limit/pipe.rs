@@ -49,7 +49,9 @@ impl Pipe {
         self.out.push(b'\n');
         self.input.write_all(&self.out).await?;
         // Replies of one call at a time: the newline is the last byte.
-        self.buffer.resize(64 * 1024, 0);
+        if self.buffer.is_empty() {
+            self.buffer.resize(2 * 1024, 0);
+        }
         let mut filled = 0;
         let mut length = 0;
         let mut known = false;
@@ -58,6 +60,9 @@ impl Pipe {
             ensure!(read > 0, "the server is gone");
             filled += read;
             length += read;
+            if filled == self.buffer.len() {
+                self.buffer.resize(64 * 1024, 0);
+            }
             let whole = memchr::memchr(b'\n', &self.buffer[filled - read..filled]).is_some();
             if !known && (whole || filled >= START_BYTES) {
                 ensure!(answers(&self.buffer[..filled.min(START_BYTES)], id), "not our reply");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 pub(crate) enum Revision {
     /// 2025-11-25.
     Legacy,
-    /// 2026-07-28.
+    /// 2026-07-28, and the handshake of the one before.
     Modern,
 }
 
@@ -20,7 +20,8 @@ pub(crate) enum Revision {
 #[derive(Debug)]
 pub(crate) struct Answers {
     revision: Revision,
-    opening: Vec<u8>,
+    initialize: Vec<u8>,
+    discover: Vec<u8>,
     tools: Vec<u8>,
     echo: Vec<u8>,
     blob_1m: OnceCell<Vec<u8>>,
@@ -55,22 +56,21 @@ impl Revision {
 impl Answers {
     pub(crate) fn new(revision: Revision, tools: usize) -> Self {
         let server = json!({"name": "bench", "version": "1.0.0"});
-        let opening = match revision {
-            Revision::Legacy => json!({
-                "protocolVersion": "2025-11-25",
-                "capabilities": {"tools": {}},
-                "serverInfo": server,
-            }),
-            Revision::Modern => json!({
-                "supportedVersions": ["2026-07-28"],
-                "capabilities": {"tools": {}},
-                "_meta": {"io.modelcontextprotocol/serverInfo": server},
-            }),
-        };
+        let initialize = json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}},
+            "serverInfo": server,
+        });
+        let discover = json!({
+            "supportedVersions": ["2026-07-28", "2025-11-25"],
+            "capabilities": {"tools": {}},
+            "_meta": {"io.modelcontextprotocol/serverInfo": server},
+        });
         let tools = json!({"tools": (0..tools).map(tool).collect::<Vec<_>>()});
         Self {
             revision,
-            opening: cacheable(revision, opening),
+            initialize: initialize.to_string().into_bytes(),
+            discover: cacheable(revision, discover),
             tools: cacheable(revision, tools),
             echo: text(revision, "hello"),
             blob_1m: OnceCell::new(),
@@ -91,10 +91,9 @@ impl Answers {
                 None => return Answer::Response { id, key: "error", body: UNKNOWN_TOOL },
             },
             (b"tools/list", _) => &self.tools,
-            (b"initialize", Revision::Legacy) | (b"server/discover", Revision::Modern) => {
-                &self.opening
-            }
-            (b"ping", Revision::Legacy) => b"{}",
+            (b"initialize", _) => &self.initialize,
+            (b"server/discover", Revision::Modern) => &self.discover,
+            (b"ping", _) => b"{}",
             _ => return Answer::Response { id, key: "error", body: UNKNOWN_METHOD },
         };
         Answer::Response { id, key: "result", body }

@@ -4,8 +4,11 @@
 //! Usage:
 //! - `bench-server stdio ERA TOOLS` speaks over its standard streams.
 //! - `bench-server http` prints its port and ends when its standard input does. It serves
-//!   `/ERA/REPLY/TOOLS`, where ERA is `legacy` or `modern`, REPLY is `json` or `sse`, and TOOLS
-//!   the number of tools listed, as in `/modern/json/3`.
+//!   `/ERA/REPLY/TOOLS`, where REPLY is `json` or `sse`, and TOOLS the number of tools listed, as in
+//!   `/modern/json/3`.
+//!
+//! ERA is `legacy` for a server of revision 2025-11-25, `modern` for one of 2026-07-28 that knows
+//! the old handshake too.
 //!
 //! It knows the tools `echo`, `blob1M` and `blob10M`, and is stateless.
 

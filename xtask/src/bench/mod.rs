@@ -1,0 +1,90 @@
+//! How fast the client is: cells × contenders, and instruction counts that gate CI.
+//!
+//! Every figure is taken in the same run from contenders that take turns, so that the load of the
+//! machine, which falls on all of them, is in no ratio.
+
+mod cells;
+mod contenders;
+mod machine;
+mod measure;
+mod page;
+mod statistics;
+mod table;
+
+use anyhow::{Context, Result, bail};
+
+use cells::CELLS;
+use contenders::Contender;
+use measure::{Bench, Measured};
+
+/// What was asked for.
+#[derive(Debug, Default)]
+struct Options {
+    quick: bool,
+    cells: Vec<String>,
+    rounds: Option<usize>,
+    write: bool,
+}
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    match arguments.split_first() {
+        Some((what, rest)) if what == "client" => client(&options(rest)?),
+        _ => {
+            bail!("usage: cargo xtask bench client [--quick] [--cell NAME] [--rounds N] [--write]")
+        }
+    }
+}
+
+fn options(arguments: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--quick" => options.quick = true,
+            "--cell" => options.cells.push(rest.next().context("--cell needs a name")?.clone()),
+            "--rounds" => {
+                options.rounds = Some(rest.next().context("--rounds needs a number")?.parse()?);
+            }
+            "--write" => options.write = true,
+            other => bail!("unknown argument `{other}`"),
+        }
+    }
+    if options.rounds == Some(0) {
+        bail!("--rounds is at least 1");
+    }
+    if options.write && (options.quick || !options.cells.is_empty()) {
+        bail!("only a whole run is written down: --write goes without --quick and --cell");
+    }
+    Ok(options)
+}
+
+fn client(options: &Options) -> Result<()> {
+    let cells: Vec<_> = CELLS
+        .iter()
+        .filter(|cell| {
+            options.cells.is_empty() || options.cells.iter().any(|name| cell.name.contains(name))
+        })
+        .collect();
+    if cells.is_empty() {
+        bail!("no such cell; they are in xtask/src/bench/cells.rs");
+    }
+    let (contenders, absent) = Contender::all(options.quick)?;
+    let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
+    let bench = Bench::new(if options.quick { 10 } else { 1 })?;
+    let conditions = machine::describe(&contenders, rounds)?;
+    let mut rows: Vec<Measured> = Vec::with_capacity(cells.len());
+    for cell in cells {
+        eprintln!("bench: {}", cell.name);
+        rows.push(bench.measure(cell, &contenders, rounds)?);
+    }
+    let text = table::markdown(&conditions, &contenders, &absent, &rows)?;
+    println!("{text}");
+    if options.write {
+        page::write(&text)?;
+    }
+    let broken: Vec<_> = rows.iter().filter_map(Measured::broken).collect();
+    if !broken.is_empty() {
+        bail!("ours or the limit failed in {}", broken.join(", "));
+    }
+    Ok(())
+}
