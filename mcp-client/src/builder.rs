@@ -13,7 +13,7 @@ use mcp_protocol::{
 use mcp_transport::{Connect, http::HttpConfig, stdio::ChildCommand};
 
 use crate::{
-    Client, ConnectFailure,
+    Change, Client, ConnectFailure,
     handlers::{Asker, Handlers},
     lifecycle,
     oauth::OAuth,
@@ -45,6 +45,10 @@ pub struct ClientOptions {
     pub probe_timeout: Duration,
     /// The longest silence during one call; `None` waits for ever.
     pub call_timeout: Option<Duration>,
+    /// The shortest time between two looks at something that is watched and of which the server
+    /// tells nothing by itself. What stays the same is looked at less and less often. `None` never
+    /// looks.
+    pub poll_interval: Option<Duration>,
     pub(crate) handlers: Handlers,
 }
 
@@ -56,6 +60,7 @@ impl Default for ClientOptions {
             connect_timeout: Duration::from_secs(60),
             probe_timeout: Duration::from_secs(4),
             call_timeout: Some(Duration::from_secs(60)),
+            poll_interval: Some(Duration::from_secs(30)),
             handlers: Handlers::default(),
         }
     }
@@ -93,8 +98,20 @@ impl ClientOptions {
         self.handlers.log = Some(Arc::new(handler));
     }
 
-    /// Hears every other notification that belongs to no call, such as
-    /// `notifications/tools/list_changed`. Runs on the task that reads: it must not block.
+    /// Hears of changes of the server's lists for as long as the connection lives; see
+    /// [`Client::changes`]. Runs on a task of its own: while it takes its time, what changes
+    /// meanwhile is gathered and told once.
+    pub fn on_change(&mut self, handler: impl Fn(Change, Asker) + Send + Sync + 'static) {
+        self.handlers.change = Some(Arc::new(handler));
+    }
+
+    /// Hears every other notification that belongs to no call, as it comes. Modern servers send
+    /// none of changes unless somebody [watches](Client::watch).
+    ///
+    /// Runs on the task that reads: it must not block. A handler that does holds up the messages
+    /// that belong to no call, and no calls. A bounded number of them waits (1,024 or 16 MiB over
+    /// stdio, 64 over HTTP); beyond it the server is read no further over HTTP, and notifications
+    /// are dropped over stdio.
     pub fn on_notification(
         &mut self,
         handler: impl Fn(NotificationMessage, Asker) + Send + Sync + 'static,
@@ -282,6 +299,12 @@ impl<R: Connect> ClientBuilder<R> {
         handler: impl Fn(LoggingMessageParams, Asker) + Send + Sync + 'static,
     ) -> Self {
         self.options.on_log(handler);
+        self
+    }
+
+    /// Hears of changes of the server's lists; see [`ClientOptions::on_change`].
+    pub fn on_change(mut self, handler: impl Fn(Change, Asker) + Send + Sync + 'static) -> Self {
+        self.options.on_change(handler);
         self
     }
 

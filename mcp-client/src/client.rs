@@ -19,7 +19,7 @@ use mcp_protocol::{
 use mcp_transport::Unsolicited;
 use tokio::{task::AbortHandle, time::Instant};
 
-use crate::{CallError, ClientOptions, link::Link, request::Request};
+use crate::{Asker, CallError, ClientOptions, link::Link, request::Request};
 
 /// A connection to one server. Cloning is cheap and gives another handle to the same connection;
 /// the last one dropped ends it, a child process included.
@@ -73,6 +73,7 @@ impl Client {
         options: &ClientOptions,
         unsolicited: Option<Unsolicited>,
     ) -> Self {
+        link.watchers.offer(info.capabilities.clone());
         let listener = unsolicited.map(|mut unsolicited| {
             // The task must not keep the connection alive.
             let weak = Arc::downgrade(&link);
@@ -82,16 +83,36 @@ impl Client {
                     let Some(link) = weak.upgrade() else { return };
                     link.on_unsolicited(message);
                 }
+                if let Some(link) = weak.upgrade()
+                    && link.transport.is_closed()
+                {
+                    link.watchers.close();
+                }
             });
             task.abort_handle()
         });
-        Self(Arc::new(Shared {
+        let client = Self(Arc::new(Shared {
             link,
             info,
             call_timeout: options.call_timeout,
             param_headers: Mutex::default(),
             listener,
-        }))
+        }));
+        client.tell_of_changes();
+        client
+    }
+
+    /// Begins to listen, if there is a callback for changes.
+    fn tell_of_changes(&self) {
+        let link = self.link();
+        let Some(handler) = link.handlers.change.clone() else { return };
+        let mut changes = self.changes();
+        let asker = Asker { endpoint: Arc::clone(&link.endpoint) };
+        link.keep(async move {
+            while let Some(change) = changes.next().await {
+                handler(change, asker.clone());
+            }
+        });
     }
 
     /// What the server is.
@@ -143,6 +164,8 @@ impl Client {
 
     /// Ends the connection in order; every wait inside is bounded. Calls in flight fail.
     pub async fn close(&self) {
+        // Subscriptions end in the way of the binding while there still is a connection.
+        self.0.link.watchers.close();
         self.0.link.transport.close().await;
         self.0.link.abort_tasks();
     }
@@ -162,6 +185,7 @@ impl Drop for Shared {
         if let Some(listener) = &self.listener {
             listener.abort();
         }
+        self.link.watchers.close();
         // Answers in the making hold the link, and with it the transport.
         self.link.abort_tasks();
     }

@@ -19,6 +19,8 @@ use mcp_protocol::{
 use mcp_transport::BoxFuture;
 use serde::Serialize;
 
+use crate::Change;
+
 /// Who asks. Shown to the person who answers.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -30,6 +32,7 @@ pub struct Asker {
 type Answerer<P, R> =
     Arc<dyn Fn(P, Asker) -> BoxFuture<'static, Result<R, ErrorObject>> + Send + Sync>;
 pub(crate) type LogHandler = Arc<dyn Fn(LoggingMessageParams, Asker) + Send + Sync>;
+type ChangeHandler = Arc<dyn Fn(Change, Asker) + Send + Sync>;
 type NotificationHandler = Arc<dyn Fn(NotificationMessage, Asker) + Send + Sync>;
 
 /// The callbacks of one client.
@@ -40,6 +43,7 @@ pub(crate) struct Handlers {
     pub(crate) roots: Option<Arc<[Root]>>,
     pub(crate) log: Option<LogHandler>,
     pub(crate) notification: Option<NotificationHandler>,
+    pub(crate) change: Option<ChangeHandler>,
 }
 
 impl Handlers {
@@ -146,6 +150,7 @@ impl fmt::Debug for Handlers {
             .field("roots", &self.roots)
             .field("log", &self.log.is_some())
             .field("notification", &self.notification.is_some())
+            .field("change", &self.change.is_some())
             .finish()
     }
 }

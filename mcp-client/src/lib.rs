@@ -37,6 +37,7 @@ mod recipe;
 mod request;
 mod resources;
 mod secret;
+mod subscriptions;
 mod tools;
 
 pub use self::{
@@ -51,6 +52,7 @@ pub use self::{
     request::{Flow, Once, Request, Sending},
     resources::ReadResource,
     secret::Secret,
+    subscriptions::{Change, Watch, WatchState},
     tools::{CallTool, ToolFlow},
 };
 pub use mcp_protocol as protocol;

@@ -24,7 +24,7 @@ use mcp_protocol::{
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::{
-    OutgoingMessage, OutgoingRequest, Transport,
+    Exchange, OutgoingMessage, OutgoingRequest, Transport,
     error::{DeliveryError, DeliveryErrorKind},
     transport::{Binding, Mirrored},
 };
@@ -34,6 +34,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     CallError, CallErrorKind, TimeLimit,
     handlers::{Handlers, LogHandler, on_log},
+    subscriptions::Watchers,
 };
 
 /// What a caller wants of one request.
@@ -74,6 +75,9 @@ pub(crate) struct Link {
     /// The start of every modern request's `_meta`, without its closing brace; empty for legacy.
     pub(crate) meta: String,
     pub(crate) beside: Beside,
+    pub(crate) watchers: Arc<Watchers>,
+    /// The shortest time between two looks at what a server does not tell of.
+    pub(crate) poll_interval: Option<Duration>,
 }
 
 /// What goes on beside the calls.
@@ -97,6 +101,28 @@ impl Link {
         mirrored: Mirrored,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
+        let (number, request) = self.outgoing(method, params, mirrored, options)?;
+        self.drive(request, method, number, options).await
+    }
+
+    /// Starts a request whose stream the caller reads without limits of time.
+    pub(crate) fn start<P: Serialize + ?Sized>(
+        &self,
+        method: &'static str,
+        params: &P,
+    ) -> Result<(RequestId, Exchange), CallError> {
+        let options = CallOptions::default();
+        let (_, request) = self.outgoing(method, params, Mirrored::default(), &options)?;
+        Ok((request.id.clone(), self.transport.exchange(request)))
+    }
+
+    fn outgoing<P: Serialize + ?Sized>(
+        &self,
+        method: &'static str,
+        params: &P,
+        mirrored: Mirrored,
+        options: &CallOptions,
+    ) -> Result<(i64, OutgoingRequest), CallError> {
         let number = self.ids.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::Number(number);
         let meta = self.request_meta(number, options);
@@ -110,7 +136,7 @@ impl Link {
             protocol_version: self.version.clone(),
             mirrored,
         };
-        self.drive(request, method, number, options).await
+        Ok((number, request))
     }
 
     /// The text of `_meta`, if there is anything to say.
@@ -224,7 +250,10 @@ impl Link {
                 let handler = options.on_log.as_ref().or(self.handlers.log.as_ref());
                 on_log(handler, &self.endpoint, &notification);
             }
-            _ => self.handlers.on_notification(&self.endpoint, notification),
+            _ => {
+                self.hear(&notification);
+                self.handlers.on_notification(&self.endpoint, notification);
+            }
         }
     }
 
@@ -236,6 +265,7 @@ impl Link {
                     let handler = self.handlers.log.as_ref();
                     on_log(handler, &self.endpoint, &notification);
                 } else {
+                    self.hear(&notification);
                     self.handlers.on_notification(&self.endpoint, notification);
                 }
             }

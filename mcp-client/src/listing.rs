@@ -5,6 +5,7 @@ use std::{collections::HashSet, fmt, future::IntoFuture, time::Duration};
 use futures_core::Stream;
 use futures_util::{TryStreamExt, stream};
 use mcp_protocol::{
+    cache_hint::CacheHint,
     list::SkippedItem,
     method::Method,
     pagination::{Cursor, PaginatedParams},
@@ -22,6 +23,9 @@ pub trait Page {
     type Item;
     /// The items, those that could not be read, and where the next page starts.
     fn into_parts(self) -> (Vec<Self::Item>, Vec<SkippedItem>, Option<Cursor>);
+
+    /// What the server says about reusing the page.
+    fn cache_hint(&self) -> CacheHint;
 
     /// Lets the client learn from the page, and the page lose what the client must not use.
     fn learn(&mut self, _client: &Client) {}

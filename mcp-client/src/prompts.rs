@@ -1,6 +1,7 @@
 //! Prompts: listing and getting them.
 
 use mcp_protocol::{
+    cache_hint::CacheHint,
     list::SkippedItem,
     pagination::Cursor,
     prompts::{self, GetPromptParams, ListPrompts, ListPromptsResult, Prompt},
@@ -36,6 +37,10 @@ impl Page for ListPromptsResult {
 
     fn into_parts(self) -> (Vec<Prompt>, Vec<SkippedItem>, Option<Cursor>) {
         (self.prompts, self.skipped, self.next_cursor)
+    }
+
+    fn cache_hint(&self) -> CacheHint {
+        self.cache_hint()
     }
 }
 

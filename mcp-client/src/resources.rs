@@ -1,6 +1,7 @@
 //! Resources: listing, reading, watching them.
 
 use mcp_protocol::{
+    cache_hint::CacheHint,
     list::SkippedItem,
     pagination::Cursor,
     resources::{
@@ -36,7 +37,8 @@ impl Client {
     }
 
     /// Asks a legacy server to announce changes of a resource by
-    /// `notifications/resources/updated`.
+    /// `notifications/resources/updated`. [`watch_resource`](Self::watch_resource) does it for
+    /// servers of either era.
     pub fn subscribe_resource(&self, uri: impl Into<String>) -> Request<'_, SubscribeResource> {
         Request::new(self, ResourceParams::new(uri))
     }
@@ -53,6 +55,10 @@ impl Page for ListResourcesResult {
     fn into_parts(self) -> (Vec<Resource>, Vec<SkippedItem>, Option<Cursor>) {
         (self.resources, self.skipped, self.next_cursor)
     }
+
+    fn cache_hint(&self) -> CacheHint {
+        self.cache_hint()
+    }
 }
 
 impl PageCursor for ListResourcesResult {
@@ -66,6 +72,10 @@ impl Page for ListResourceTemplatesResult {
 
     fn into_parts(self) -> (Vec<ResourceTemplate>, Vec<SkippedItem>, Option<Cursor>) {
         (self.resource_templates, self.skipped, self.next_cursor)
+    }
+
+    fn cache_hint(&self) -> CacheHint {
+        self.cache_hint()
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::PoisonError;
 
 use mcp_protocol::{
+    cache_hint::CacheHint,
     error_code,
     list::SkippedItem,
     pagination::Cursor,
@@ -116,6 +117,10 @@ impl Page for ListToolsResult {
 
     fn into_parts(self) -> (Vec<Tool>, Vec<SkippedItem>, Option<Cursor>) {
         (self.tools, self.skipped, self.next_cursor)
+    }
+
+    fn cache_hint(&self) -> CacheHint {
+        self.cache_hint()
     }
 
     fn learn(&mut self, client: &Client) {

@@ -1,5 +1,7 @@
 //! Behaviour through the public API, one binary.
 
 mod bad_input;
+mod changes;
 mod hub;
 mod readme;
+mod scripted;

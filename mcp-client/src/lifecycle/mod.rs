@@ -217,6 +217,8 @@ impl Opening {
             ids: Arc::clone(&dialed.ids),
             meta,
             beside: Beside::default(),
+            watchers: Arc::default(),
+            poll_interval: self.options.poll_interval,
         })
     }
 }
