@@ -20,6 +20,11 @@ use scenarios::{Era, SCENARIOS};
 /// How much of a failed run is shown.
 const LOG_LINES: usize = 40;
 
+/// Whether a scenario of this name runs.
+pub(crate) fn has(name: &str) -> bool {
+    SCENARIOS.iter().any(|scenario| scenario.name == name)
+}
+
 /// Runs all scenarios, or those of one era, or those named; with our adapter, or with another
 /// client for comparison.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

@@ -5,6 +5,7 @@
 mod bench;
 mod ci;
 mod conformance;
+mod coverage;
 mod demo;
 mod deny;
 mod docs;
@@ -74,6 +75,12 @@ const TASKS: &[Task] = &[
         arguments: "[--era ERA] [--release] [--client PATH] [NAME...]",
         about: "the official client scenarios, each singly",
         run: conformance::run,
+    },
+    Task {
+        name: "coverage",
+        arguments: "[--write]",
+        about: "which test proves which requirement of the protocol, as a page",
+        run: coverage::run,
     },
     Task {
         name: "model",

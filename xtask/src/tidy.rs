@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 
 /// Each layer may depend on those before it.
-const LAYERS: &[&str] = &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
+pub(crate) const LAYERS: &[&str] = &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
 /// Depend on whatever they like, and nothing depends on them.
 const TESTS: &[&str] = &["tests", "tests/peers", "tests/benches"];
 /// Depends on none of the others.
@@ -138,7 +138,7 @@ fn marked(line: &str, mark: &str) -> bool {
     })
 }
 
-fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+pub(crate) fn rust_files(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     let mut entries = fs::read_dir(dir)
         .with_context(|| format!("cannot read {}", dir.display()))?
         .collect::<Result<Vec<_>, _>>()?;
