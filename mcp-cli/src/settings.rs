@@ -8,7 +8,9 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use mcp_client::config::{self, ConfigError, Problem, ServerConfig, TransportConfig};
+use mcp_client::config::{
+    self, ConfigError, ConfigFile, Declared, Problem, ServerConfig, TransportConfig, Variables,
+};
 
 use crate::{
     args::{Color, Global, Output},
@@ -118,25 +120,46 @@ impl Configured {
     }
 }
 
-/// Reads one configuration file.
+/// Reads one configuration file and looks up its variables.
 pub(crate) fn read(file: &Path) -> Result<Configured> {
-    match config::read_file(file, &|name| env::var(name).ok()) {
-        Ok(found) => Ok(Configured {
-            file: Some(file.to_owned()),
-            servers: found.servers,
-            problems: found.problems,
-        }),
-        Err(error) => {
-            let report = Report::new(ErrorCode::Config, error.to_string()).causes_of(&error);
-            Err(match error {
-                ConfigError::NoServers { .. } => {
-                    report.help(r#"write {"mcpServers": {"NAME": {"command": "…", "args": []}}}"#)
-                }
-                _ => report,
-            }
-            .into())
-        }
+    let declared = declared(file)?;
+    let environment = |name: &str| env::var(name).ok();
+    let inputs = |id: &str| env::var(input_variable(id)).ok();
+    let mut values = Variables::new(&environment).inputs(&inputs);
+    if let Some(folder) = workspace(file) {
+        values = values.workspace(folder);
     }
+    let ConfigFile { servers, problems, .. } = declared.resolve(&values);
+    Ok(Configured { file: Some(file.to_owned()), servers, problems })
+}
+
+/// Reads one configuration file, in the way of writing of any program.
+pub(crate) fn declared(file: &Path) -> Result<Declared> {
+    let project = env::current_dir().ok();
+    config::declared_in(file, project.as_deref()).map_err(|error| {
+        let report = Report::new(ErrorCode::Config, error.to_string()).causes_of(&error);
+        let report = match error {
+            ConfigError::NoServers { .. } => {
+                report.help(r#"write {"mcpServers": {"NAME": {"command": "…", "args": []}}}"#)
+            }
+            _ => report,
+        };
+        report.into()
+    })
+}
+
+/// Where the answer to a question of a configuration file is looked up: `MCP_INPUT_API_KEY`.
+pub(crate) fn input_variable(id: &str) -> String {
+    let name = id.replace(|character: char| !character.is_ascii_alphanumeric(), "_");
+    format!("MCP_INPUT_{}", name.to_ascii_uppercase())
+}
+
+/// The folder of the project that a file belongs to.
+fn workspace(file: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(file).ok()?.parent()?.to_owned();
+    let hidden = [".vscode", ".cursor", ".gemini", ".codex"];
+    let inside = folder.file_name().is_some_and(|name| hidden.iter().any(|one| name == *one));
+    if inside { folder.parent().map(Path::to_owned) } else { Some(folder) }
 }
 
 /// This program, as an MCP server.

@@ -1,10 +1,10 @@
 //! From a configured server to a recipe of its connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use mcp_transport::{Connect, ConnectError, http::HttpConfig, stdio::ChildCommand};
 
-use crate::config::TransportConfig;
+use crate::{config::TransportConfig, secret::Secret};
 
 impl TransportConfig {
     /// How to connect to the server. `shutdown_grace` is how long a child process may take to exit
@@ -30,14 +30,17 @@ impl TransportConfig {
                 }
                 Arc::new(child)
             }
-            Self::Http { url, headers } => {
-                // As in `Client::http`.
-                let mut config = HttpConfig::new(url).first_byte_timeout(None);
-                for (name, value) in headers {
-                    config = config.header(name, value.reveal());
-                }
-                Arc::new(config)
-            }
+            Self::Http { url, headers } => Arc::new(http(url, headers)),
+            Self::Sse { url, headers } => Arc::new(http(url, headers).http_sse()),
         })
     }
+}
+
+fn http(url: &str, headers: &BTreeMap<String, Secret>) -> HttpConfig {
+    // As in `Client::http`.
+    let mut config = HttpConfig::new(url).first_byte_timeout(None);
+    for (name, value) in headers {
+        config = config.header(name, value.reveal());
+    }
+    config
 }

@@ -8,7 +8,8 @@ use anyhow::{Context, Result, bail};
 use crate::process;
 
 /// Each layer may depend on those before it.
-pub(crate) const LAYERS: &[&str] = &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
+pub(crate) const LAYERS: &[&str] =
+    &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
 /// Depend on whatever they like, and nothing depends on them.
 const TESTS: &[&str] = &["tests", "tests/peers", "tests/benches"];
 /// Depends on none of the others.

@@ -1,9 +1,21 @@
-//! Servers as a configuration file describes them.
+//! Servers as configuration files describe them, in the way of writing of any common client.
+//!
+//! A file is read in two steps. [`declare`] finds its servers and keeps their variables as
+//! variables, so that they can be shown, and written in another program's way by [`export`].
+//! [`Declared::resolve`] looks the variables up. [`read_file`] does both.
 //!
 //! One bad entry never hides the others: it becomes a [`Problem`] with its file and line.
 
-mod mcp_servers;
-mod variables;
+mod dialect;
+mod document;
+mod entry;
+mod export;
+mod fields;
+mod read;
+mod resolve;
+mod template;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,
@@ -12,7 +24,13 @@ use std::{
     time::Duration,
 };
 
-pub use self::mcp_servers::{parse, read_file};
+pub use self::{
+    dialect::Dialect,
+    entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
+    export::{Exported, export},
+    read::{declare, declared_in},
+    template::{Lookup, Template, Variable, Variables},
+};
 use crate::{EraChoice, secret::Secret};
 
 /// One server.
@@ -33,6 +51,12 @@ pub struct ServerConfig {
     pub startup_timeout: Option<Duration>,
     /// The limit for one call without a sign of life.
     pub call_timeout: Option<Duration>,
+    /// Which of its tools are offered.
+    pub tools: ToolChoice,
+    /// A prefix for its tools' names.
+    pub tool_prefix: Option<String>,
+    /// URI patterns of the resources to follow.
+    pub resources: Vec<String>,
 }
 
 impl ServerConfig {
@@ -46,6 +70,9 @@ impl ServerConfig {
             era: EraChoice::Auto,
             startup_timeout: None,
             call_timeout: None,
+            tools: ToolChoice::default(),
+            tool_prefix: None,
+            resources: Vec::new(),
         }
     }
 }
@@ -72,6 +99,13 @@ pub enum TransportConfig {
         /// Sent with every request.
         headers: BTreeMap<String, Secret>,
     },
+    /// HTTP+SSE of 2024-11-05.
+    Sse {
+        /// Where the stream is.
+        url: String,
+        /// Sent with every request.
+        headers: BTreeMap<String, Secret>,
+    },
 }
 
 /// Where an entry stands in a file.
@@ -89,6 +123,17 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Reads a file's servers, in any [`Dialect`].
+///
+/// `lookup` gives the values of environment variables.
+///
+/// # Errors
+/// The file cannot be read, or is malformed as a whole, or declares no servers. What is wrong with
+/// single entries is in [`ConfigFile::problems`].
+pub fn read_file(file: &Path, lookup: Lookup<'_>) -> Result<ConfigFile, ConfigError> {
+    Ok(declared_in(file, None)?.resolve(&Variables::new(lookup)))
+}
+
 /// A file's servers, and the entries that are not usable.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -101,6 +146,7 @@ pub struct ConfigFile {
 
 /// An entry that cannot be used as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// The key in the file.
     pub server: String,
@@ -108,6 +154,30 @@ pub struct Problem {
     pub origin: Origin,
     /// What is wrong, and what to do.
     pub reason: String,
+    /// The variables to set, when nothing else is wrong.
+    pub unset: Vec<Variable>,
+}
+
+impl Problem {
+    /// An entry that is wrong in itself.
+    pub fn new(server: impl Into<String>, origin: Origin, reason: impl Into<String>) -> Self {
+        Self { server: server.into(), origin, reason: reason.into(), unset: Vec::new() }
+    }
+
+    fn unset(server: &str, origin: Origin, missing: Vec<(String, Variable)>) -> Self {
+        let needs: Vec<_> = missing
+            .iter()
+            .map(|(field, variable)| match variable {
+                Variable::Environment { name, .. } => {
+                    format!("`{field}` needs {name}, which is not set")
+                }
+                other => format!("`{field}` needs {other}, which has no value"),
+            })
+            .collect();
+        let reason = format!("is not configured: {}", needs.join("; "));
+        let unset = missing.into_iter().map(|(_, variable)| variable).collect();
+        Self { unset, ..Self::new(server, origin, reason) }
+    }
 }
 
 /// A configuration file cannot be read at all.
@@ -123,26 +193,20 @@ pub enum ConfigError {
         #[source]
         source: io::Error,
     },
-    /// The file is not JSON.
-    #[error("{} is not JSON", file.display())]
-    NotJson {
-        /// The file.
-        file: PathBuf,
-        /// Where and why.
-        #[source]
-        source: serde_json::Error,
+    /// The file is not what its ending or its beginning says.
+    #[error("{origin} is not {syntax}: {reason}")]
+    Malformed {
+        /// The place of the fault.
+        origin: Origin,
+        /// JSON, TOML or YAML.
+        syntax: &'static str,
+        /// What is wrong.
+        reason: String,
     },
-    /// The file is JSON without servers.
-    #[error("{} has no `mcpServers` object", file.display())]
+    /// The file is well-formed and has neither `mcpServers` nor another program's word for them.
+    #[error("{} has no servers", file.display())]
     NoServers {
         /// The file.
         file: PathBuf,
     },
-}
-
-/// Looks up a variable; [`std::env::var`] in programs, a map in tests.
-pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-pub(crate) fn origin(file: &Path, line: usize) -> Origin {
-    Origin { file: file.to_owned(), line }
 }

@@ -169,7 +169,7 @@ impl Hub {
 
     /// Adds entries that a configuration file has but cannot be used, so that status shows them.
     pub fn report_problems(&self, problems: Vec<Problem>) {
-        for Problem { server, origin, reason } in problems {
+        for Problem { server, origin, reason, .. } in problems {
             self.lock().push(ServerStatus {
                 name: server,
                 endpoint: String::new(),
