@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
+use mcp_client::config::Dialect;
 
 use crate::measure;
 
@@ -75,7 +76,7 @@ pub(crate) struct Global {
     /// Never ask for anything
     #[arg(long, global = true, env = "MCP_NO_INPUT", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub(crate) no_input: bool,
-    /// Use only the servers of this file (`mcpServers` JSON)
+    /// Use only the servers of this file, of any common program
     #[arg(long, global = true, value_name = "FILE", env = "MCP_CONFIG", hide_env_values = true, value_hint = ValueHint::FilePath)]
     pub(crate) config: Option<PathBuf>,
     /// The longest silence of a server during one call, such as 90s; progress starts it anew
@@ -177,6 +178,70 @@ git diff | mcp run 'Review this' -s fs")]
         /// The shell
         shell: Shell,
     },
+    /// Look at configuration files, and write them as other programs do
+    Config {
+        #[command(subcommand)]
+        action: ConfigAction,
+    },
+}
+
+/// What to do with a configuration file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigAction {
+    /// Show the servers of a file of any program, and what is wrong with it
+    Show {
+        /// The file; the one in use when left out
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+    /// Print the servers as another program writes them; variables stay variables
+    #[command(
+        after_help = "Example:\n  mcp config export ~/.cursor/mcp.json --format codex >> ~/.codex/config.toml"
+    )]
+    Export {
+        /// The file; the one in use when left out
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+        /// Whose way of writing
+        #[arg(long, value_enum, value_name = "PROGRAM")]
+        format: Format,
+    },
+}
+
+/// The programs whose files can be written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    ClaudeCode,
+    ClaudeDesktop,
+    Cursor,
+    Vscode,
+    Codex,
+    Goose,
+    Mistralrs,
+    Gemini,
+    Windsurf,
+    Opencode,
+    Zed,
+    Cline,
+}
+
+impl From<Format> for Dialect {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::ClaudeCode => Self::ClaudeCode,
+            Format::ClaudeDesktop => Self::ClaudeDesktop,
+            Format::Cursor => Self::Cursor,
+            Format::Vscode => Self::VsCode,
+            Format::Codex => Self::Codex,
+            Format::Goose => Self::Goose,
+            Format::Mistralrs => Self::MistralRs,
+            Format::Gemini => Self::Gemini,
+            Format::Windsurf => Self::Windsurf,
+            Format::Opencode => Self::OpenCode,
+            Format::Zed => Self::Zed,
+            Format::Cline => Self::Cline,
+        }
+    }
 }
 
 /// How to reach servers that are named by a command or an address.

@@ -81,13 +81,15 @@ impl Settings {
     /// program on behalf of whoever wrote the project. They are used when `--config` or
     /// `FILE#NAME` names them.
     pub(crate) fn configured(&self) -> Result<Configured> {
-        if let Some(file) = &self.config {
-            return read(file);
+        match self.config_file() {
+            Some(file) => read(&file),
+            None => Ok(Configured::default()),
         }
-        let Some(file) = user_file().filter(|file| file.exists()) else {
-            return Ok(Configured::default());
-        };
-        read(&file)
+    }
+
+    /// The file that `--config` names, or that of the user if there is one.
+    pub(crate) fn config_file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| user_file().filter(|file| file.exists()))
     }
 }
 

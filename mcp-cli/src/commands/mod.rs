@@ -3,6 +3,7 @@
 mod call;
 mod chat;
 mod completions;
+mod config;
 mod demo_server;
 mod ping;
 mod prompt;
@@ -31,6 +32,7 @@ pub(crate) async fn run(
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
+        Command::Config { action } => config::run(action, context, printer),
         Command::DemoServer => demo_server::run().await,
         Command::Run(args) => run::run(args, context, printer).await,
         // The largest future of all.

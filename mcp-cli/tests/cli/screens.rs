@@ -122,6 +122,11 @@ fn resources_and_prompts() {
 }
 
 #[test]
+fn config() {
+    check("config.txt");
+}
+
+#[test]
 fn usage() {
     check("usage.txt");
 }

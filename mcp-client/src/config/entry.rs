@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Dialect, Origin, Problem, Template};
+use super::{Dialect, Origin, Problem, Template, Variable};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.
@@ -46,6 +46,22 @@ pub struct ServerEntry {
     pub oauth: Option<OAuthEntry>,
     /// What nobody here understands; kept, so that it can be written back.
     pub unknown: serde_json::Map<String, serde_json::Value>,
+}
+
+impl ServerEntry {
+    /// All variables of the entry.
+    pub fn variables(&self) -> Vec<&Variable> {
+        let templates: Vec<&Template> = match &self.transport {
+            TransportEntry::Stdio { command, args, env, env_file, cwd } => {
+                let places = env_file.iter().chain(cwd);
+                std::iter::once(command).chain(args).chain(env.values()).chain(places).collect()
+            }
+            TransportEntry::Remote { url, headers, .. } => {
+                std::iter::once(url).chain(headers.values()).collect()
+            }
+        };
+        templates.into_iter().flat_map(Template::variables).collect()
+    }
 }
 
 /// How to reach a server, variables included. `Debug` shows no values of variables and headers.
