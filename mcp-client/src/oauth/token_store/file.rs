@@ -48,6 +48,9 @@ enum KeyOrigin {
     File,
     /// With whoever made the store.
     Given([u8; KEY_BYTES]),
+    /// In the system's keychain, under this name.
+    #[cfg(feature = "keychain")]
+    Keychain(String),
 }
 
 impl FileTokenStore {
@@ -62,6 +65,14 @@ impl FileTokenStore {
     /// A store whose sealing key is kept elsewhere, such as in a vault.
     pub fn with_key(folder: impl Into<PathBuf>, key: [u8; 32]) -> Self {
         Self::new(folder.into(), KeyOrigin::Given(key))
+    }
+
+    /// A store whose sealing key is in the keychain of the operating system, under the name of the
+    /// program. Other programs of the same user then need the user's leave, where the system
+    /// tells programs apart.
+    #[cfg(feature = "keychain")]
+    pub fn in_keychain(folder: impl Into<PathBuf>, service: impl Into<String>) -> Self {
+        Self::new(folder.into(), KeyOrigin::Keychain(service.into()))
     }
 
     fn new(folder: PathBuf, origin: KeyOrigin) -> Self {
@@ -92,17 +103,31 @@ impl Inner {
             return Ok(key);
         }
         let key = match &self.origin {
-            KeyOrigin::Given(key) => SealingKey::new(key)?,
-            KeyOrigin::File => SealingKey::new(&self.key_of_file()?)?,
+            KeyOrigin::Given(key) => *key,
+            KeyOrigin::File => self.alone(Self::key_of_file)?,
+            #[cfg(feature = "keychain")]
+            KeyOrigin::Keychain(service) => {
+                self.alone(|_| super::keychain::sealing_key(service))?
+            }
         };
+        let key = SealingKey::new(&key)?;
         Ok(self.key.get_or_init(|| key))
     }
 
-    /// The key of the folder; made when there is none, by one process only.
-    fn key_of_file(&self) -> Result<[u8; KEY_BYTES], TokenStoreError> {
+    /// Keeps other processes from making another key meanwhile.
+    fn alone<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, TokenStoreError>,
+    ) -> Result<T, TokenStoreError> {
         create_folder(&self.folder)?;
-        let lock = open_lock(&self.folder.join("key.lock"))?;
-        lock.lock().map_err(|source| file_error(&self.folder.join("key.lock"), source))?;
+        let path = self.folder.join("key.lock");
+        let lock = open_lock(&path)?;
+        lock.lock().map_err(|source| file_error(&path, source))?;
+        work(self)
+    }
+
+    /// The key of the folder; made when there is none.
+    fn key_of_file(&self) -> Result<[u8; KEY_BYTES], TokenStoreError> {
         let path = self.folder.join("key");
         if let Some(bytes) = read_if_there(&path)? {
             return bytes.try_into().map_err(|_| TokenStoreError::BadKey { path });

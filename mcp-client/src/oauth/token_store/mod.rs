@@ -8,6 +8,8 @@ use super::{jwt::JwtError, token::TokenSet};
 use crate::Secret;
 
 mod file;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod memory;
 mod private_file;
 mod record;
@@ -178,6 +180,17 @@ pub enum TokenStoreError {
     BadKey {
         /// The key file.
         path: PathBuf,
+    },
+    /// The system has no keychain that works.
+    #[cfg(feature = "keychain")]
+    #[error("the keychain of this system cannot be used: start or unlock it, or use a key file")]
+    Keychain(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The keychain holds something else under the name of the key.
+    #[cfg(feature = "keychain")]
+    #[error("the keychain's entry of {service} is not the key of a token store: delete it")]
+    ForeignKey {
+        /// The name in the keychain.
+        service: String,
     },
     /// What was stored is not what this version writes.
     #[error("the store holds no readable tokens under {name}: remove them and log in again")]
