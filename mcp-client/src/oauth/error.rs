@@ -2,7 +2,7 @@
 
 use mcp_transport::{DeliveryError, error::BoxError};
 
-use super::{JwtError, TokenError, TokenStoreError, redirect::ResponseError};
+use super::{AssertionError, JwtError, TokenError, TokenStoreError, redirect::ResponseError};
 
 /// No access could be had.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +125,9 @@ pub enum OAuthError {
         /// How often it was given.
         times: u32,
     },
+    /// There is no statement of an identity provider or a platform.
+    #[error("there is nothing to get an access token for")]
+    Assertion(#[from] AssertionError),
     /// The token store failed.
     #[error("the token store failed")]
     Store(#[from] TokenStoreError),

@@ -41,6 +41,12 @@ mod redirect;
 mod scopes;
 mod user_agent;
 
+mod assertion;
+mod client_credentials;
+mod device;
+mod enterprise_managed;
+mod workload_identity;
+
 mod dpop;
 mod jwt;
 mod single_flight;
@@ -61,12 +67,16 @@ use mcp_transport::{
 use url::Url;
 
 pub use self::{
+    assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,
     authorization_server::AuthorizationServerMetadata,
     authorizer::Authorizer,
     client_authentication::{ClientAuthentication, ClientCredentials},
+    client_credentials::ClientCredentialsGrant,
     client_id_metadata::ClientIdMetadata,
+    device::{Device, DeviceCode},
     dpop::DpopKey,
+    enterprise_managed::{EnterpriseManaged, IdentityProvider, SubjectToken},
     error::OAuthError,
     grant::{Discovered, Grant},
     jwt::{JwtError, SigningAlgorithm, SigningKey},
@@ -80,6 +90,7 @@ pub use self::{
         FileTokenStore, MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError,
     },
     user_agent::{Browser, Pasted, UserAgent, Visit},
+    workload_identity::WorkloadIdentity,
 };
 use self::{settings::Settings, token_error::readable};
 

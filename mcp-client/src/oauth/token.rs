@@ -48,6 +48,16 @@ pub enum TokenType {
 }
 
 impl TokenSet {
+    /// Notes what was asked for where the token request itself did not name it. A server that does
+    /// not say what it gave has given that.
+    pub(super) fn asked_for(mut self, scopes: &[String]) -> Self {
+        self.scopes_requested = scopes.to_vec();
+        if self.scopes_granted.is_empty() {
+            self.scopes_granted.clone_from(&self.scopes_requested);
+        }
+        self
+    }
+
     /// Whether it is better to renew it before use: at its end, or shortly before. The margin is a
     /// fifth of its life, at most a minute.
     pub fn is_stale(&self, now: SystemTime) -> bool {

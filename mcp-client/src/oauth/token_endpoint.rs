@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header};
 use mcp_transport::http::{HttpClient, PlainLimits};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use url::form_urlencoded;
 
 use super::{
@@ -40,24 +40,24 @@ pub struct TokenEndpoint<'a> {
     pub resource: &'a str,
 }
 
-/// A token response (RFC 6749 section 5.1), or an error that came with a wrong status.
+/// A token response (RFC 6749 section 5.1).
 #[derive(Deserialize)]
-pub(super) struct TokenResponse {
-    #[serde(default)]
-    pub(super) access_token: Option<String>,
-    #[serde(default)]
-    pub(super) token_type: Option<String>,
+struct TokenResponse {
+    access_token: String,
+    token_type: Option<String>,
+    /// What a token exchange gave (RFC 8693 section 2.2.1).
+    issued_token_type: Option<String>,
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
-    #[serde(default)]
-    pub(super) refresh_token: Option<String>,
-    #[serde(default)]
+    refresh_token: Option<String>,
     scope: Option<String>,
-    #[serde(default)]
-    pub(super) id_token: Option<String>,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
+    id_token: Option<String>,
+}
+
+/// An error response (RFC 6749 section 5.2).
+#[derive(Deserialize)]
+struct ErrorResponse {
+    error: String,
     error_description: Option<String>,
 }
 
@@ -96,7 +96,7 @@ impl TokenEndpoint<'_> {
     /// drive it to its end where that matters.
     pub async fn request(&self, grant: &[(&str, &str)]) -> Result<TokenSet, TokenError> {
         let obtained_at = SystemTime::now();
-        let response = self.respond(grant).await?;
+        let response: TokenResponse = self.ask(&self.endpoint()?, grant).await?;
         let token_type = match response.token_type.as_deref() {
             None => TokenType::Bearer,
             Some(name) if name.eq_ignore_ascii_case("bearer") => TokenType::Bearer,
@@ -108,7 +108,7 @@ impl TokenEndpoint<'_> {
         let requested = grant.iter().find(|(name, _)| *name == "scope");
         let scopes_requested = requested.map(|(_, scope)| scopes(scope)).unwrap_or_default();
         Ok(TokenSet {
-            access_token: Secret::new(response.access_token.unwrap_or_default()),
+            access_token: Secret::new(response.access_token),
             token_type,
             refresh_token: response.refresh_token.map(Secret::new),
             id_token: response.id_token.map(Secret::new),
@@ -127,20 +127,42 @@ impl TokenEndpoint<'_> {
         })
     }
 
-    /// The response as it came; `access_token` is there.
-    pub(super) async fn respond(
+    /// Exchanges a token for one of another kind that is shown to a third party only (RFC 8693).
+    pub(super) async fn exchange(
         &self,
         grant: &[(&str, &str)],
-    ) -> Result<TokenResponse, TokenError> {
-        let endpoint = self.endpoint()?;
+        wanted: &str,
+    ) -> Result<Secret, TokenError> {
+        let response: TokenResponse = self.ask(&self.endpoint()?, grant).await?;
+        match response.issued_token_type {
+            Some(other) if other != wanted => Err(TokenError::UnknownTokenType(readable(&other))),
+            _ => Ok(Secret::new(response.access_token)),
+        }
+    }
+
+    /// Asks another endpoint of the same server, in the same way.
+    pub(super) async fn ask_at<T: DeserializeOwned>(
+        &self,
+        endpoint: &str,
+        form: &[(&str, &str)],
+    ) -> Result<T, TokenError> {
+        let endpoint = endpoint.parse().map_err(|_| self.no_endpoint())?;
+        self.ask(&endpoint, form).await
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        endpoint: &Uri,
+        form: &[(&str, &str)],
+    ) -> Result<T, TokenError> {
         for _ in 1..MAX_ATTEMPTS {
-            match self.attempt(&endpoint, grant).await {
+            match self.attempt(endpoint, form).await {
                 (Err(TokenError::Refused(refusal)), true)
                     if refusal.code == TokenErrorCode::UseDpopNonce => {}
                 (result, _) => return result,
             }
         }
-        self.attempt(&endpoint, grant).await.0
+        self.attempt(endpoint, form).await.0
     }
 
     fn endpoint(&self) -> Result<Uri, TokenError> {
@@ -148,16 +170,20 @@ impl TokenEndpoint<'_> {
             .token_endpoint
             .as_deref()
             .and_then(|endpoint| endpoint.parse().ok())
-            .ok_or_else(|| TokenError::NoEndpoint { issuer: self.metadata.issuer.clone() })
+            .ok_or_else(|| self.no_endpoint())
     }
 
-    /// Sends the grant once. Also returns whether a nonce came.
-    async fn attempt(
+    fn no_endpoint(&self) -> TokenError {
+        TokenError::NoEndpoint { issuer: readable(&self.metadata.issuer) }
+    }
+
+    /// Sends the form once. Also returns whether a nonce came.
+    async fn attempt<T: DeserializeOwned>(
         &self,
         endpoint: &Uri,
-        grant: &[(&str, &str)],
-    ) -> (Result<TokenResponse, TokenError>, bool) {
-        let request = match self.prepare(endpoint, grant) {
+        form: &[(&str, &str)],
+    ) -> (Result<T, TokenError>, bool) {
+        let request = match self.prepare(endpoint, form) {
             Ok(request) => request,
             Err(error) => return (Err(error), false),
         };
@@ -205,35 +231,33 @@ impl TokenEndpoint<'_> {
     }
 }
 
-fn read(endpoint: &Uri, status: StatusCode, body: &[u8]) -> Result<TokenResponse, TokenError> {
-    let response = match serde_json::from_slice::<TokenResponse>(body) {
-        Ok(response) => response,
-        Err(error) if status.is_success() => {
-            return Err(TokenError::Undecodable {
-                endpoint: endpoint.to_string(),
-                line: error.line(),
-                column: error.column(),
-            });
-        }
-        Err(_) => return Err(unexpected(endpoint, status, body)),
-    };
-    if let Some(code) = response.error {
+fn read<T: DeserializeOwned>(
+    endpoint: &Uri,
+    status: StatusCode,
+    body: &[u8],
+) -> Result<T, TokenError> {
+    // Some servers refuse with 200.
+    if let Ok(ErrorResponse { error, error_description }) = serde_json::from_slice(body) {
         return Err(TokenError::Refused(TokenRefusal {
-            code: TokenErrorCode::of(&code),
-            description: response.error_description.as_deref().map(readable),
+            code: TokenErrorCode::of(&error),
+            description: error_description.as_deref().map(readable),
             status,
         }));
     }
-    let has_token = response.access_token.as_deref().is_some_and(|token| !token.is_empty());
-    if !status.is_success() || !has_token {
-        // A body with a token in it does not belong in an error.
-        let body = if has_token { b"" } else { body };
+    if !status.is_success() {
         return Err(unexpected(endpoint, status, body));
     }
-    Ok(response)
+    serde_json::from_slice(body).map_err(|error| TokenError::Undecodable {
+        endpoint: endpoint.to_string(),
+        line: error.line(),
+        column: error.column(),
+    })
 }
 
 fn unexpected(endpoint: &Uri, status: StatusCode, body: &[u8]) -> TokenError {
+    // A body that could have a token in it does not belong in an error.
+    let is_json = serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok();
+    let body = if is_json { b"" } else { body };
     let beginning = readable(&String::from_utf8_lossy(body));
     TokenError::Unexpected { endpoint: endpoint.to_string(), status, beginning }
 }

@@ -33,7 +33,7 @@ pub enum TokenError {
     #[error("the authorization server refused: {0}")]
     Refused(TokenRefusal),
     /// The server answered with something else than tokens or a reason.
-    #[error("the token endpoint {endpoint} answered HTTP {status} without tokens: {beginning}")]
+    #[error("the token endpoint {endpoint} answered HTTP {status} without tokens{}", after_colon(.beginning))]
     Unexpected {
         /// Its URL.
         endpoint: String,
@@ -170,6 +170,10 @@ impl TokenError {
             _ => None,
         }
     }
+}
+
+fn after_colon(words: &str) -> String {
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
 /// A server's words for a screen or a log: no control characters, not too many.

@@ -105,7 +105,8 @@ async fn what_is_no_token_response_is_an_error_without_secrets() {
     let cases = [
         (500, "<html>down</html>", "HTTP 500"),
         (200, "\"hunter2\"", "no JSON of a token response"),
-        (200, "{}", "without tokens"),
+        (200, "{}", "no JSON of a token response"),
+        (403, r#"["hunter2"]"#, "HTTP 403"),
         (502, r#"{"access_token":"hunter2"}"#, "HTTP 502"),
         (200, r#"{"access_token":"hunter2","token_type":"mac"}"#, "unknown type `mac`"),
         (200, r#"{"access_token":"hunter2","token_type":"DPoP"}"#, "unknown type `DPoP`"),
