@@ -13,10 +13,12 @@ use mcp_protocol::{
 use mcp_transport::{Connect, http::HttpConfig, stdio::ChildCommand};
 
 use crate::{
-    Change, Client, ConnectFailure,
+    Change, Client, ConnectFailure, Extension, Tasks, TraceContext,
+    extension::Extensions,
     handlers::{Asker, Handlers},
     lifecycle,
     oauth::OAuth,
+    trace::TraceSource,
 };
 
 /// Which lifecycle to speak.
@@ -50,6 +52,8 @@ pub struct ClientOptions {
     /// looks.
     pub poll_interval: Option<Duration>,
     pub(crate) handlers: Handlers,
+    pub(crate) extensions: Extensions,
+    pub(crate) trace: Option<TraceSource>,
 }
 
 impl Default for ClientOptions {
@@ -62,6 +66,8 @@ impl Default for ClientOptions {
             call_timeout: Some(Duration::from_secs(60)),
             poll_interval: Some(Duration::from_secs(30)),
             handlers: Handlers::default(),
+            extensions: Extensions::default(),
+            trace: None,
         }
     }
 }
@@ -88,6 +94,17 @@ impl ClientOptions {
     /// Answers `roots/list` with these, and so declares the capability.
     pub fn roots(&mut self, roots: impl IntoIterator<Item = Root>) {
         self.handlers.roots = Some(roots.into_iter().collect());
+    }
+
+    /// Takes part in an extension of the protocol, and so declares it.
+    pub fn extension(&mut self, extension: impl Extension) {
+        self.extensions.add(Arc::new(extension));
+    }
+
+    /// Says to which trace the request belongs that is about to be sent. Runs inside the call: it
+    /// must not block.
+    pub fn trace(&mut self, source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static) {
+        self.trace = Some(TraceSource::new(source));
     }
 
     /// Hears the log messages of the server. Runs on the task that reads: it must not block.
@@ -290,6 +307,27 @@ impl<R: Connect> ClientBuilder<R> {
     /// Answers `roots/list` with these, and so declares the capability.
     pub fn roots(mut self, roots: impl IntoIterator<Item = Root>) -> Self {
         self.options.roots(roots);
+        self
+    }
+
+    /// Takes part in an extension of the protocol, and so declares it. None is on by default.
+    pub fn extension(mut self, extension: impl Extension) -> Self {
+        self.options.extension(extension);
+        self
+    }
+
+    /// Lets servers answer tool calls with tasks, which are followed to their end: the extension
+    /// `io.modelcontextprotocol/tasks`.
+    pub fn tasks(self) -> Self {
+        self.extension(Tasks)
+    }
+
+    /// Says to which trace each request belongs; see [`ClientOptions::trace`].
+    pub fn trace(
+        mut self,
+        source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
+    ) -> Self {
+        self.options.trace(source);
         self
     }
 

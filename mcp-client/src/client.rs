@@ -14,6 +14,7 @@ use mcp_protocol::{
     initialize::Ping,
     method::Method,
     param_headers::ParamHeaders,
+    tools::{TaskSupport, Tool},
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::Unsolicited;
@@ -47,6 +48,8 @@ pub(crate) struct Shared {
     pub(crate) call_timeout: Option<Duration>,
     /// Which arguments of which tools are mirrored as headers, learnt from the last listing.
     pub(crate) param_headers: Mutex<BTreeMap<String, Arc<ParamHeaders>>>,
+    /// Which tools of a legacy server run as tasks; `None` until they were listed.
+    task_support: Mutex<Option<BTreeMap<String, TaskSupport>>>,
     listener: Option<AbortHandle>,
 }
 
@@ -96,6 +99,7 @@ impl Client {
             info,
             call_timeout: options.call_timeout,
             param_headers: Mutex::default(),
+            task_support: Mutex::default(),
             listener,
         }));
         client.tell_of_changes();
@@ -177,6 +181,29 @@ impl Client {
     pub(crate) fn param_headers(&self, tool: &str) -> Option<Arc<ParamHeaders>> {
         let plans = self.0.param_headers.lock().unwrap_or_else(PoisonError::into_inner);
         plans.get(tool).cloned()
+    }
+
+    /// Whether tools were listed, so that [`task_support`](Self::task_support) knows them.
+    pub(crate) fn knows_task_support(&self) -> bool {
+        self.0.task_support.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whether a tool runs as a task.
+    pub(crate) fn task_support(&self, tool: &str) -> TaskSupport {
+        let known = self.0.task_support.lock().unwrap_or_else(PoisonError::into_inner);
+        let support = known.as_ref().and_then(|known| known.get(tool));
+        support.cloned().unwrap_or(TaskSupport::Forbidden)
+    }
+
+    pub(crate) fn learn_task_support(&self, tools: &[Tool]) {
+        let mut known = self.0.task_support.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get_or_insert_default();
+        for tool in tools {
+            match tool.execution.as_ref().and_then(|execution| execution.task_support.clone()) {
+                Some(support) => drop(known.insert(tool.name.clone(), support)),
+                None => drop(known.remove(&tool.name)),
+            }
+        }
     }
 }
 

@@ -2,11 +2,15 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
-use mcp_protocol::{decode::DecodeError, jsonrpc::ErrorObject};
+use mcp_protocol::{
+    capabilities::ClientCapabilities, decode::DecodeError, error_code,
+    extensions::InvalidExtensionId, jsonrpc::ErrorObject, version::ProtocolVersion,
+};
 use mcp_transport::{
     ConnectError, DeliveryError,
     error::{ClosedReason, DeliveryErrorKind, HttpFailure, Sent},
 };
+use serde::Deserialize;
 
 /// A call did not give a result.
 ///
@@ -49,6 +53,8 @@ pub enum CallErrorKind {
     InvalidParams(serde_json::Error),
     /// The server asked for input that could not be given.
     Input(InputError),
+    /// The task into which the call turned has no result.
+    Task(TaskError),
     /// A list did not end.
     Endless {
         /// What made it so, such as a cursor that came twice.
@@ -90,6 +96,38 @@ pub enum InputError {
     /// The result is a task or another kind that this call cannot carry on.
     #[error("the server answered with a result of type `{0}`, which was not asked for")]
     UnexpectedResultType(String),
+}
+
+/// Why a task has no result, or cannot be asked for it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TaskError {
+    /// It was stopped.
+    #[error("the task was cancelled{}", .message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
+    Cancelled {
+        /// What the server says about it. Untrusted text.
+        message: Option<String>,
+    },
+    /// It has outlived its time without a result.
+    #[error("the task did not end within the {ttl:?} for which the server keeps it")]
+    Expired {
+        /// How long the server keeps it.
+        ttl: Duration,
+    },
+    /// It belongs to another server, or to another era of this one.
+    #[error("the task belongs to {endpoint} at revision {version}; connect to that")]
+    OtherServer {
+        /// A command line or a URL, without secrets.
+        endpoint: String,
+        /// The revision at which it was created.
+        version: ProtocolVersion,
+    },
+    /// The server's revision has no such request.
+    #[error("the revision that the server speaks has no `{method}`")]
+    Unsupported {
+        /// Such as `tasks/update`.
+        method: &'static str,
+    },
 }
 
 impl CallError {
@@ -182,6 +220,20 @@ impl CallError {
         }
     }
 
+    /// The capabilities for want of which the server refused the call (-32021). An extension among
+    /// them is enabled with [`ClientBuilder::extension`](crate::ClientBuilder::extension).
+    pub fn required_capabilities(&self) -> Option<ClientCapabilities> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Data {
+            required_capabilities: ClientCapabilities,
+        }
+        let object = self.error_object()?;
+        let is_this = object.code == error_code::MISSING_REQUIRED_CLIENT_CAPABILITY;
+        let data: Data = object.data.as_ref().filter(|_| is_this)?.parse().ok()?;
+        Some(data.required_capabilities)
+    }
+
     /// The last lines of the child process's standard error, at most 50.
     pub fn stderr_tail(&self) -> &[String] {
         match &self.0.kind {
@@ -223,7 +275,13 @@ impl fmt::Display for CallError {
                 write!(f, "`{method}` timed out: {endpoint} took longer than {after:?}")
             }
             CallErrorKind::Rejected(object) => {
-                write!(f, "{endpoint} refused `{method}`: {object}")
+                write!(f, "{endpoint} refused `{method}`: {object}")?;
+                match self.required_capabilities() {
+                    Some(required) => {
+                        write!(f, "; it requires {}", serde_json::json!(required))
+                    }
+                    None => Ok(()),
+                }
             }
             CallErrorKind::Http(failure) => {
                 write!(f, "{endpoint} answered `{method}` with {failure}")
@@ -235,6 +293,7 @@ impl fmt::Display for CallError {
                 write!(f, "the parameters of `{method}` cannot be sent")
             }
             CallErrorKind::Input(_) => write!(f, "`{method}` needs input of {endpoint}'s choice"),
+            CallErrorKind::Task(_) => write!(f, "`{method}` on {endpoint} has no result"),
             CallErrorKind::Endless { reason } => {
                 write!(f, "the list of `{method}` on {endpoint} does not end: {reason}")
             }
@@ -250,6 +309,7 @@ impl Error for CallError {
             CallErrorKind::Undecodable(error) => Some(error),
             CallErrorKind::InvalidParams(error) => Some(error),
             CallErrorKind::Input(error) => Some(error),
+            CallErrorKind::Task(error) => Some(error),
             CallErrorKind::TimedOut { .. }
             | CallErrorKind::Rejected(_)
             | CallErrorKind::Http(_)
@@ -274,6 +334,15 @@ pub enum ConnectFailure {
     /// The server did not take part in the protocol's opening.
     #[error("{} does not open an MCP connection", .0.endpoint())]
     Handshake(#[source] CallError),
+    /// The client's own settings cannot work.
+    #[error("the settings of this client cannot work")]
+    InvalidOptions {
+        /// The server that was to be connected.
+        endpoint: Arc<str>,
+        /// What is wrong.
+        #[source]
+        source: InvalidOptions,
+    },
     /// No revision of the protocol is common to both.
     #[error("{endpoint} speaks none of our protocol revisions, only {supported:?}")]
     NoCommonVersion {
@@ -294,13 +363,28 @@ pub enum ConnectFailure {
     },
 }
 
+/// What is wrong with a client's settings.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InvalidOptions {
+    /// The id of an extension has the wrong form.
+    #[error(transparent)]
+    Extension(#[from] InvalidExtensionId),
+    /// A root is not a `file://` URI.
+    #[error("the root `{uri}` is not a file:// URI")]
+    Root {
+        /// What was given.
+        uri: String,
+    },
+}
+
 impl ConnectFailure {
     /// The last lines of the child process's standard error, at most 50.
     pub fn stderr_tail(&self) -> &[String] {
         match self {
             Self::Handshake(error) => error.stderr_tail(),
             Self::TimedOut { stderr, .. } => stderr,
-            Self::Open { .. } | Self::NoCommonVersion { .. } => &[],
+            Self::Open { .. } | Self::NoCommonVersion { .. } | Self::InvalidOptions { .. } => &[],
         }
     }
 
@@ -309,6 +393,7 @@ impl ConnectFailure {
         match self {
             Self::Open { endpoint, .. }
             | Self::NoCommonVersion { endpoint, .. }
+            | Self::InvalidOptions { endpoint, .. }
             | Self::TimedOut { endpoint, .. } => endpoint,
             Self::Handshake(error) => error.endpoint(),
         }

@@ -5,15 +5,20 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use mcp_protocol::{
-    input_required::{InputRequired, InputResponses, RequestState},
+    decode::DecodeError,
+    extensions,
+    input_required::{InputRequests, InputResponses, RequestState},
     method::Method,
     outcome::Outcome,
+    raw::RawJson,
+    tasks::CreatedTask,
     version::Era,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallError, CallErrorKind, InputError,
+    CallError, CallErrorKind, Client, InputError,
+    extension::ExtendedResult,
     link::Link,
     request::{Flow, Sending},
 };
@@ -37,33 +42,92 @@ where
     type Output = T;
 
     async fn run(mut request: Sending<'_, M>) -> Result<T, CallError> {
-        let link = Arc::clone(request.client.link());
-        let method = M::NAME;
-        let mirrored = request.mirrored();
-        let (params, options) = (&request.params, &mut request.options);
-        let mut result = link.request(method, params, mirrored.clone(), options).await?;
-        for _ in 0..MAX_ROUNDS {
-            let outcome = M::decode(&result)
-                .map_err(|error| link.error(CallErrorKind::Undecodable(error), method))?;
-            let asked = match outcome {
-                Outcome::Complete(complete) => return Ok(complete),
-                Outcome::InputRequired(asked) if link.era == Era::Modern => asked,
-                Outcome::InputRequired(_) => {
-                    return Err(unexpected(&link, method, "input_required"));
-                }
-                Outcome::Task(_) => return Err(unexpected(&link, method, "task")),
-                _ => return Err(unexpected(&link, method, "unknown")),
-            };
-            if asked.input_requests.is_empty() {
-                tokio::time::sleep(PATIENCE).await;
-            }
-            let input_responses = resolve(&link, method, &asked).await?;
-            let request_state = asked.request_state;
-            let retry = Retry { params, input_responses, request_state };
-            result = link.request(method, &retry, mirrored.clone(), options).await?;
+        match rounds(&mut request).await? {
+            Ended::Complete(result) => Ok(result),
+            Ended::Task(_) => Err(unexpected(request.client.link(), M::NAME, "task")),
         }
-        Err(link.error(CallErrorKind::Input(InputError::TooManyRounds(MAX_ROUNDS)), method))
     }
+}
+
+/// What the rounds of a request lead to.
+#[derive(Debug)]
+pub(crate) enum Ended<T> {
+    Complete(T),
+    Task(Box<CreatedTask>),
+}
+
+/// Carries a request through its rounds. It may be sent again afterwards.
+pub(crate) async fn rounds<M, T>(request: &mut Sending<'_, M>) -> Result<Ended<T>, CallError>
+where
+    M: Method<Output = Outcome<T>>,
+    M::Params: Send + Sync,
+    T: Send,
+{
+    let client = request.client;
+    let link = client.link();
+    let method = M::NAME;
+    let mirrored = request.mirrored();
+    let (params, options) = (&request.params, &mut request.options);
+    let mut result = link.request(method, params, mirrored.clone(), options).await?;
+    for _ in 0..MAX_ROUNDS {
+        let outcome = match M::decode(&result) {
+            Ok(outcome) => outcome,
+            Err(error) => extended::<M>(client, &result, error).await?,
+        };
+        let asked = match outcome {
+            Outcome::Complete(complete) => return Ok(Ended::Complete(complete)),
+            Outcome::InputRequired(asked) if link.era == Era::Modern => asked,
+            Outcome::InputRequired(_) => {
+                return Err(unexpected(link, method, "input_required"));
+            }
+            Outcome::Task(task) => {
+                let is_expected = match &*task {
+                    CreatedTask::Extension(_) => link.extensions.contains(extensions::TASKS),
+                    _ => link.era == Era::Legacy,
+                };
+                if is_expected {
+                    return Ok(Ended::Task(task));
+                }
+                return Err(unexpected(link, method, "task"));
+            }
+            _ => return Err(unexpected(link, method, "unknown")),
+        };
+        if asked.input_requests.is_empty() {
+            tokio::time::sleep(PATIENCE).await;
+        }
+        let input_responses = answer_all(link, method, &asked.input_requests).await?;
+        let request_state = asked.request_state;
+        let retry = Retry { params, input_responses, request_state };
+        result = link.request(method, &retry, mirrored.clone(), options).await?;
+    }
+    Err(link.error(CallErrorKind::Input(InputError::TooManyRounds(MAX_ROUNDS)), method))
+}
+
+/// A result that the protocol does not know, by way of the extension that does.
+#[cold]
+async fn extended<M: Method>(
+    client: &Client,
+    result: &[u8],
+    error: DecodeError,
+) -> Result<M::Output, CallError> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Peek {
+        result_type: String,
+    }
+    let link = client.link();
+    let undecodable = |error| link.error(CallErrorKind::Undecodable(error), M::NAME);
+    let Ok(Peek { result_type }) = serde_json::from_slice(result) else {
+        return Err(undecodable(error));
+    };
+    let Some(extension) = link.extensions.of_result_type(&result_type) else {
+        return Err(undecodable(error));
+    };
+    let Ok(result) = RawJson::parse_bytes(result) else { return Err(undecodable(error)) };
+    let result_type = result_type.as_str();
+    let result = ExtendedResult { client, method: M::NAME, result_type, result };
+    let complete = extension.carry_on(result).await?;
+    M::decode(complete.as_str().as_bytes()).map_err(undecodable)
 }
 
 fn unexpected(link: &Link, method: &'static str, kind: &str) -> CallError {
@@ -72,21 +136,21 @@ fn unexpected(link: &Link, method: &'static str, kind: &str) -> CallError {
 }
 
 /// Answers all questions side by side.
-async fn resolve(
+pub(crate) async fn answer_all(
     link: &Arc<Link>,
     method: &'static str,
-    asked: &InputRequired,
+    questions: &InputRequests,
 ) -> Result<InputResponses, CallError> {
     let fail = |error| link.error(CallErrorKind::Input(error), method);
     // Nothing is asked of a person before it is clear that all can be answered.
-    for (_, question) in asked.input_requests.iter() {
+    for (_, question) in questions.iter() {
         if !link.handlers.can_resolve(question.method()) {
             let method = question.method().to_owned();
             return Err(fail(InputError::Undeclared { method }));
         }
     }
     let _question = link.question();
-    let answers = try_join_all(asked.input_requests.iter().map(|(key, question)| async move {
+    let answers = try_join_all(questions.iter().map(|(key, question)| async move {
         let answer = link.handlers.resolve(question.clone(), &link.endpoint).await;
         answer
             .map(|answer| (key, answer))

@@ -24,6 +24,7 @@ mod client;
 mod completion;
 pub mod config;
 mod error;
+mod extension;
 mod handlers;
 mod hub;
 mod input_required;
@@ -38,12 +39,17 @@ mod request;
 mod resources;
 mod secret;
 mod subscriptions;
+mod tasks;
 mod tools;
+mod trace;
 
 pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
     client::{Client, ServerInfo},
-    error::{CallError, CallErrorKind, ConnectFailure, InputError, TimeLimit},
+    error::{
+        CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TaskError, TimeLimit,
+    },
+    extension::{ExtendedResult, Extension},
     handlers::Asker,
     hub::{Hub, HubOptions, ServerState, ServerStatus},
     input_required::Rounds,
@@ -53,7 +59,9 @@ pub use self::{
     resources::ReadResource,
     secret::Secret,
     subscriptions::{Change, Watch, WatchState},
+    tasks::{Detached, FollowTask, Started, TaskHandle, TaskReport, Tasks, WhenDropped},
     tools::{CallTool, ToolFlow},
+    trace::{InvalidTrace, TraceContext},
 };
 pub use mcp_protocol as protocol;
 pub use mcp_transport as transport;

@@ -33,8 +33,12 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     CallError, CallErrorKind, TimeLimit,
-    handlers::{Handlers, LogHandler, on_log},
+    extension::Extensions,
+    handlers::{Asker, Handlers, LogHandler, on_log},
+    lifecycle::Declared,
     subscriptions::Watchers,
+    tasks::{TaskHandler, TaskNews},
+    trace::{TraceContext, TraceSource},
 };
 
 /// What a caller wants of one request.
@@ -51,6 +55,10 @@ pub(crate) struct CallOptions {
     pub(crate) meta: String,
     /// Whether to ask for progress even without a handler, since progress keeps a call alive.
     pub(crate) wants_progress: bool,
+    /// Whether the caller answers the server's questions, and not the client's callbacks.
+    pub(crate) by_caller: bool,
+    /// Hears how a task stands into which the request turned.
+    pub(crate) on_task: Option<TaskHandler>,
 }
 
 impl std::fmt::Debug for CallOptions {
@@ -72,8 +80,9 @@ pub(crate) struct Link {
     pub(crate) version: Option<ProtocolVersion>,
     /// Shared by the links of one transport, so that an id is never used twice.
     pub(crate) ids: Arc<AtomicI64>,
-    /// The start of every modern request's `_meta`, without its closing brace; empty for legacy.
-    pub(crate) meta: String,
+    pub(crate) extensions: Extensions,
+    pub(crate) trace: Option<TraceSource>,
+    pub(crate) declared: Declared,
     pub(crate) beside: Beside,
     pub(crate) watchers: Arc<Watchers>,
     /// The shortest time between two looks at what a server does not tell of.
@@ -87,6 +96,8 @@ pub(crate) struct Beside {
     open_questions: AtomicUsize,
     /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
+    /// Wakes those who wait for a task.
+    pub(crate) tasks: TaskNews,
 }
 
 impl Link {
@@ -125,7 +136,7 @@ impl Link {
     ) -> Result<(i64, OutgoingRequest), CallError> {
         let number = self.ids.fetch_add(1, Ordering::Relaxed);
         let id = RequestId::Number(number);
-        let meta = self.request_meta(number, options);
+        let meta = self.request_meta(method, number, options);
         let body = jsonrpc::encode_request(&id, method, params, meta.as_deref())
             .map_err(|source| self.error(CallErrorKind::InvalidParams(source), method))?;
         let request = OutgoingRequest {
@@ -140,14 +151,20 @@ impl Link {
     }
 
     /// The text of `_meta`, if there is anything to say.
-    fn request_meta(&self, token: i64, options: &CallOptions) -> Option<String> {
+    fn request_meta(&self, method: &str, token: i64, options: &CallOptions) -> Option<String> {
         let wants_progress = options.wants_progress || options.on_progress.is_some();
         let log_level = options.log_level.as_ref().filter(|_| self.era == Era::Modern);
-        if self.meta.is_empty() && !wants_progress && options.meta.is_empty() {
+        let trace = self.trace.as_ref().and_then(TraceSource::current);
+        let declared = if options.by_caller {
+            self.declared.by_caller(method)
+        } else {
+            Cow::Borrowed(self.declared.by_handlers(method))
+        };
+        if declared.is_empty() && !wants_progress && options.meta.is_empty() && trace.is_none() {
             return None;
         }
-        let mut meta = String::with_capacity(self.meta.len() + options.meta.len() + 40);
-        meta.push_str(&self.meta);
+        let mut meta = String::with_capacity(declared.len() + options.meta.len() + 40);
+        meta.push_str(&declared);
         let entry = |meta: &mut String, key: &str| {
             meta.push_str(if meta.is_empty() { "{\"" } else { ",\"" });
             meta.push_str(key);
@@ -161,6 +178,10 @@ impl Link {
         if let Some(level) = log_level {
             entry(&mut meta, meta::LOG_LEVEL);
             let _ = write!(meta, "\"{}\"", level.as_str());
+        }
+        for (key, value) in trace.iter().flat_map(TraceContext::entries) {
+            entry(&mut meta, key);
+            let _ = write!(meta, "\"{value}\"");
         }
         if !options.meta.is_empty() {
             meta.push(if meta.is_empty() { '{' } else { ',' });
@@ -250,11 +271,20 @@ impl Link {
                 let handler = options.on_log.as_ref().or(self.handlers.log.as_ref());
                 on_log(handler, &self.endpoint, &notification);
             }
-            _ => {
-                self.hear(&notification);
-                self.handlers.on_notification(&self.endpoint, notification);
+            _ => self.on_notification(notification),
+        }
+    }
+
+    fn on_notification(&self, notification: NotificationMessage) {
+        self.hear(&notification);
+        self.beside.tasks.hear(&notification);
+        if !self.extensions.is_empty() {
+            let asker = Asker { endpoint: Arc::clone(&self.endpoint) };
+            if self.extensions.on_notification(&notification, &asker) {
+                return;
             }
         }
+        self.handlers.on_notification(&self.endpoint, notification);
     }
 
     /// Handles what the server sends on its own account.
@@ -265,8 +295,7 @@ impl Link {
                     let handler = self.handlers.log.as_ref();
                     on_log(handler, &self.endpoint, &notification);
                 } else {
-                    self.hear(&notification);
-                    self.handlers.on_notification(&self.endpoint, notification);
+                    self.on_notification(notification);
                 }
             }
             Message::Request(request) => self.answer(request),
@@ -340,7 +369,8 @@ impl Link {
         method: &'static str,
         params: &P,
     ) -> Result<(), CallError> {
-        let meta = (!self.meta.is_empty()).then(|| format!("{}}}", self.meta));
+        let declared = self.declared.by_handlers(method);
+        let meta = (!declared.is_empty()).then(|| format!("{declared}}}"));
         let body = jsonrpc::encode_notification(method, params, meta.as_deref())
             .map_err(|source| self.error(CallErrorKind::InvalidParams(source), method))?;
         let message = self.message(Some(Cow::Borrowed(method)), body);

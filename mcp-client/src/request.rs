@@ -70,6 +70,15 @@ impl<'a, M: Method, F> Request<'a, M, F> {
         &mut self.sending.params
     }
 
+    pub(crate) fn options_mut(&mut self) -> &mut CallOptions {
+        &mut self.sending.options
+    }
+
+    /// The same request on another way to its result.
+    pub(crate) fn with_flow<G>(self) -> Request<'a, M, G> {
+        Request { sending: self.sending, invalid: self.invalid, flow: PhantomData }
+    }
+
     pub(crate) fn wants_progress(mut self) -> Self {
         self.sending.options.wants_progress = true;
         self
@@ -77,11 +86,6 @@ impl<'a, M: Method, F> Request<'a, M, F> {
 
     pub(crate) fn invalid(mut self, error: serde_json::Error) -> Self {
         self.invalid = Some(error);
-        self
-    }
-
-    pub(crate) fn mirror(mut self, headers: Vec<(String, String)>) -> Self {
-        self.sending.mirrored = headers;
         self
     }
 
@@ -145,7 +149,9 @@ impl<M: Method> Sending<'_, M> {
         }
         let name =
             M::name_header(&self.params).map(|name| header_values::encode(name).into_owned());
-        Mirrored { name, params: self.mirrored.clone() }
+        let mut params = self.mirrored.clone();
+        params.extend(link.extensions.headers(M::NAME));
+        Mirrored { name, params }
     }
 
     pub(crate) fn decode(&self, result: &[u8]) -> Result<M::Output, CallError> {

@@ -9,7 +9,7 @@ use mcp_protocol::{
     pagination::Cursor,
     param_headers::ParamHeaders,
     raw::RawJson,
-    tools::{self, CallToolParams, CallToolResult, ListTools, ListToolsResult, Tool},
+    tools::{self, CallToolParams, CallToolResult, ListTools, ListToolsResult, TaskSupport, Tool},
     version::Era,
 };
 use mcp_transport::transport::Binding;
@@ -17,8 +17,8 @@ use serde::Serialize;
 
 use crate::{
     CallError, CallErrorKind, Client, List, Page, PageCursor, Request,
-    input_required::Rounds,
-    request::{Flow, Sending},
+    input_required::{Ended, rounds},
+    request::Sending,
 };
 
 /// A tool call, sent when awaited.
@@ -61,55 +61,91 @@ impl Client {
     }
 }
 
-/// The flow of a tool call: mirrored arguments, rounds of input, one retry with fresh headers.
+/// The flow of a tool call: rounds of input, and the task that it may become, to the end.
 #[derive(Debug)]
 pub enum ToolFlow {}
 
-impl Flow<tools::CallTool> for ToolFlow {
-    type Output = CallToolResult;
-
-    async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<CallToolResult, CallError> {
-        let client = request.client;
-        let mirrors = client.0.link.era == Era::Modern && client.0.link.binding == Binding::Http;
-        if !mirrors {
-            return <Rounds as Flow<tools::CallTool>>::run(request).await;
-        }
-        request.mirrored = mirrored_arguments(client, &request.params)
-            .map_err(|error| request.error(CallErrorKind::InvalidParams(error)))?;
-        let params = request.params.clone();
-        let limits = (request.options.idle, request.options.total);
-        match <Rounds as Flow<tools::CallTool>>::run(request).await {
-            Err(error)
-                if error
-                    .error_object()
-                    .is_some_and(|object| object.code == error_code::HEADER_MISMATCH) =>
-            {
-                // The server mirrors other arguments than we know of: ask, then try once more.
-                client.list_tools().await?;
-                let mirrored = mirrored_arguments(client, &params).map_err(|error| {
-                    client.link().error(CallErrorKind::InvalidParams(error), "tools/call")
-                })?;
-                Request::<tools::CallTool, Rounds>::new(client, params)
-                    .wants_progress()
-                    .timeout(limits.0)
-                    .max_time(limits.1)
-                    .mirror(mirrored)
-                    .await
-            }
-            outcome => outcome,
+/// Calls a tool until it has a result or is a task: mirrored arguments, rounds of input, one retry
+/// where the server knows more of the tool than we did.
+pub(crate) async fn call(
+    request: &mut Sending<'_, tools::CallTool>,
+) -> Result<Ended<CallToolResult>, CallError> {
+    let client = request.client;
+    match client.0.link.era {
+        Era::Legacy => legacy_call(request).await,
+        Era::Modern if client.0.link.binding == Binding::Http => mirrored_call(request).await,
+        Era::Modern => {
+            request.params.task = None;
+            rounds(request).await
         }
     }
 }
 
+async fn mirrored_call(
+    request: &mut Sending<'_, tools::CallTool>,
+) -> Result<Ended<CallToolResult>, CallError> {
+    request.params.task = None;
+    request.mirrored = mirrored_arguments(request)?;
+    match rounds(request).await {
+        Err(error) if is_refused_with(&error, error_code::HEADER_MISMATCH) => {
+            // The server mirrors other arguments than we know of: ask, then try once more.
+            request.client.list_tools().await?;
+            request.mirrored = mirrored_arguments(request)?;
+            rounds(request).await
+        }
+        outcome => outcome,
+    }
+}
+
+async fn legacy_call(
+    request: &mut Sending<'_, tools::CallTool>,
+) -> Result<Ended<CallToolResult>, CallError> {
+    let client = request.client;
+    let wanted = request.params.task.take();
+    let tasks = client.server().capabilities.tasks.as_ref();
+    if !tasks.is_some_and(|tasks| tasks.covers("tools/call")) {
+        return rounds(request).await;
+    }
+    if wanted.is_some() && !client.knows_task_support() {
+        client.list_tools().await?;
+    }
+    let name = request.params.name.clone();
+    request.params.task = match client.task_support(&name) {
+        TaskSupport::Required => Some(wanted.unwrap_or_default()),
+        TaskSupport::Optional => wanted,
+        _ => None,
+    };
+    match rounds(request).await {
+        // So a server refuses to run a tool at once that only runs as a task.
+        Err(error)
+            if is_refused_with(&error, error_code::METHOD_NOT_FOUND)
+                && request.params.task.is_none()
+                && !client.knows_task_support() =>
+        {
+            client.list_tools().await?;
+            if client.task_support(&name) != TaskSupport::Required {
+                return Err(error);
+            }
+            request.params.task = Some(wanted.unwrap_or_default());
+            rounds(request).await
+        }
+        outcome => outcome,
+    }
+}
+
+fn is_refused_with(error: &CallError, code: i64) -> bool {
+    error.error_object().is_some_and(|object| object.code == code)
+}
+
 /// The headers for the arguments that the tool's schema wants mirrored.
 fn mirrored_arguments(
-    client: &Client,
-    params: &CallToolParams,
-) -> Result<Vec<(String, String)>, serde_json::Error> {
-    match client.param_headers(&params.name) {
-        Some(plan) => plan.values_of(params.arguments.as_ref()).map_err(serde::ser::Error::custom),
-        None => Ok(Vec::new()),
-    }
+    request: &Sending<'_, tools::CallTool>,
+) -> Result<Vec<(String, String)>, CallError> {
+    let params = &request.params;
+    let Some(plan) = request.client.param_headers(&params.name) else { return Ok(Vec::new()) };
+    plan.values_of(params.arguments.as_ref()).map_err(|error| {
+        request.error(CallErrorKind::InvalidParams(serde::ser::Error::custom(error)))
+    })
 }
 
 impl Page for ListToolsResult {
@@ -124,7 +160,11 @@ impl Page for ListToolsResult {
     }
 
     fn learn(&mut self, client: &Client) {
-        if client.0.link.era == Era::Legacy || client.0.link.binding != Binding::Http {
+        if client.0.link.era == Era::Legacy {
+            client.learn_task_support(&self.tools);
+            return;
+        }
+        if client.0.link.binding != Binding::Http {
             return;
         }
         let mut plans = client.0.param_headers.lock().unwrap_or_else(PoisonError::into_inner);

@@ -5,3 +5,4 @@ mod changes;
 mod hub;
 mod readme;
 mod scripted;
+mod tasks;

@@ -1,1 +1,3 @@
 //! The harness of the behaviour tests.
+
+pub mod scripted;

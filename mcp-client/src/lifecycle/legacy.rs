@@ -11,7 +11,7 @@ use mcp_transport::transport::Mirrored;
 
 use tokio::time::timeout;
 
-use super::{Dialed, Opening};
+use super::{Declared, Dialed, Opening};
 use crate::{CallErrorKind, Client, ConnectFailure, ServerInfo, link::CallOptions};
 
 /// How long the opening waits for the stream of unasked messages. Some servers send its head only
@@ -20,9 +20,10 @@ const STREAM_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client, ConnectFailure> {
     let options = &opening.options;
-    let link = opening.link(&dialed, Era::Legacy, None, String::new());
-    let params =
-        InitializeParams::new(options.handlers.capabilities(), options.implementation.clone());
+    let link = opening.link(&dialed, Era::Legacy, None, Declared::default());
+    let mut capabilities = options.handlers.capabilities();
+    options.extensions.declare_legacy(&mut capabilities);
+    let params = InitializeParams::new(capabilities, options.implementation.clone());
     let name = Initialize::NAME;
     let mut limits = CallOptions { total: Some(options.connect_timeout), ..CallOptions::default() };
     let result = link
@@ -41,7 +42,7 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
             supported: vec![version.as_str().to_owned()],
         });
     }
-    let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), String::new());
+    let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), Declared::default());
     link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;
     // A question that the server asks during the first call must find the stream open.
     let mut unsolicited = link.transport.unsolicited();

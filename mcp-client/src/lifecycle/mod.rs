@@ -1,5 +1,6 @@
 //! From a recipe to a connected client: open, find the era, shake hands.
 
+mod declared;
 mod detect;
 mod legacy;
 mod modern;
@@ -22,6 +23,7 @@ use mcp_transport::{
 use serde::Deserialize;
 use tokio::time::timeout;
 
+pub(crate) use self::declared::Declared;
 use self::detect::{ProbeOutcome, Verdict, classify};
 use crate::{
     CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice,
@@ -69,6 +71,10 @@ struct Dialed {
 
 impl Opening {
     async fn run(&self) -> Result<Client, ConnectFailure> {
+        self.options.extensions.check().map_err(|source| ConnectFailure::InvalidOptions {
+            endpoint: Arc::clone(&self.endpoint),
+            source: source.into(),
+        })?;
         let dialed = self.dial(&*self.recipe).await?;
         match self.options.era {
             // This binding has no later revision.
@@ -196,8 +202,8 @@ impl Opening {
     }
 
     fn modern_link(&self, dialed: &Dialed, version: ProtocolVersion) -> Arc<Link> {
-        let meta = modern::request_meta(&version, &self.options);
-        self.link(dialed, Era::Modern, Some(version), meta)
+        let declared = Declared::modern(version.clone(), &self.options);
+        self.link(dialed, Era::Modern, Some(version), declared)
     }
 
     fn link(
@@ -205,7 +211,7 @@ impl Opening {
         dialed: &Dialed,
         era: Era,
         version: Option<ProtocolVersion>,
-        meta: String,
+        declared: Declared,
     ) -> Arc<Link> {
         Arc::new(Link {
             transport: Arc::clone(&dialed.transport),
@@ -215,7 +221,9 @@ impl Opening {
             era,
             version,
             ids: Arc::clone(&dialed.ids),
-            meta,
+            extensions: self.options.extensions.clone(),
+            trace: self.options.trace.clone(),
+            declared,
             beside: Beside::default(),
             watchers: Arc::default(),
             poll_interval: self.options.poll_interval,

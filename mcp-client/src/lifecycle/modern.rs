@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_protocol::{
     discover::{Discover, DiscoverResult},
-    meta::RequestMeta,
     method::Method,
     version::ProtocolVersion,
 };
@@ -24,15 +23,6 @@ pub(super) async fn discover(
     let name = Discover::NAME;
     let result = link.request(name, &(), Mirrored::default(), &mut options).await?;
     Discover::decode(&result).map_err(|error| link.error(CallErrorKind::Undecodable(error), name))
-}
-
-/// The start of every request's `_meta`, without the closing brace.
-pub(super) fn request_meta(version: &ProtocolVersion, options: &ClientOptions) -> String {
-    let meta = RequestMeta::modern(version.clone(), options.handlers.capabilities())
-        .client_info(options.implementation.clone());
-    let mut text = serde_json::json!(meta).to_string();
-    text.pop();
-    text
 }
 
 /// A client of a server that answered.

@@ -6,6 +6,7 @@
 #![expect(deprecated, reason = "the deprecated log messages are a part of the surface")]
 
 mod handler;
+mod jobs;
 mod tools;
 
 use anyhow::{Context, Result, bail};
@@ -25,9 +26,11 @@ async fn main() -> Result<()> {
         }
         Some("--http") => {
             let port: u16 = arguments.next().context("--http needs a port")?.parse()?;
+            // Tasks outlive the requests, each of which is served by a clone.
+            let peer = Peer::new();
             let service: StreamableHttpService<Peer, LocalSessionManager> =
                 StreamableHttpService::new(
-                    || Ok(Peer::new()),
+                    move || Ok(peer.clone()),
                     LocalSessionManager::default().into(),
                     rmcp::transport::StreamableHttpServerConfig::default(),
                 );

@@ -12,6 +12,7 @@ use rmcp::model::{
 };
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
+use rmcp::task_manager::TaskManager;
 use rmcp::{ErrorData, Json, RoleServer, tool, tool_router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,9 +21,10 @@ use serde_json::json;
 const DOT_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 
 /// The server.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Peer {
     pub(crate) tool_router: ToolRouter<Self>,
+    pub(crate) tasks: TaskManager,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -67,7 +69,7 @@ rmcp::elicit_safe!(Person);
 #[tool_router]
 impl Peer {
     pub(crate) fn new() -> Self {
-        Self { tool_router: Self::tool_router() }
+        Self { tool_router: Self::tool_router(), tasks: TaskManager::new() }
     }
 
     #[tool(description = "Says it back", annotations(read_only_hint = true))]
@@ -148,6 +150,12 @@ impl Peer {
 }
 
 fn question() -> Result<InputRequiredResult, ErrorData> {
+    let mut requests = InputRequests::new();
+    requests.insert("person".to_owned(), who()?);
+    Ok(InputRequiredResult::new(Some(requests), None))
+}
+
+pub(crate) fn who() -> Result<InputRequest, ErrorData> {
     let schema = json!({
         "type": "object",
         "properties": { "name": { "type": "string" } },
@@ -159,11 +167,9 @@ fn question() -> Result<InputRequiredResult, ErrorData> {
         message: "Who is there?".to_owned(),
         requested_schema,
     };
-    let mut requests = InputRequests::new();
-    requests.insert("person".to_owned(), InputRequest::Elicitation(ElicitRequest::new(form)));
-    Ok(InputRequiredResult::new(Some(requests), None))
+    Ok(InputRequest::Elicitation(ElicitRequest::new(form)))
 }
 
-fn internal(error: impl std::fmt::Display) -> ErrorData {
+pub(crate) fn internal(error: impl std::fmt::Display) -> ErrorData {
     ErrorData::internal_error(error.to_string(), None)
 }

@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use mcp_client::{
-    Client, ClientOptions, ConnectFailure, EraChoice,
+    Client, ClientOptions, ConnectFailure, EraChoice, Tasks,
     protocol::{
         elicitation::{ElicitAction, ElicitResult},
         object::Object,
@@ -128,6 +128,7 @@ fn options(era: &str, heard: &Heard) -> ClientOptions {
         _ => EraChoice::Auto,
     };
     options.call_timeout = Some(Duration::from_secs(20));
+    options.extension(Tasks);
     let answer = Arc::clone(&heard.answer);
     options.on_elicitation(move |_, _| {
         let answer = lock(&answer).clone();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use anyhow::{Context, Result, bail, ensure};
 use mcp_client::{
-    CallError, Client,
+    CallError, CallErrorKind, CallTool, Client, Started, TaskError, TaskHandle,
     protocol::{
         completion::{CompleteParams, CompletionReference},
         content::ContentBlock,
@@ -94,6 +94,9 @@ async fn call(client: &Client, tool: &str, what: &Value, heard: &Heard) -> Resul
     if what["log"].is_string() {
         request = request.log_level(LoggingLevel::Debug);
     }
+    if what["resumed"] == json!(true) || what["cancelled"] == json!(true) {
+        return task(client, request, what).await;
+    }
     let outcome = request.await;
     if what["refused"] == json!(true) {
         return match outcome {
@@ -132,6 +135,22 @@ async fn call(client: &Client, tool: &str, what: &Value, heard: &Heard) -> Resul
         ensure!(logs.iter().any(|log| log.contains(message)), "the log was {logs:?}");
     }
     compare(&result.joined_text(), what)
+}
+
+/// A task by its handle, which goes through JSON as it would through a restart.
+async fn task(client: &Client, request: CallTool<'_>, what: &Value) -> Result<()> {
+    let Started::Task(handle) = request.detached().await? else { bail!("it is not a task") };
+    let handle: TaskHandle = serde_json::from_str(&serde_json::to_string(&handle)?)?;
+    if what["cancelled"] != json!(true) {
+        return compare(&client.resume_task(handle).await?.joined_text(), what);
+    }
+    client.cancel_task(&handle).await?;
+    match client.resume_task(handle).await {
+        Err(error) if matches!(error.kind(), CallErrorKind::Task(TaskError::Cancelled { .. })) => {
+            Ok(())
+        }
+        outcome => bail!("after its cancellation: {outcome:?}"),
+    }
 }
 
 fn image(result: &CallToolResult, kind: &str) -> Result<()> {

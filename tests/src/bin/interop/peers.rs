@@ -23,6 +23,8 @@ pub(crate) struct Peer {
     sse: Option<Start>,
     operations: Operations,
     #[serde(default)]
+    also: Vec<Operation>,
+    #[serde(default)]
     without: Vec<Without>,
     #[serde(default)]
     pub(crate) files: BTreeMap<String, String>,
@@ -118,6 +120,9 @@ impl Peers {
                     && without.era.as_deref().is_none_or(|one| Some(one) == era)
             })
         };
-        all.into_iter().filter(|operation| !is_lacking(operation)).collect()
+        all.into_iter()
+            .chain(peer.also.iter().cloned())
+            .filter(|operation| !is_lacking(operation))
+            .collect()
     }
 }

@@ -1,0 +1,92 @@
+//! The tasks extension: everything is in the answer to `tasks/get`.
+
+use std::{collections::HashSet, time::Duration};
+
+use bytes::Bytes;
+use mcp_protocol::{
+    input_required::{InputRequests, InputResponses},
+    tasks::{DetailedTask, GetTask, TaskParams, TaskState, UpdateTask, UpdateTaskParams},
+};
+
+use super::{TaskHandle, TaskReport, follow::News};
+use crate::{CallError, CallErrorKind, Client, input_required::answer_all};
+
+/// One task of the extension.
+pub(super) struct ModernTask<'a> {
+    client: &'a Client,
+    handle: &'a TaskHandle,
+    idle: Option<Duration>,
+    /// Keys are never used for two questions, so an answered one is not asked again.
+    answered: HashSet<String>,
+}
+
+impl<'a> ModernTask<'a> {
+    pub(super) fn new(client: &'a Client, handle: &'a TaskHandle, idle: Option<Duration>) -> Self {
+        Self { client, handle, idle, answered: HashSet::new() }
+    }
+
+    /// Asks how the task stands, and answers what it asks.
+    pub(super) async fn ask(&mut self) -> Result<News, CallError> {
+        let params = TaskParams::new(&self.handle.task_id);
+        let found = self.client.request::<GetTask>(params).timeout(self.idle).await?;
+        let (report, state) = report(found);
+        match state {
+            TaskState::Completed(result) => {
+                Ok(News::Result(Bytes::copy_from_slice(result.as_str().as_bytes())))
+            }
+            TaskState::Failed(error) => {
+                Err(self.client.link().error(CallErrorKind::Rejected(error), "tools/call"))
+            }
+            TaskState::Cancelled => Ok(News::Cancelled(report)),
+            TaskState::InputRequired(questions) => {
+                self.answer(&questions).await?;
+                Ok(News::Goes(report))
+            }
+            _ => Ok(News::Goes(report)),
+        }
+    }
+
+    async fn answer(&mut self, questions: &InputRequests) -> Result<(), CallError> {
+        let mut open = InputRequests::default();
+        for (key, question) in questions.iter() {
+            if !self.answered.contains(key) {
+                open.insert(key, question.clone());
+            }
+        }
+        if open.is_empty() {
+            return Ok(());
+        }
+        let responses = answer_all(self.client.link(), "tools/call", &open).await?;
+        let keys: Vec<_> = open.iter().map(|(key, _)| key.to_owned()).collect();
+        update(self.client, self.handle, responses, self.idle).await?;
+        self.answered.extend(keys);
+        Ok(())
+    }
+}
+
+/// Gives a task what it asked for.
+pub(super) async fn update(
+    client: &Client,
+    handle: &TaskHandle,
+    responses: InputResponses,
+    idle: Option<Duration>,
+) -> Result<(), CallError> {
+    let params = UpdateTaskParams::new(&handle.task_id, responses);
+    client.request::<UpdateTask>(params).timeout(idle).await.map(drop)
+}
+
+pub(super) fn report(found: DetailedTask) -> (TaskReport, TaskState) {
+    let DetailedTask { task, state } = found;
+    let input_requests = match &state {
+        TaskState::InputRequired(questions) => questions.clone(),
+        _ => InputRequests::default(),
+    };
+    let report = TaskReport {
+        status: task.status,
+        message: task.status_message,
+        input_requests,
+        ttl_ms: task.ttl_ms,
+        poll_interval_ms: task.poll_interval_ms,
+    };
+    (report, state)
+}

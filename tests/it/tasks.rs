@@ -1,0 +1,312 @@
+//! Tasks of both kinds, against servers in memory that order events as the tests need them. What
+//! real servers do is in the interoperability matrix.
+
+use std::{future::IntoFuture, time::Duration};
+
+use mcp_client::{
+    CallErrorKind, Client, Started, TaskError, TaskHandle, TimeLimit, WhenDropped,
+    protocol::{
+        elicitation::ElicitResult, input_required::InputResponses, object::Object,
+        tasks::TaskStatus,
+    },
+};
+use mcp_tests::scripted::{self, Act, Seen, result};
+use serde_json::{Value, json};
+
+fn task(status: &str, more: Value) -> Value {
+    let mut task = json!({
+        "taskId": "t-1", "status": status, "createdAt": "2026-11-01T00:00:00Z",
+        "lastUpdatedAt": "2026-11-01T00:00:00Z", "ttlMs": 60_000, "pollIntervalMs": 20,
+        "resultType": "complete",
+    });
+    if let (Value::Object(task), Value::Object(more)) = (&mut task, more) {
+        task.extend(more);
+    }
+    task
+}
+
+fn text(text: &str) -> Value {
+    json!({"resultType": "complete", "content": [{"type": "text", "text": text}]})
+}
+
+/// A modern server whose tool is a task, and what that task does when asked for the nth time.
+async fn modern(mut get: impl FnMut(usize) -> Act + Send + 'static) -> (Client, Seen) {
+    let mut asked = 0;
+    let extensions = json!({"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let (recipe, seen) = scripted::server(move |method, _| {
+        scripted::modern(method, &extensions).unwrap_or_else(|| match method {
+            "tools/call" => result(task("working", json!({"resultType": "task"}))),
+            "tasks/get" => {
+                asked += 1;
+                get(asked)
+            }
+            "tasks/update" | "tasks/cancel" => result(json!({"resultType": "complete"})),
+            _ => Act::Silence,
+        })
+    });
+    let client = Client::connect_with(recipe).tasks().on_elicitation(|_, _| async {
+        Ok(ElicitResult::accept(Object::from_iter([("name", json!("Ada"))])))
+    });
+    (client.connect().await.expect("it speaks MCP"), seen)
+}
+
+fn question() -> Value {
+    json!({"who": {"method": "elicitation/create", "params": {
+        "message": "Who?", "requestedSchema": {
+            "type": "object", "properties": {"name": {"type": "string"}},
+        },
+    }}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_follows_its_task_and_answers_each_question_once() {
+    let (client, seen) = modern(|asked| match asked {
+        1 => result(task("working", json!({"statusMessage": "half way"}))),
+        2 | 3 => result(task("input_required", json!({"inputRequests": question()}))),
+        _ => result(task("completed", json!({"result": text("done")}))),
+    })
+    .await;
+    let statuses = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+    let heard = std::sync::Arc::clone(&statuses);
+    let outcome = client
+        .call_tool("job", json!({}))
+        .on_task(move |report| heard.lock().unwrap().push(report.status.clone()))
+        .await
+        .unwrap();
+    assert_eq!(outcome.joined_text(), "done");
+    let updates = seen.params("tasks/update");
+    assert_eq!(updates.len(), 1, "{updates:?}");
+    assert_eq!(updates[0]["inputResponses"]["who"]["content"]["name"], "Ada");
+    let status = |status| status;
+    assert_eq!(
+        *statuses.lock().unwrap(),
+        [
+            status(TaskStatus::Working),
+            status(TaskStatus::InputRequired),
+            status(TaskStatus::InputRequired)
+        ]
+    );
+    assert!(!seen.methods().contains(&"tasks/cancel".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
+    let (client, seen) = modern(|_| result(task("completed", json!({"result": text("ok")})))).await;
+    client.call_tool("job", json!({})).await.unwrap();
+    let declared = |method: &str| {
+        let params = seen.params(method);
+        let capabilities = &params[0]["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        capabilities["extensions"]["io.modelcontextprotocol/tasks"].is_object()
+    };
+    assert!(declared("tools/call") && declared("tasks/get"));
+    assert!(!declared("server/discover"));
+
+    let (recipe, _) = scripted::server(|method, _| {
+        scripted::modern(method, &json!({}))
+            .unwrap_or_else(|| result(task("working", json!({"resultType": "task"}))))
+    });
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::Input(_)), "{error:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handle_outlives_the_connection() {
+    let (client, _) = modern(|_| result(task("working", json!({})))).await;
+    let started = client.call_tool("job", json!({})).detached().await.unwrap();
+    let Started::Task(handle) = started else { panic!("{started:?}") };
+    assert!(!format!("{handle:?}").contains("t-1"));
+    let stored = serde_json::to_string(&handle).unwrap();
+    client.close().await;
+
+    let (client, seen) = modern(|asked| match asked {
+        1 => result(task("working", json!({"statusMessage": "still"}))),
+        2 => result(task("input_required", json!({"inputRequests": question()}))),
+        _ => result(task("completed", json!({"result": text("late")}))),
+    })
+    .await;
+    let handle: TaskHandle = serde_json::from_str(&stored).unwrap();
+    let report = client.task_report(&handle).await.unwrap();
+    assert_eq!(report.message.as_deref(), Some("still"));
+    let report = client.task_report(&handle).await.unwrap();
+    assert_eq!(report.input_requests.len(), 1);
+    let mut answers = InputResponses::default();
+    answers.insert("who", json!({"action": "decline"}));
+    client.update_task(&handle, answers).await.unwrap();
+    assert_eq!(client.resume_task(handle.clone()).await.unwrap().joined_text(), "late");
+    assert_eq!(seen.params("tasks/get")[0]["taskId"], "t-1");
+    assert_eq!(seen.params("tasks/update")[0]["inputResponses"]["who"]["action"], "decline");
+
+    let mut other = serde_json::to_value(&handle).unwrap();
+    other["endpoint"] = json!("https://elsewhere.example");
+    let other: TaskHandle = serde_json::from_value(other).unwrap();
+    let error = client.resume_task(other).await.unwrap_err();
+    assert!(
+        matches!(error.kind(), CallErrorKind::Task(TaskError::OtherServer { .. })),
+        "{error:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_cancels_its_task() {
+    let (client, seen) = modern(|_| result(task("working", json!({})))).await;
+    let call = client.call_tool("job", json!({})).into_future();
+    assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
+    cancelled(&seen).await;
+
+    // Resumed ones are left alone, unless asked otherwise.
+    let Started::Task(handle) = client.call_tool("job", json!({})).detached().await.unwrap() else {
+        panic!("no task")
+    };
+    let limit = Duration::from_secs(1);
+    let error = client.resume_task(handle.clone()).max_time(limit).await.unwrap_err();
+    let is_total = matches!(error.kind(), CallErrorKind::TimedOut { limit: TimeLimit::Total, .. });
+    assert!(is_total, "{error:?}");
+    client.task_report(&handle).await.unwrap();
+    assert_eq!(seen.params("tasks/cancel").len(), 1);
+    let resumed = client.resume_task(handle).max_time(limit).when_dropped(WhenDropped::Cancel);
+    resumed.await.unwrap_err();
+    while seen.params("tasks/cancel").len() < 2 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn cancelled(seen: &Seen) {
+    while seen.params("tasks/cancel").is_empty() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ends_that_are_no_result_say_what_they_are() {
+    let (client, _) =
+        modern(|_| result(task("cancelled", json!({"statusMessage": "by the operator"})))).await;
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    let CallErrorKind::Task(reason) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(reason.to_string(), "the task was cancelled: by the operator");
+
+    let failed = json!({"error": {"code": -32603, "message": "disk full"}});
+    let (client, _) = modern(move |_| result(task("failed", failed.clone()))).await;
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    assert_eq!(error.error_object().unwrap().message, "disk full");
+
+    let (client, seen) = modern(|_| result(task("working", json!({"ttlMs": 0})))).await;
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::Task(TaskError::Expired { .. })), "{error:?}");
+    assert!(seen.params("tasks/get").len() <= 2, "{:?}", seen.methods());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_stumbles_is_asked_again_but_not_for_ever() {
+    let (client, _) = modern(|asked| match asked {
+        1..=3 => Act::Silence,
+        _ => result(task("completed", json!({"result": text("at last")}))),
+    })
+    .await;
+    assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "at last");
+
+    let (client, seen) = modern(|_| Act::Silence).await;
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::TimedOut { .. }), "{error:?}");
+    assert_eq!(seen.params("tasks/get").len(), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_notification_is_a_reason_to_ask_at_once() {
+    let note = json!({"jsonrpc": "2.0", "method": "notifications/tasks",
+        "params": task("completed", json!({"result": text("not to be believed")}))});
+    let (client, _) = modern(move |asked| {
+        let slow = json!({"pollIntervalMs": 3_600_000});
+        match asked {
+            1 => Act::Send(note.clone(), Box::new(result(task("working", slow)))),
+            _ => result(task("completed", json!({"result": text("true")}))),
+        }
+    })
+    .await;
+    let started = tokio::time::Instant::now();
+    assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "true");
+    assert!(started.elapsed() < Duration::from_secs(10), "the clock is paused: it did not wait");
+}
+
+/// A server of revision 2025-11-25 with a tool that only runs as a task.
+fn legacy_script(method: &str, params: &Value, support: &str) -> Act {
+    let capabilities = json!({
+        "tools": {}, "tasks": {"cancel": {}, "list": {}, "requests": {"tools": {"call": {}}}},
+    });
+    let now = "2026-11-01T00:00:00Z";
+    let task = |status: &str| {
+        json!({"taskId": "t-9", "status": status, "createdAt": now, "lastUpdatedAt": now,
+            "ttl": 60_000, "pollInterval": 20})
+    };
+    scripted::legacy(method, "2025-11-25", &capabilities).unwrap_or_else(|| match method {
+        "tools/list" => result(json!({"tools": [{
+            "name": "job", "inputSchema": {"type": "object"}, "execution": {"taskSupport": support},
+        }]})),
+        "tools/call" if params["task"].is_object() => result(json!({"task": task("working")})),
+        "tools/call" if support == "required" => Act::Error(-32601, "only as a task", Value::Null),
+        "tools/call" => result(text("at once")),
+        "tasks/get" => result(task("completed")),
+        "tasks/result" => result(text("from the task")),
+        "tasks/list" => result(json!({"tasks": [task("working")]})),
+        "tasks/cancel" => Act::Error(-32602, "it has ended", Value::Null),
+        _ => Act::Silence,
+    })
+}
+
+async fn legacy(support: &'static str) -> (Client, Seen) {
+    let (recipe, seen) =
+        scripted::server(move |method, params| legacy_script(method, params, support));
+    (Client::connect_with(recipe).connect().await.expect("it speaks MCP"), seen)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_legacy_tool_runs_as_a_task_where_it_must_and_may() {
+    // Not listed before: the refusal is what tells.
+    let (client, seen) = legacy("required").await;
+    let outcome = client.call_tool("job", json!({})).await.unwrap();
+    assert_eq!(outcome.joined_text(), "from the task");
+    assert_eq!(seen.params("tools/call").len(), 2);
+    client.call_tool("job", json!({})).await.unwrap();
+    assert_eq!(seen.params("tools/call").len(), 3, "now it is known");
+
+    let (client, seen) = legacy("optional").await;
+    assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "at once");
+    let call = client.call_tool("job", json!({})).as_task(Duration::from_secs(9));
+    assert_eq!(call.await.unwrap().joined_text(), "from the task");
+    assert_eq!(seen.params("tools/call")[1]["task"]["ttl"], 9_000);
+
+    let (client, seen) = legacy("forbidden").await;
+    let started = client.call_tool("job", json!({})).detached().await.unwrap();
+    assert!(matches!(started, Started::Done(_)), "{started:?}");
+    assert!(seen.params("tools/call")[0]["task"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn legacy_tasks_are_listed_and_cancelled() {
+    let (client, _) = legacy("required").await;
+    assert_eq!(client.list_tasks().await.unwrap().items[0].task_id, "t-9");
+    let Started::Task(handle) = client.call_tool("job", json!({})).detached().await.unwrap() else {
+        panic!("no task")
+    };
+    // The server refuses because the task has ended, which is what was wanted.
+    client.cancel_task(&handle).await.unwrap();
+    let error = client.update_task(&handle, InputResponses::default()).await.unwrap_err();
+    let is_unsupported = matches!(error.kind(), CallErrorKind::Task(TaskError::Unsupported { .. }));
+    assert!(is_unsupported, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_missing_capability_is_named() {
+    let (recipe, _) = scripted::server(|method, _| {
+        scripted::modern(method, &json!({})).unwrap_or(Act::Error(
+            -32021,
+            "missing capability",
+            json!({"requiredCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}),
+        ))
+    });
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    let error = client.call_tool("job", json!({})).await.unwrap_err();
+    let required = error.required_capabilities().unwrap();
+    assert!(required.extensions.contains("io.modelcontextprotocol/tasks"));
+    assert!(error.to_string().contains("io.modelcontextprotocol/tasks"), "{error}");
+}
