@@ -67,14 +67,14 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let _lock = lock::hold(&folder.join("results"))?;
     let suite = Suite::new(folder, &client)?;
     let mut failed = 0;
-    println!("{:<12}{:<40}{:>7}{:>8}  result", "revision", "scenario", "checks", "time");
+    println!("{:<12}{:<44}{:>7}{:>8}  result", "revision", "scenario", "checks", "time");
     for scenario in &chosen {
         let time = Stopwatch::start();
         let outcome = suite.run(scenario)?;
         let complaints = scenario.judge(&outcome);
         let result = if complaints.is_empty() { "ok".to_owned() } else { complaints.join("; ") };
         println!(
-            "{:<12}{:<40}{:>7}{:>8}  {result}",
+            "{:<12}{:<44}{:>7}{:>8}  {result}",
             scenario.era.revision(),
             scenario.name,
             outcome.passed,

@@ -6,11 +6,18 @@
 use std::{process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
+use bytes::Bytes;
 use mcp_client::{
     Client, EraChoice,
+    oauth::{ClientCredentials, OAuth},
     protocol::{elicitation::ElicitResult, object::Object},
+    transport::{
+        error::BoxError,
+        http::{HttpClient, PlainLimits},
+    },
 };
 use serde_json::{Value, json};
+use url::Url;
 
 /// The suite kills only the shell that started us, so a hang must end by itself.
 const WATCHDOG: Duration = Duration::from_secs(25);
@@ -54,7 +61,11 @@ async fn run() -> Result<()> {
         Some(text) => serde_json::from_str(&text).context("the suite's context")?,
         None => Value::Null,
     };
-    let client = Client::http(url)
+    let mut client = Client::http(url);
+    if scenario.starts_with("auth/") {
+        client = client.auth(oauth(&context));
+    }
+    let client = client
         .name("conformance-client", env!("CARGO_PKG_VERSION"))
         .era(era)
         // A person who accepts without filling in anything: the schema's defaults apply.
@@ -64,6 +75,27 @@ async fn run() -> Result<()> {
     act(&client, &scenario, &context).await?;
     client.close().await;
     Ok(())
+}
+
+/// Where the suite expects the document about the client to be.
+const CLIENT_METADATA: &str = "https://conformance-test.local/client-metadata.json";
+
+/// A person without a browser, who consents at once; and whatever client the suite registered.
+fn oauth(context: &Value) -> OAuth {
+    let oauth = OAuth::pasted(consent).client_id_metadata(CLIENT_METADATA);
+    match (context["client_id"].as_str(), context["client_secret"].as_str()) {
+        (Some(id), Some(secret)) => oauth.client(ClientCredentials::secret(id, secret)),
+        _ => oauth,
+    }
+}
+
+/// Opens an authorization URL and gives back where it redirects to.
+async fn consent(url: Url) -> Result<String, BoxError> {
+    let request = http::Request::get(url.as_str()).body(Bytes::new())?;
+    let answer = HttpClient::new().send(request, PlainLimits::default()).await?;
+    let location = answer.headers.get(http::header::LOCATION);
+    let location = location.ok_or_else(|| format!("no redirect but HTTP {}", answer.status))?;
+    Ok(location.to_str()?.to_owned())
 }
 
 async fn act(client: &Client, scenario: &str, context: &Value) -> Result<()> {
@@ -116,6 +148,11 @@ async fn act(client: &Client, scenario: &str, context: &Value) -> Result<()> {
             client.call_tool("json_schema_echo", json!({"schema": schema})).await?;
         }
         "sep-2322-client-request-state" => {
+            for tool in client.list_tools().await?.items {
+                client.call_tool(tool.name, json!({})).await?;
+            }
+        }
+        auth if auth.starts_with("auth/") => {
             for tool in client.list_tools().await?.items {
                 client.call_tool(tool.name, json!({})).await?;
             }

@@ -124,12 +124,17 @@ fn wait(suite: &mut Child) -> Result<bool> {
     }
 }
 
-/// The file of this name in a folder of the results, which the suite names by time.
+/// The file of this name below the results, in folders that the suite names by scenario and time.
 fn find(results: &Path, name: &str) -> Result<Option<PathBuf>> {
     for entry in fs::read_dir(results)? {
-        let file = entry?.path().join(name);
-        if file.is_file() {
+        let path = entry?.path();
+        if path.is_dir()
+            && let Some(file) = find(&path, name)?
+        {
             return Ok(Some(file));
+        }
+        if path.file_name().is_some_and(|file| file == name) {
+            return Ok(Some(path));
         }
     }
     Ok(None)
