@@ -26,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 // The ground: messages as text, and how text becomes types.
+mod blocks;
 pub mod decode;
 pub mod error_code;
 pub mod jsonrpc;

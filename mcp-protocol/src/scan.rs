@@ -7,6 +7,8 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
+use crate::blocks::{BLOCK, Brackets, Carry};
+
 /// Where the members of one JSON-RPC object lie in its text.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Members {
@@ -130,26 +132,51 @@ fn skip_string(text: &[u8], at: usize) -> Result<usize, Malformed> {
     }
 }
 
-fn skip_nested(text: &[u8], mut at: usize) -> Result<usize, Malformed> {
+fn skip_nested(text: &[u8], start: usize) -> Result<usize, Malformed> {
+    let mut carry = Carry::default();
     let mut depth = 0_usize;
-    while let Some(&byte) = text.get(at) {
-        match byte {
-            b'"' => {
-                at = skip_string(text, at)?;
-                continue;
-            }
-            b'{' | b'[' => depth += 1,
-            b'}' | b']' => {
-                depth -= 1;
-                if depth == 0 {
-                    return Ok(at + 1);
-                }
-            }
-            _ => {}
+    let mut at = start;
+    while at < text.len() {
+        let Brackets { open, close } = match text[at..].first_chunk::<BLOCK>() {
+            Some(block) => Brackets::of(block, &mut carry),
+            None => Brackets::of(&last_block(&text[at..]), &mut carry),
+        };
+        let (opened, closed) = (open.count_ones() as usize, close.count_ones() as usize);
+        // The end is here only if all that was open could be closed.
+        if depth <= closed
+            && let Some(end) = end_of_nested(open, close, depth)
+        {
+            return Ok(at + end);
         }
-        at += 1;
+        depth = depth + opened - closed;
+        at += BLOCK;
     }
-    Err(Malformed { at, expected: "the end of an object or array" })
+    Err(Malformed { at: text.len(), expected: "the end of an object or array" })
+}
+
+/// Where the depth comes to zero, from `depth` at the start of the block.
+fn end_of_nested(open: u64, close: u64, mut depth: usize) -> Option<usize> {
+    let mut brackets = open | close;
+    while brackets != 0 {
+        let lowest = brackets & brackets.wrapping_neg();
+        if open & lowest != 0 {
+            depth += 1;
+        } else {
+            depth -= 1;
+            if depth == 0 {
+                return Some(lowest.trailing_zeros() as usize + 1);
+            }
+        }
+        brackets ^= lowest;
+    }
+    None
+}
+
+/// What is left of the text, filled up with space.
+fn last_block(rest: &[u8]) -> [u8; BLOCK] {
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    block
 }
 
 #[cfg(test)]
@@ -170,6 +197,19 @@ mod tests {
     fn refuses_what_is_not_one_object() {
         for text in ["", "{", "[]", "nonsense", r#"{"a"}"#, r#"{"a":}"#, "{} {}", r#"{"a":"b"#] {
             assert!(members(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_the_end_wherever_it_lies() {
+        for len in 0..200 {
+            for inside in ["a", r"\\", r#"\""#, "}", "\u{e9}"] {
+                let value = format!(r#"{{"k":[{{"s":"{}"}}],"n":{{}}}}"#, inside.repeat(len));
+                let text = format!(r#"{{"result":{value},"id":1}}"#);
+                let found = members(text.as_bytes()).unwrap();
+                assert_eq!(&text[found.result.unwrap()], value);
+                assert_eq!(&text[found.id.unwrap()], "1");
+            }
         }
     }
 
