@@ -2,6 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
+use crate::read::{self, Refused};
+
 /// How much of the offending JSON an error shows, in bytes.
 const SNIPPET_BYTES: usize = 160;
 
@@ -40,6 +42,11 @@ impl DecodeError {
 /// # Errors
 /// The bytes are not JSON, or not of this shape.
 pub fn strict<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
+    read::from_slice(json).or_else(|Refused| judged(json))
+}
+
+#[cold]
+fn judged<T: DeserializeOwned>(json: &[u8]) -> Result<T, DecodeError> {
     serde_json::from_slice(json).map_err(|error| explain::<T>(json, error))
 }
 

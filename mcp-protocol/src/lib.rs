@@ -34,6 +34,7 @@ pub mod method;
 pub mod object;
 mod open_enum;
 pub mod raw;
+mod read;
 mod scan;
 mod tolerant;
 pub mod version;

@@ -8,6 +8,7 @@ use crate::{
     meta::Meta,
     open_enum::open_enum,
     raw::RawJson,
+    read,
     tasks::CreatedTask,
 };
 
@@ -66,7 +67,7 @@ impl<T: OutcomeBody> Outcome<T> {
     /// The result is of an unknown kind, of a kind that this method must not have, or not of the
     /// shape of its kind.
     pub fn decode(json: &[u8]) -> Result<Self, DecodeError> {
-        match serde_json::from_slice::<T>(json) {
+        match read::from_slice::<T>(json) {
             Ok(body)
                 if matches!(body.result_type(), None | Some(ResultType::Complete))
                     && !body.is_empty() =>

@@ -1,0 +1,130 @@
+//! Strings, with and without escapes.
+
+use serde::de::Visitor;
+use wide::u8x16;
+
+use super::{Reader, Refused};
+
+/// How many bytes are looked at together.
+const STEP: usize = 16;
+
+/// The next byte from `at` on that is not plain: a quote, a backslash or a control character.
+pub(super) fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
+    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
+    let space = u8x16::splat(b' ');
+    while let Some(step) = text.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
+        let step = u8x16::from(*step);
+        let special = step.simd_eq(quote) | step.simd_eq(backslash) | step.simd_lt(space);
+        let special = special.to_bitmask();
+        if special != 0 {
+            return Some(at + special.trailing_zeros() as usize);
+        }
+        at += STEP;
+    }
+    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
+    Some(at + text.get(at..)?.iter().position(is_special)?)
+}
+
+impl<'de> Reader<'de> {
+    /// Reads the string whose quote is here.
+    pub(super) fn string<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Refused> {
+        let start = self.at + 1;
+        let special = next_special(self.bytes(), start).ok_or(Refused)?;
+        if self.bytes()[special] == b'"' {
+            self.at = special + 1;
+            return visitor.visit_borrowed_str(&self.text[start..special]);
+        }
+        self.skip_string_from(special)?;
+        visitor.visit_string(unescaped(&self.text[start..self.at - 1], special - start)?)
+    }
+
+    /// Goes to the end of the string whose quote is here.
+    pub(super) fn skip_string(&mut self) -> Result<(), Refused> {
+        let special = next_special(self.bytes(), self.at + 1).ok_or(Refused)?;
+        self.skip_string_from(special)
+    }
+
+    /// Goes to the end of a string that is plain up to `special`.
+    fn skip_string_from(&mut self, mut special: usize) -> Result<(), Refused> {
+        loop {
+            match self.bytes()[special] {
+                b'"' => {
+                    self.at = special + 1;
+                    return Ok(());
+                }
+                b'\\' => {
+                    let after = special + 1 + escape_len(&self.bytes()[special + 1..])?;
+                    special = next_special(self.bytes(), after).ok_or(Refused)?;
+                }
+                _ => return Err(Refused),
+            }
+        }
+    }
+}
+
+/// How long an escape is, without its backslash.
+fn escape_len(rest: &[u8]) -> Result<usize, Refused> {
+    match rest {
+        [b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't', ..] => Ok(1),
+        [b'u', a, b, c, d, ..] if [a, b, c, d].iter().all(|digit| digit.is_ascii_hexdigit()) => {
+            Ok(5)
+        }
+        _ => Err(Refused),
+    }
+}
+
+/// The inside of a string without its escapes, whose form was checked; the first is at `special`.
+fn unescaped(inside: &str, mut special: usize) -> Result<String, Refused> {
+    // Never too little, and too much only by the escapes.
+    let mut text = String::with_capacity(inside.len());
+    let mut start = 0;
+    loop {
+        text.push_str(&inside[start..special]);
+        let (character, len) = escaped(&inside.as_bytes()[special + 1..])?;
+        text.push(character);
+        start = special + 1 + len;
+        match next_special(inside.as_bytes(), start) {
+            Some(next) => special = next,
+            None => break,
+        }
+    }
+    text.push_str(&inside[start..]);
+    Ok(text)
+}
+
+/// What an escape stands for, and how long it is without its backslash.
+fn escaped(rest: &[u8]) -> Result<(char, usize), Refused> {
+    let character = match rest.first() {
+        Some(b'n') => '\n',
+        Some(b't') => '\t',
+        Some(b'r') => '\r',
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'u') => return escaped_unit(rest),
+        Some(b'"') => '"',
+        Some(b'\\') => '\\',
+        Some(b'/') => '/',
+        _ => return Err(Refused),
+    };
+    Ok((character, 1))
+}
+
+/// `\uXXXX`, or a pair of them.
+#[cold]
+fn escaped_unit(rest: &[u8]) -> Result<(char, usize), Refused> {
+    let unit = |at: usize| {
+        let digits = rest.get(at..at + 4).and_then(|digits| std::str::from_utf8(digits).ok())?;
+        u16::from_str_radix(digits, 16).ok()
+    };
+    let first = unit(1).ok_or(Refused)?;
+    if let Some(character) = char::from_u32(first.into()) {
+        return Ok((character, 5));
+    }
+    let pair = if rest.get(5..7) == Some(b"\\u") { unit(7) } else { None };
+    let pair = [first, pair.ok_or(Refused)?];
+    // Half a pair stands for nothing.
+    match char::decode_utf16(pair).next() {
+        Some(Ok(character)) => Ok((character, 11)),
+        _ => Err(Refused),
+    }
+}
