@@ -172,6 +172,10 @@ impl Page for ListToolsResult {
         self.tools.retain(|tool| {
             index += 1;
             match ParamHeaders::from_schema(&tool.input_schema) {
+                Ok(plan) if plan.is_empty() => {
+                    plans.remove(&tool.name);
+                    true
+                }
                 Ok(plan) => {
                     plans.insert(tool.name.clone(), plan.into());
                     true

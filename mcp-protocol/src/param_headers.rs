@@ -6,8 +6,9 @@
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, sync::LazyLock};
 
+use memchr::{memchr, memmem::Finder};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 
 /// The key of the mark in a schema.
 const MARK: &str = "x-mcp-header";
+/// Looks for it in schemas, of which a list has many.
+static MARK_FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(MARK));
 /// The greatest whole number that every JSON implementation holds exactly.
 const MAX_SAFE_INTEGER: i64 = (1 << 53) - 1;
 
@@ -129,7 +132,8 @@ impl ParamHeaders {
     pub fn from_schema(input_schema: &RawJson) -> Result<Self, InvalidParamHeader> {
         let text = input_schema.as_str();
         // Nearly all schemas have no mark, and one can only be hidden by an escape.
-        if !text.contains(MARK) && !text.contains("\\u") {
+        let escaped = memchr(b'\\', text.as_bytes()).is_some_and(|at| text[at..].contains("\\u"));
+        if !escaped && MARK_FINDER.find(text.as_bytes()).is_none() {
             return Ok(Self::default());
         }
         let Ok(Value::Object(schema)) = input_schema.parse() else {
