@@ -20,6 +20,10 @@ use hyper_util::rt::TokioIo;
 
 use super::{gate::Gate, stream::Stream, timer::Timer};
 
+/// The most that is read at once. Larger reads save few system calls, but each needs fresh memory
+/// while the one before is still in use, and no head of an answer needs as much.
+const READ_BYTES: usize = 64 * 1024;
+
 /// How often a connection is looked at before other tasks have their turn.
 const MAX_ROUNDS: u32 = 4;
 
@@ -64,7 +68,9 @@ pub(super) enum SendFailure {
 impl Http1 {
     /// Prepares a fresh connection. Nothing is exchanged yet.
     pub(super) async fn open(stream: Stream) -> hyper::Result<Box<Self>> {
-        let (sender, io) = http1::handshake(TokioIo::new(stream)).await?;
+        let mut settings = http1::Builder::new();
+        settings.max_buf_size(READ_BYTES);
+        let (sender, io) = settings.handshake(TokioIo::new(stream)).await?;
         let gate = Arc::<Gate>::default();
         let waker = Waker::from(Arc::clone(&gate));
         Ok(Box::new(Self { sender, io, ended: false, gate, waker, timer: Timer::default() }))
