@@ -75,6 +75,13 @@ impl ServerConfig {
             resources: Vec::new(),
         }
     }
+
+    /// Whether another entry says the same, wherever it stands.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.origin.clone_from(&self.origin);
+        *self == other
+    }
 }
 
 /// How to reach a server.
@@ -132,6 +139,15 @@ impl fmt::Display for Origin {
 /// single entries is in [`ConfigFile::problems`].
 pub fn read_file(file: &Path, lookup: Lookup<'_>) -> Result<ConfigFile, ConfigError> {
     Ok(declared_in(file, None)?.resolve(&Variables::new(lookup)))
+}
+
+/// [`read_file`] for text that is already here; `file` tells the syntax by its ending and is named
+/// in origins and errors.
+///
+/// # Errors
+/// As [`read_file`].
+pub fn parse(text: &str, file: &Path, lookup: Lookup<'_>) -> Result<ConfigFile, ConfigError> {
+    Ok(declare(text, file, None)?.resolve(&Variables::new(lookup)))
 }
 
 /// A file's servers, and the entries that are not usable.
