@@ -244,10 +244,12 @@ async fn forward(
         if !resumable.is_new(&event) || !event.is_message() {
             continue;
         }
-        match Message::parse(&event.data) {
-            Ok(message) => {
-                if messages.send(message).await.is_err() {
-                    return false;
+        match Message::parse_batch(&event.data) {
+            Ok(batch) => {
+                for message in batch {
+                    if messages.send(message).await.is_err() {
+                        return false;
+                    }
                 }
             }
             Err(error) => tracing::warn!(%error, "an unasked message cannot be read"),

@@ -95,7 +95,7 @@ async fn read_json(
     request: &OutgoingRequest,
     outbox: &Outbox,
 ) -> Result<Message, DeliveryError> {
-    if request.era == Era::Modern || text.trim_ascii_start().first() != Some(&b'[') {
+    if !is_batch(text, request.era) {
         return match Message::parse(text).map_err(not_mcp)? {
             Message::Response(response) if answers(response.id.as_ref(), &request.id) => {
                 Ok(Message::Response(response))
@@ -103,17 +103,34 @@ async fn read_json(
             other => Err(not_mcp(unexpected(&other, request, text))),
         };
     }
+    let messages = Message::parse_batch(text).map_err(not_mcp)?;
+    sort(messages, request, outbox).await.ok_or_else(|| truncated(None))
+}
+
+/// Whether a text is a batch, which only the legacy lifecycle knows.
+pub(super) fn is_batch(text: &[u8], era: Era) -> bool {
+    era == Era::Legacy && text.trim_ascii_start().first() == Some(&b'[')
+}
+
+/// Gives the response, if it is among the messages; what is no response goes to the outbox.
+async fn sort(
+    messages: Vec<Message>,
+    request: &OutgoingRequest,
+    outbox: &Outbox,
+) -> Option<Message> {
     let mut last = None;
-    for message in Message::parse_batch(text).map_err(not_mcp)? {
+    for message in messages {
         match message {
             Message::Response(response) if answers(response.id.as_ref(), &request.id) => {
                 last = Some(Message::Response(response));
             }
-            Message::Response(response) => tracing::debug!(id = ?response.id, "unknown response"),
+            Message::Response(response) => {
+                tracing::debug!(id = ?response.id, "response to another request");
+            }
             other => outbox.put(other).await,
         }
     }
-    last.ok_or_else(|| truncated(None))
+    last
 }
 
 /// Reads messages until the response is there.
@@ -136,7 +153,18 @@ async fn read_events(
                 if !resumable.is_new(&event) || !event.is_message() {
                     continue;
                 }
-                let message = match Message::parse(&event.data) {
+                let parsed = if is_batch(&event.data, request.era) {
+                    match Message::parse_batch(&event.data) {
+                        Ok(messages) => match Box::pin(sort(messages, request, outbox)).await {
+                            Some(response) => Ok(response),
+                            None => continue,
+                        },
+                        Err(error) => Err(error),
+                    }
+                } else {
+                    Message::parse(&event.data)
+                };
+                let message = match parsed {
                     Ok(message) => message,
                     // Cut off, rather than wrong.
                     Err(_) if events.has_ended() => continue,

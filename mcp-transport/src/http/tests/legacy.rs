@@ -324,3 +324,25 @@ fn dropping_outside_a_runtime_is_quiet() {
     drop(transport);
     drop(server);
 }
+
+#[tokio::test]
+async fn batches_are_taken_apart_on_every_stream() {
+    let note = |n: i64| json!({ "method": "notifications/x", "params": { "n": n } });
+    let (server, transport) = with_session(move |request| match request.method.as_str() {
+        "GET" => Reply::events().event(&json!([note(1), note(2)])).hang(),
+        _ => Reply::events().event(&json!([note(3), request.result(&json!({})), note(4)])).end(),
+    })
+    .await;
+    let (before, response) = run(&transport, legacy(1, "tools/list", &json!({}))).await;
+    response.unwrap();
+    assert_eq!(before.len(), 2, "{before:?}");
+    // A modern server has no batches.
+    let error = run(&transport, modern(2, "tools/list", &json!({}))).await.1.unwrap_err();
+    assert!(matches!(error.kind, DeliveryErrorKind::NotMcp(_)));
+    let mut unsolicited = transport.unsolicited().unwrap();
+    for n in [1, 2] {
+        let Some(Message::Notification(found)) = unsolicited.next().await else { panic!() };
+        assert_eq!(serde_json::from_slice::<Value>(&found.params).unwrap()["n"], n);
+    }
+    drop(server);
+}
