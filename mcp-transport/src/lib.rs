@@ -21,6 +21,9 @@ pub mod stdio;
 
 pub mod http;
 
+#[cfg(feature = "websocket")]
+pub mod websocket;
+
 pub mod memory;
 
 pub mod serve;

@@ -102,6 +102,8 @@ pub enum Binding {
     Http,
     /// HTTP+SSE, of revision 2024-11-05.
     HttpSse,
+    /// WebSocket.
+    WebSocket,
     /// In the same process.
     Memory,
 }

@@ -11,6 +11,8 @@ use http::{
     header::{AUTHORIZATION, PROXY_AUTHORIZATION},
 };
 
+#[cfg(feature = "websocket")]
+use super::upgrade::Upgrade;
 use super::{
     credentials,
     dial::Dialer,
@@ -23,7 +25,7 @@ use super::{
     proxy::{Proxy, Route},
     shared::{Limits, Shared},
     tasks::Tasks,
-    tls::TlsConfig,
+    tls::{Tls, TlsConfig},
 };
 use crate::{
     BoxFuture, Connect, ConnectError, Transport, authorize::Authorize, transport::Binding,
@@ -166,28 +168,9 @@ impl HttpConfig {
     }
 
     async fn open(&self) -> Result<(Shared, Arc<Tasks>), ConnectError> {
-        let endpoint = Arc::new(Endpoint::parse(&self.url)?);
-        let mut own = HeaderMap::new();
-        for (name, value) in &self.headers {
-            let (name, value) = headers::own(name, value)?;
-            own.append(name, value);
-        }
-        match &self.credentials {
-            Some(Credentials::Bearer(token)) => {
-                own.insert(AUTHORIZATION, credentials::bearer(token)?);
-            }
-            Some(Credentials::Basic(user, password)) => {
-                own.insert(AUTHORIZATION, credentials::basic(user, password)?);
-            }
-            None => (),
-        }
-        let route = Route::choose(&self.proxy, &endpoint, |name| std::env::var(name).ok())?;
+        let Settled { endpoint, mut own, route, tls } = self.settle().await?;
         if let Some(credentials) = route.credentials(&endpoint) {
             own.insert(PROXY_AUTHORIZATION, credentials);
-        }
-        let tls = if endpoint.https { Some(self.tls.clone().prepare_aside().await?) } else { None };
-        if !endpoint.https && !endpoint.is_loopback() {
-            tracing::warn!(%endpoint, "everything sent to this server can be read on the way");
         }
         let tasks = Arc::new(Tasks::default());
         let dialer = Dialer::new(Arc::clone(&endpoint), route, tls, self.connect_timeout);
@@ -206,6 +189,56 @@ impl HttpConfig {
         };
         Ok((shared, tasks))
     }
+
+    /// Checks the settings that all bindings have in common.
+    async fn settle(&self) -> Result<Settled, ConnectError> {
+        let endpoint = Arc::new(Endpoint::parse(&self.url)?);
+        let mut own = HeaderMap::new();
+        for (name, value) in &self.headers {
+            let (name, value) = headers::own(name, value)?;
+            own.append(name, value);
+        }
+        match &self.credentials {
+            Some(Credentials::Bearer(token)) => {
+                own.insert(AUTHORIZATION, credentials::bearer(token)?);
+            }
+            Some(Credentials::Basic(user, password)) => {
+                own.insert(AUTHORIZATION, credentials::basic(user, password)?);
+            }
+            None => (),
+        }
+        let route = Route::choose(&self.proxy, &endpoint, |name| std::env::var(name).ok())?;
+        let tls = if endpoint.https { Some(self.tls.clone().prepare_aside().await?) } else { None };
+        if !endpoint.https && !endpoint.is_loopback() {
+            tracing::warn!(%endpoint, "everything sent to this server can be read on the way");
+        }
+        Ok(Settled { endpoint, own, route, tls })
+    }
+
+    /// Prepares connections that begin with an upgrade.
+    #[cfg(feature = "websocket")]
+    pub(crate) async fn upgrade(&self) -> Result<Upgrade, ConnectError> {
+        let Settled { endpoint, own, route, tls } = self.settle().await?;
+        Ok(Upgrade {
+            endpoint,
+            own,
+            route,
+            tls: tls.map(|tls| tls.http1_only()),
+            authorize: self.authorize.clone(),
+            connect_timeout: self.connect_timeout,
+            max_message_bytes: self.max_message_bytes,
+        })
+    }
+}
+
+/// The settings after a check.
+struct Settled {
+    endpoint: Arc<Endpoint>,
+    /// The user's headers and credentials.
+    own: HeaderMap,
+    route: Route,
+    /// Only for https.
+    tls: Option<Tls>,
 }
 
 impl Connect for HttpConfig {

@@ -135,7 +135,7 @@ fn shown(url: &Url, authority: &str) -> String {
 }
 
 /// A URL as it may be shown, also when it cannot be used.
-pub(super) fn redact(text: &str) -> String {
+pub(crate) fn redact(text: &str) -> String {
     match Url::parse(text).map(|url| Endpoint::from_url(&url)) {
         Ok(Ok(endpoint)) => endpoint.shown,
         _ => "(invalid URL)".to_owned(),

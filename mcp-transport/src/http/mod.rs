@@ -47,12 +47,20 @@ mod stream;
 mod tasks;
 mod timer;
 mod tls;
+#[cfg(feature = "websocket")]
+mod upgrade;
 
 pub use config::HttpConfig;
 pub use plain::{HttpClient, PlainAnswer, PlainEvents, PlainLimits};
 pub use proxy::Proxy;
 pub use reach::Reach;
 pub use tls::TlsConfig;
+#[cfg(feature = "websocket")]
+pub(crate) use {
+    endpoint::redact,
+    stream::Stream,
+    upgrade::{Refusals, Upgrade},
+};
 
 #[cfg(test)]
 mod tests;

@@ -119,6 +119,22 @@ impl Route {
 
     /// Opens the bytes under HTTP (or under TLS, for https).
     pub(super) async fn open(&self, endpoint: &Endpoint, reach: Reach) -> Result<Stream, BoxError> {
+        self.open_through(endpoint, reach, endpoint.https).await
+    }
+
+    /// Opens bytes that lead to the server itself, also without TLS: what is said on them after an
+    /// upgrade is nothing that a proxy could forward.
+    #[cfg(feature = "websocket")]
+    pub(super) async fn open_to_the_end(&self, endpoint: &Endpoint) -> Result<Stream, BoxError> {
+        self.open_through(endpoint, Reach::Anywhere, true).await
+    }
+
+    async fn open_through(
+        &self,
+        endpoint: &Endpoint,
+        reach: Reach,
+        tunnelled: bool,
+    ) -> Result<Stream, BoxError> {
         if !reach.allows_host(&endpoint.host) {
             return Err(dial::out_of_reach(&endpoint.host).into());
         }
@@ -133,7 +149,7 @@ impl Route {
                     source,
                 };
                 let mut stream = proxy.connect().await.map_err(unreachable)?;
-                if endpoint.https {
+                if tunnelled {
                     proxy.tunnel(&mut stream, endpoint).await?;
                 }
                 Ok(stream)

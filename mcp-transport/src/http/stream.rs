@@ -14,7 +14,7 @@ use tokio_rustls::client::TlsStream;
 
 /// An open connection to a server or proxy.
 #[derive(Debug)]
-pub(super) enum Stream {
+pub(crate) enum Stream {
     /// As is.
     Plain(TcpStream),
     /// Protected; the inner stream may be protected itself, on the way to a proxy.
