@@ -7,6 +7,7 @@ use mcp_client::{
     config::{Problem, ServerConfig, TransportConfig},
 };
 use mcp_protocol::implementation::Implementation;
+use mcp_transport::stdio::CommandUrl;
 use tokio::time::timeout;
 
 use crate::{
@@ -145,6 +146,7 @@ pub(crate) fn unusable(problem: &Problem) -> Report {
 
 fn ad_hoc(target: &Target, options: &ServerOptions) -> Result<ServerConfig> {
     let (name, transport) = match target {
+        Target::Url(url) if has_scheme(url, "stdio") => command_of_url(url)?,
         Target::Url(url) => {
             let headers = options
                 .header
@@ -185,6 +187,21 @@ fn ad_hoc(target: &Target, options: &ServerOptions) -> Result<ServerConfig> {
     Ok(ServerConfig::new(name, transport))
 }
 
+/// A command that was written as an address.
+fn command_of_url(url: &str) -> Result<(String, TransportConfig)> {
+    let found = CommandUrl::parse(url).map_err(|error| {
+        Report::new(ErrorCode::Usage, format!("cannot use the address: {error}"))
+    })?;
+    let words: Vec<_> = std::iter::once(&found.program).chain(&found.args).cloned().collect();
+    let env = found.env.into_iter().map(|(name, value)| (name, Secret::new(value))).collect();
+    let CommandUrl { program: command, args, cwd, .. } = found;
+    Ok((name_of_command(&words), TransportConfig::Stdio { command, args, env, cwd }))
+}
+
+fn has_scheme(url: &str, scheme: &str) -> bool {
+    url.split_once("://").is_some_and(|(found, _)| found.eq_ignore_ascii_case(scheme))
+}
+
 fn variable(pair: &str) -> Result<(String, Secret)> {
     if let Some((key, value)) = pair.split_once('=') {
         return Ok((key.to_owned(), Secret::new(value.to_owned())));
@@ -200,8 +217,11 @@ fn variable(pair: &str) -> Result<(String, Secret)> {
     }
 }
 
-/// The host, without what many have in common.
+/// The host, without what many have in common; of a socket in a file, the file's name.
 fn name_of_url(url: &str) -> String {
+    if has_scheme(url, "unix") {
+        return name_of_command(&[url.to_owned()]);
+    }
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
     // Whatever stands before `@` is a secret.

@@ -27,7 +27,7 @@ pub(crate) enum TargetError {
     #[error("the name of a server is empty")]
     Empty,
     /// An address that this program cannot speak to.
-    #[error("cannot connect to `{0}`: only http:// and https:// addresses are known")]
+    #[error("cannot connect to `{0}`: known are http(s)://, ws(s)://, tcp://, unix://, stdio://")]
     Scheme(String),
     /// A command with an open quote.
     #[error("a quote is not closed in the command `{0}`")]
@@ -68,7 +68,9 @@ impl Target {
             && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
         {
             return match scheme.to_ascii_lowercase().as_str() {
-                "http" | "https" => Ok(Self::Url(word.to_owned())),
+                "http" | "https" | "ws" | "wss" | "tcp" | "unix" | "stdio" => {
+                    Ok(Self::Url(word.to_owned()))
+                }
                 _ => Err(TargetError::Scheme(word.to_owned())),
             };
         }
@@ -211,7 +213,10 @@ mod tests {
             ("npx -y 'a b'", Ok(Target::Command(words(&["npx", "-y", "a b"])))),
             ("a.json#fs", Ok(Target::File { file: "a.json".into(), name: "fs".into() })),
             ("a.json#", Err(TargetError::FileWithoutName("a.json#".into()))),
-            ("ws://h", Err(TargetError::Scheme("ws://h".into()))),
+            ("wss://h/mcp", Ok(Target::Url("wss://h/mcp".into()))),
+            ("unix:///run/s.sock", Ok(Target::Url("unix:///run/s.sock".into()))),
+            ("stdio://npx?arg=x", Ok(Target::Url("stdio://npx?arg=x".into()))),
+            ("ftp://h", Err(TargetError::Scheme("ftp://h".into()))),
             ("npx 'a", Err(TargetError::Quote("npx 'a".into()))),
             (" ", Err(TargetError::Empty)),
         ] {

@@ -10,7 +10,11 @@ use mcp_protocol::{
     roots::Root,
     sampling::{CreateMessageParams, CreateMessageResult},
 };
-use mcp_transport::{Connect, http::HttpConfig, stdio::ChildCommand};
+#[cfg(feature = "websocket")]
+use mcp_transport::websocket::WebSocketConfig;
+use mcp_transport::{
+    Connect, ConnectError, UrlConnect, http::HttpConfig, socket::SocketConfig, stdio::ChildCommand,
+};
 
 use crate::{
     Change, Client, ConnectFailure, Extension, Tasks, TraceContext,
@@ -179,6 +183,54 @@ impl Client {
         ClientBuilder::new(HttpConfig::new(url).first_byte_timeout(None))
     }
 
+    /// A server at a `ws://` or `wss://` URL.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::Client;
+    ///
+    /// let live = Client::websocket("wss://example.com/mcp").bearer("token").connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "websocket")]
+    pub fn websocket(url: impl AsRef<str>) -> ClientBuilder<WebSocketConfig> {
+        ClientBuilder::new(WebSocketConfig::new(url))
+    }
+
+    /// A server that listens on a Unix socket and speaks lines.
+    pub fn unix(path: impl Into<PathBuf>) -> ClientBuilder<SocketConfig> {
+        ClientBuilder::new(SocketConfig::unix(path))
+    }
+
+    /// A server that listens on a TCP port and speaks lines, without encryption.
+    pub fn tcp(host: impl Into<String>, port: u16) -> ClientBuilder<SocketConfig> {
+        ClientBuilder::new(SocketConfig::tcp(host, port))
+    }
+
+    /// A server at a URL of any scheme: `https`, `http`, `wss`, `ws`, `unix`, `tcp` or `stdio`.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::Client;
+    ///
+    /// let notes = Client::from_url("unix:///run/notes.sock")?.connect().await?;
+    /// let git = Client::from_url("stdio://uvx?arg=mcp-server-git")?.connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The URL cannot be used.
+    pub fn from_url(url: impl AsRef<str>) -> Result<ClientBuilder<UrlConnect>, ConnectError> {
+        let recipe = match UrlConnect::parse(url.as_ref())? {
+            // As in `http`.
+            UrlConnect::Http(config) => UrlConnect::Http(config.first_byte_timeout(None)),
+            recipe => recipe,
+        };
+        Ok(ClientBuilder::new(recipe))
+    }
+
     /// A server behind any transport.
     pub fn connect_with<R: Connect>(recipe: R) -> ClientBuilder<R> {
         ClientBuilder::new(recipe)
@@ -239,6 +291,21 @@ impl ClientBuilder<HttpConfig> {
         if let Ok(authorizer) = oauth.at(self.recipe.url()) {
             self.recipe = self.recipe.authorize(Arc::new(authorizer));
         }
+        self
+    }
+}
+
+#[cfg(feature = "websocket")]
+impl ClientBuilder<WebSocketConfig> {
+    /// Sends a header with the handshake. Its value never appears in errors or logs.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.recipe = self.recipe.header(name, value);
+        self
+    }
+
+    /// Sends `Authorization: Bearer …` with the handshake.
+    pub fn bearer(mut self, token: impl Into<String>) -> Self {
+        self.recipe = self.recipe.bearer(token);
         self
     }
 }

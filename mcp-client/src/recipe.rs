@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use mcp_transport::{Connect, ConnectError, http::HttpConfig, stdio::ChildCommand};
+#[cfg(feature = "websocket")]
+use mcp_transport::websocket::WebSocketConfig;
+use mcp_transport::{Connect, ConnectError, UrlConnect, http::HttpConfig, stdio::ChildCommand};
 
 use crate::{config::TransportConfig, secret::Secret};
 
@@ -30,10 +32,31 @@ impl TransportConfig {
                 }
                 Arc::new(child)
             }
-            Self::Http { url, headers } => Arc::new(http(url, headers)),
+            Self::Http { url, headers } => at_url(url, headers)?,
             Self::Sse { url, headers } => Arc::new(http(url, headers).http_sse()),
         })
     }
+}
+
+/// A server at a URL of any scheme.
+fn at_url(url: &str, headers: &BTreeMap<String, Secret>) -> Result<Arc<dyn Connect>, ConnectError> {
+    Ok(match UrlConnect::parse(url)? {
+        UrlConnect::Http(_) => Arc::new(http(url, headers)),
+        #[cfg(feature = "websocket")]
+        UrlConnect::WebSocket(config) => {
+            let add = |config: WebSocketConfig, (name, value): (&String, &Secret)| {
+                config.header(name, value.reveal())
+            };
+            Arc::new(headers.iter().fold(config, add))
+        }
+        recipe if headers.is_empty() => Arc::new(recipe),
+        _ => {
+            return Err(ConnectError::InvalidSetting {
+                setting: "headers".to_owned(),
+                reason: "only http(s) and ws(s) URLs have headers".to_owned(),
+            });
+        }
+    })
 }
 
 fn http(url: &str, headers: &BTreeMap<String, Secret>) -> HttpConfig {

@@ -21,6 +21,8 @@ pub mod stdio;
 
 pub mod http;
 
+pub mod socket;
+
 #[cfg(feature = "websocket")]
 pub mod websocket;
 
@@ -28,6 +30,9 @@ pub mod memory;
 
 pub mod serve;
 
+mod from_url;
+
 pub use error::{ConnectError, DeliveryError};
 pub use exchange::Exchange;
+pub use from_url::UrlConnect;
 pub use transport::{BoxFuture, Connect, OutgoingMessage, OutgoingRequest, Transport, Unsolicited};

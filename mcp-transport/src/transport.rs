@@ -102,6 +102,8 @@ pub enum Binding {
     Http,
     /// HTTP+SSE, of revision 2024-11-05.
     HttpSse,
+    /// Lines over a Unix or TCP socket.
+    Socket,
     /// WebSocket.
     WebSocket,
     /// In the same process.

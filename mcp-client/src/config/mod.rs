@@ -99,11 +99,12 @@ pub enum TransportConfig {
         /// The folder to start in.
         cwd: Option<PathBuf>,
     },
-    /// Streamable HTTP.
+    /// An address: Streamable HTTP, or what another scheme stands for, such as `ws://` or `unix://`;
+    /// see [`UrlConnect`](mcp_transport::UrlConnect).
     Http {
         /// The MCP endpoint.
         url: String,
-        /// Sent with every request.
+        /// Sent with every request, or with the handshake of a WebSocket.
         headers: BTreeMap<String, Secret>,
     },
     /// HTTP+SSE of 2024-11-05.

@@ -246,7 +246,12 @@ fn outcome_of(error: &CallError, binding: Binding) -> ProbeOutcome {
         CallErrorKind::TimedOut { .. } => ProbeOutcome::Silence,
         CallErrorKind::Http(failure) => ProbeOutcome::Status(failure.status.as_u16()),
         CallErrorKind::NotSent(failure) | CallErrorKind::Lost(failure) => match &failure.kind {
-            DeliveryErrorKind::Closed(_) if binding == Binding::Stdio => ProbeOutcome::Died,
+            // As a child process dies, so a connection of its own is hung up.
+            DeliveryErrorKind::Closed(_)
+                if matches!(binding, Binding::Stdio | Binding::Socket | Binding::WebSocket) =>
+            {
+                ProbeOutcome::Died
+            }
             DeliveryErrorKind::TimedOut { .. } if failure.sent == Sent::Maybe => {
                 ProbeOutcome::Silence
             }

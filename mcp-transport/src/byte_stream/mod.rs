@@ -4,6 +4,8 @@
 
 mod line_reader;
 mod line_writer;
+mod transport;
 
 pub(crate) use line_reader::{Ended, LineReader};
 pub(crate) use line_writer::{ByteSink, LineWriter};
+pub(crate) use transport::LineTransport;

@@ -177,7 +177,7 @@ where
 }
 
 /// Opens a TCP connection to a name or number, at addresses within reach.
-pub(super) async fn connect(host: &str, port: u16, reach: Reach) -> io::Result<TcpStream> {
+pub(crate) async fn connect(host: &str, port: u16, reach: Reach) -> io::Result<TcpStream> {
     let mut addresses = match host.parse::<IpAddr>() {
         Ok(address) => vec![SocketAddr::new(address, port)],
         Err(_) => resolve(host, port).await?,

@@ -51,6 +51,7 @@ mod tls;
 mod upgrade;
 
 pub use config::HttpConfig;
+pub(crate) use dial::connect as dial_tcp;
 pub use plain::{HttpClient, PlainAnswer, PlainEvents, PlainLimits};
 pub use proxy::Proxy;
 pub use reach::Reach;

@@ -1,6 +1,7 @@
 //! Servers that are child processes: one JSON-RPC message per line over standard input and output.
 //!
-//! [`ChildCommand`] is the recipe, [`ChildProcess`] the running server.
+//! [`ChildCommand`] is the recipe, [`CommandUrl`] the same written as a URL, [`ChildProcess`] the
+//! running server.
 //!
 //! # How a child ends
 //! In order, by [`close`](crate::Transport::close): its standard input is closed while its output
@@ -18,6 +19,7 @@
 
 mod child;
 mod command;
+mod command_url;
 mod environment;
 mod nursery;
 mod program;
@@ -26,6 +28,7 @@ mod stderr;
 
 pub use child::ChildProcess;
 pub use command::ChildCommand;
+pub use command_url::CommandUrl;
 
 #[cfg(test)]
 mod tests;
