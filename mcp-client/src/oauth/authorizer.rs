@@ -158,8 +158,9 @@ impl Authorizer {
         core.load().await?;
         let turn = core.turns.take().await;
         core.state().step_ups.clear();
-        let challenge = core.web.knock().await?;
-        let credential = core.acquire(&challenge, None).await?;
+        let challenges = core.web.knock().await?;
+        let scope = challenges.iter().find_map(|one| one.param("scope"));
+        let credential = core.acquire(&challenges, scope).await?;
         drop(turn);
         Ok(credential.tokens.clone())
     }
