@@ -44,3 +44,6 @@ impl Grant for ClientCredentialsGrant {
         Some(OAUTH_CLIENT_CREDENTIALS)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -163,3 +163,6 @@ impl fmt::Debug for Device {
         f.write_str("Device")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,6 @@ impl Grant for EnterpriseManaged {
         Some(ENTERPRISE_MANAGED_AUTHORIZATION)
     }
 }
+
+#[cfg(test)]
+mod tests;

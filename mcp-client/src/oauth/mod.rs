@@ -58,6 +58,9 @@ mod token_store;
 mod authorizer;
 mod error;
 
+#[cfg(test)]
+mod test_server;
+
 use std::{future::Future, sync::Arc};
 
 use mcp_transport::{

@@ -74,3 +74,6 @@ impl Grant for WorkloadIdentity {
         Box::pin(self.exchange(at))
     }
 }
+
+#[cfg(test)]
+mod tests;
