@@ -21,7 +21,7 @@ use crate::{
     extension::Extensions,
     handlers::{Asker, Handlers},
     lifecycle,
-    oauth::OAuth,
+    oauth::{DeclaredGrant, OAuth},
     trace::TraceSource,
 };
 
@@ -276,7 +276,8 @@ impl ClientBuilder<HttpConfig> {
         self
     }
 
-    /// Gets access by OAuth when the server wants it, and renews it.
+    /// Gets access by OAuth when the server wants it, and renews it. Grants that are extensions of
+    /// the protocol are declared.
     ///
     /// ```no_run
     /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -288,6 +289,9 @@ impl ClientBuilder<HttpConfig> {
     /// ```
     pub fn auth(mut self, oauth: OAuth) -> Self {
         // A URL that is none is refused by `connect`, with its own error.
+        if let Some(id) = oauth.extension() {
+            self.options.extension(DeclaredGrant(id));
+        }
         if let Ok(authorizer) = oauth.at(self.recipe.url()) {
             self.recipe = self.recipe.authorize(Arc::new(authorizer));
         }

@@ -17,6 +17,7 @@ use super::{
     registration::{self, Applicant, Registration},
     settings::Settings,
 };
+use crate::Extension;
 
 /// A way to get an access token once the authorization server is known.
 pub trait Grant: Send + Sync + fmt::Debug + 'static {
@@ -43,6 +44,16 @@ pub trait Grant: Send + Sync + fmt::Debug + 'static {
     /// The id of the protocol extension that this is; clients declare it.
     fn extension(&self) -> Option<&'static str> {
         None
+    }
+}
+
+/// The extension that a grant is, as a client declares it.
+#[derive(Debug)]
+pub(crate) struct DeclaredGrant(pub(crate) &'static str);
+
+impl Extension for DeclaredGrant {
+    fn id(&self) -> &str {
+        self.0
     }
 }
 

@@ -69,6 +69,7 @@ use mcp_transport::{
 };
 use url::Url;
 
+pub(crate) use self::grant::DeclaredGrant;
 pub use self::{
     assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,
