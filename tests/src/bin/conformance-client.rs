@@ -8,8 +8,11 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use mcp_client::{
-    Client, EraChoice,
-    oauth::{ClientCredentials, OAuth},
+    Client, EraChoice, Secret,
+    oauth::{
+        AssertionSource, ClientCredentials, ClientCredentialsGrant, EnterpriseManaged,
+        IdentityProvider, OAuth, SigningKey, WorkloadIdentity,
+    },
     protocol::{elicitation::ElicitResult, object::Object},
     transport::{
         error::BoxError,
@@ -63,7 +66,7 @@ async fn run() -> Result<()> {
     };
     let mut client = Client::http(url);
     if scenario.starts_with("auth/") {
-        client = client.auth(oauth(&context));
+        client = client.auth(oauth(&scenario, &context)?);
     }
     let client = client
         .name("conformance-client", env!("CARGO_PKG_VERSION"))
@@ -80,13 +83,40 @@ async fn run() -> Result<()> {
 /// Where the suite expects the document about the client to be.
 const CLIENT_METADATA: &str = "https://conformance-test.local/client-metadata.json";
 
-/// A person without a browser, who consents at once; and whatever client the suite registered.
-fn oauth(context: &Value) -> OAuth {
-    let oauth = OAuth::pasted(consent).client_id_metadata(CLIENT_METADATA);
-    match (context["client_id"].as_str(), context["client_secret"].as_str()) {
-        (Some(id), Some(secret)) => oauth.client(ClientCredentials::secret(id, secret)),
-        _ => oauth,
-    }
+/// How to get access with what the suite provides: by a program's own credentials, by the word of
+/// a platform or of an identity provider, or by a person without a browser who consents at once.
+fn oauth(scenario: &str, context: &Value) -> Result<OAuth> {
+    let get = |name: &str| context[name].as_str();
+    let client = match (get("client_id"), get("client_secret"), get("private_key_pem")) {
+        (Some(id), _, Some(pem)) => {
+            Some(ClientCredentials::private_key_jwt(id, SigningKey::from_pem(pem)?))
+        }
+        (Some(id), Some(secret), None) => Some(ClientCredentials::secret(id, secret)),
+        (Some(id), None, None) => Some(ClientCredentials::public(id)),
+        (None, ..) => None,
+    };
+    let auth = if let Some(jwt) = get("valid_jwt") {
+        OAuth::with(WorkloadIdentity::new(handed_over(jwt)))
+    } else if let (Some(issuer), Some(endpoint), Some(id), Some(token)) =
+        (get("idp_issuer"), get("idp_token_endpoint"), get("idp_client_id"), get("idp_id_token"))
+    {
+        let provider = IdentityProvider::new(issuer, endpoint, ClientCredentials::public(id));
+        OAuth::with(EnterpriseManaged::new(provider, handed_over(token)))
+    } else if scenario.starts_with("auth/client-credentials-") {
+        OAuth::with(ClientCredentialsGrant)
+    } else {
+        OAuth::pasted(consent).client_id_metadata(CLIENT_METADATA)
+    };
+    Ok(match client {
+        Some(client) => auth.client(client),
+        None => auth,
+    })
+}
+
+/// An assertion that the suite made.
+fn handed_over(assertion: &str) -> AssertionSource {
+    let assertion = Secret::new(assertion);
+    AssertionSource::callback(move || std::future::ready(Ok(assertion.clone())))
 }
 
 /// Opens an authorization URL and gives back where it redirects to.

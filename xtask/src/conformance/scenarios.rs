@@ -95,6 +95,18 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     row(Era::Modern, "auth/iss-unexpected", 8, REFUSED),
     row(Era::Modern, "auth/iss-normalized", 8, REFUSED),
     row(Era::Modern, "auth/metadata-issuer-mismatch", 3, REFUSED),
+    row(Era::Legacy, "auth/client-credentials-jwt", 8, OK),
+    row(Era::Legacy, "auth/client-credentials-basic", 8, OK),
+    row(Era::Legacy, "auth/enterprise-managed-authorization", 9, OK),
+    row(Era::Legacy, "auth/wif-jwt-bearer", 8, OK),
+    row(Era::Legacy, "auth/dpop", 12, OK),
+    row(Era::Legacy, "auth/dpop-nonce", 14, OK),
+    row(Era::Modern, "auth/client-credentials-jwt", 7, OK),
+    row(Era::Modern, "auth/client-credentials-basic", 7, OK),
+    row(Era::Modern, "auth/enterprise-managed-authorization", 8, OK),
+    row(Era::Modern, "auth/wif-jwt-bearer", 7, OK),
+    row(Era::Modern, "auth/dpop", 13, OK),
+    row(Era::Modern, "auth/dpop-nonce", 15, OK),
 ];
 
 impl Scenario {
