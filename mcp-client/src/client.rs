@@ -18,7 +18,7 @@ use mcp_protocol::{
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::Unsolicited;
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use crate::{Asker, CallError, ClientOptions, link::Link, request::Request};
 
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     /// Which tools of a legacy server run as tasks; `None` until they were listed.
     task_support: Mutex<Option<BTreeMap<String, TaskSupport>>>,
     listener: Option<AbortHandle>,
+    /// Whether the connection is known to be over.
+    ended: Arc<watch::Sender<bool>>,
 }
 
 /// What a server is, as it told when the connection was made.
@@ -77,6 +79,8 @@ impl Client {
         unsolicited: Option<Unsolicited>,
     ) -> Self {
         link.watchers.offer(info.capabilities.clone());
+        let ended = Arc::new(watch::Sender::new(false));
+        let over = Arc::clone(&ended);
         let listener = unsolicited.map(|mut unsolicited| {
             // The task must not keep the connection alive.
             let weak = Arc::downgrade(&link);
@@ -90,6 +94,7 @@ impl Client {
                     && link.transport.is_closed()
                 {
                     link.watchers.close();
+                    over.send_replace(true);
                 }
             });
             task.abort_handle()
@@ -101,6 +106,7 @@ impl Client {
             param_headers: Mutex::default(),
             task_support: Mutex::default(),
             listener,
+            ended,
         }));
         client.tell_of_changes();
         client
@@ -160,6 +166,19 @@ impl Client {
         self.0.link.transport.is_closed()
     }
 
+    /// Waits until the connection is over. Streamable HTTP has none that could be lost on its own;
+    /// there only [`close`](Self::close) ends the wait.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn closed(&self) {
+        let mut ended = self.0.ended.subscribe();
+        if !self.is_closed() {
+            // The sender lives as long as this client.
+            let _ = ended.wait_for(|ended| *ended).await;
+        }
+    }
+
     /// The last lines that a child process wrote to its standard error, at most 50; empty for
     /// other transports.
     pub fn stderr_tail(&self) -> Vec<String> {
@@ -172,6 +191,7 @@ impl Client {
         self.0.link.watchers.close();
         self.0.link.transport.close().await;
         self.0.link.abort_tasks();
+        self.0.ended.send_replace(true);
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {

@@ -197,6 +197,33 @@ impl CallError {
         }
     }
 
+    /// Whether the server gave an answer, be it a refusal.
+    pub fn is_answer(&self) -> bool {
+        !matches!(
+            self.0.kind,
+            CallErrorKind::NotSent(_) | CallErrorKind::Lost(_) | CallErrorKind::TimedOut { .. }
+        )
+    }
+
+    /// Whether somebody has to log in, or give other credentials.
+    pub fn wants_authorization(&self) -> bool {
+        let refused = self.http_status().is_some_and(|status| matches!(status.as_u16(), 401 | 403));
+        refused
+            || matches!(
+                &self.0.kind,
+                CallErrorKind::NotSent(DeliveryError {
+                    kind: DeliveryErrorKind::Authorization(_),
+                    ..
+                })
+            )
+    }
+
+    /// Whether the server has forgotten the session that the call belonged to; it did not take the
+    /// call.
+    pub fn is_session_lost(&self) -> bool {
+        self.http_failure().is_some_and(|failure| failure.session_lost)
+    }
+
     /// How long the server asks to wait before the next attempt.
     pub fn retry_after(&self) -> Option<Duration> {
         self.http_failure().and_then(|failure| failure.retry_after)
@@ -361,6 +388,14 @@ pub enum ConnectFailure {
         /// The last lines of the child process's standard error.
         stderr: Vec<String>,
     },
+    /// A connection that was there ended.
+    #[error("the connection to {endpoint} ended")]
+    Lost {
+        /// The server.
+        endpoint: Arc<str>,
+        /// The last lines of the child process's standard error.
+        stderr: Vec<String>,
+    },
 }
 
 /// What is wrong with a client's settings.
@@ -379,11 +414,23 @@ pub enum InvalidOptions {
 }
 
 impl ConnectFailure {
+    pub(crate) fn lost(client: &crate::Client) -> Self {
+        Self::Lost { endpoint: Arc::clone(&client.link().endpoint), stderr: client.stderr_tail() }
+    }
+
+    /// Whether somebody has to log in, or give other credentials.
+    pub fn wants_authorization(&self) -> bool {
+        match self {
+            Self::Handshake(error) => error.wants_authorization(),
+            _ => false,
+        }
+    }
+
     /// The last lines of the child process's standard error, at most 50.
     pub fn stderr_tail(&self) -> &[String] {
         match self {
             Self::Handshake(error) => error.stderr_tail(),
-            Self::TimedOut { stderr, .. } => stderr,
+            Self::TimedOut { stderr, .. } | Self::Lost { stderr, .. } => stderr,
             Self::Open { .. } | Self::NoCommonVersion { .. } | Self::InvalidOptions { .. } => &[],
         }
     }
@@ -394,7 +441,8 @@ impl ConnectFailure {
             Self::Open { endpoint, .. }
             | Self::NoCommonVersion { endpoint, .. }
             | Self::InvalidOptions { endpoint, .. }
-            | Self::TimedOut { endpoint, .. } => endpoint,
+            | Self::TimedOut { endpoint, .. }
+            | Self::Lost { endpoint, .. } => endpoint,
             Self::Handshake(error) => error.endpoint(),
         }
     }

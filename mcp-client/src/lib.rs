@@ -51,7 +51,10 @@ pub use self::{
     },
     extension::{ExtendedResult, Extension},
     handlers::Asker,
-    hub::{Hub, HubOptions, ServerState, ServerStatus},
+    hub::{
+        Applied, Backoff, Health, Hub, HubChange, HubEvent, HubOptions, Server, ServerError,
+        ServerState, ServerStatus, StateKind, ToolUsage,
+    },
     input_required::Rounds,
     listing::{List, Listing, Page, PageCursor},
     prompts::GetPrompt,

@@ -65,12 +65,10 @@ impl ServerEntry {
                 let url = looking.text("url", url);
                 let headers = looking.map("headers", headers);
                 match kind {
-                    RemoteKind::Http => TransportConfig::Http { url, headers },
-                    RemoteKind::Sse => TransportConfig::Sse { url, headers },
-                    RemoteKind::WebSocket => {
-                        let reason = "WebSocket is not among the transports of this build";
-                        return Err(Problem::new(&self.name, self.origin.clone(), reason));
+                    RemoteKind::Http | RemoteKind::WebSocket => {
+                        TransportConfig::Http { url, headers }
                     }
+                    RemoteKind::Sse => TransportConfig::Sse { url, headers },
                 }
             }
         };

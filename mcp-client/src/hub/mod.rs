@@ -1,49 +1,44 @@
 //! Many servers side by side: each starts on its own, and one that fails stops no other.
 
+mod backoff;
+mod health;
+mod options;
+mod server;
+mod slot;
+mod state;
+mod supervisor;
+
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::{
-    sync::{Semaphore, watch},
+    sync::{Semaphore, broadcast, watch},
     task::JoinSet,
-    time::Instant,
 };
 
+pub use self::{
+    backoff::Backoff,
+    health::{Health, ToolUsage},
+    options::HubOptions,
+    server::{Server, ServerError},
+    state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
+};
+use self::{
+    slot::{Board, Slot},
+    supervisor::Supervisor,
+};
 use crate::{
-    Client, ClientOptions, ConnectFailure,
-    config::{Origin, Problem, ServerConfig},
+    Client,
+    config::{Problem, ServerConfig, TransportConfig},
 };
 
-/// How a [`Hub`] starts its servers.
-#[derive(Clone, Debug)]
-pub struct HubOptions {
-    /// Settings and handlers of every client; a server's own settings win.
-    pub client: ClientOptions,
-    /// The limit for starting one server, downloads by `npx` and `uvx` included.
-    pub startup_timeout: Duration,
-    /// How many servers may be starting at the same time.
-    pub parallel_starts: usize,
-    /// How long a child process may take to exit after its input was closed, before it is told to
-    /// by signal; the transport's own limit when `None`.
-    pub shutdown_grace: Option<Duration>,
-}
+/// How many events a listener may be behind.
+const EVENTS: usize = 256;
 
-impl Default for HubOptions {
-    fn default() -> Self {
-        Self {
-            client: ClientOptions::default(),
-            startup_timeout: Duration::from_secs(60),
-            parallel_starts: 16,
-            shutdown_grace: None,
-        }
-    }
-}
-
-/// Several servers, each with a state of its own. Cloning gives another handle to the same servers;
-/// the last one dropped ends them.
+/// Several servers, each with a state of its own. Servers that go down are started again in the
+/// background. Cloning gives another handle to the same servers; the last one dropped ends them.
 ///
 /// ```no_run
 /// use std::path::Path;
@@ -55,7 +50,7 @@ impl Default for HubOptions {
 /// let hub = Hub::start(file.servers, &HubOptions::default());
 /// hub.ready().await;
 /// for server in hub.status() {
-///     println!("{}: {:?}", server.name, server.state);
+///     println!("{}: {}", server.name, server.state.kind());
 /// }
 /// # Ok(())
 /// # }
@@ -64,43 +59,32 @@ impl Default for HubOptions {
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
-    slots: Mutex<Vec<ServerStatus>>,
-    /// Counts changes, for those who wait for one.
-    changes: watch::Sender<u64>,
-    /// The starts under way; dropping the set ends them and their children.
-    starts: Mutex<JoinSet<()>>,
+    slots: Mutex<Vec<Arc<Slot>>>,
+    board: Arc<Board>,
+    permits: Arc<Semaphore>,
+    options: HubOptions,
 }
 
-/// One server as it is now.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct ServerStatus {
-    /// The key in the configuration.
-    pub name: String,
-    /// A command line or a URL, without secrets.
-    pub endpoint: String,
-    /// Where the configuration stands.
-    pub origin: Option<Origin>,
-    /// What it is doing.
-    pub state: ServerState,
-    /// How long the start took, or takes so far.
-    pub took: Duration,
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for slot in self.slots.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            slot.abandon();
+        }
+    }
 }
 
-/// What a server is doing.
-#[derive(Clone, Debug)]
+/// What [`Hub::apply`] did, by server name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum ServerState {
-    /// Not up yet.
-    Starting,
-    /// Connected.
-    Ready(Client),
-    /// The start failed.
-    Down(Arc<ConnectFailure>),
-    /// Switched off in the configuration.
-    Disabled,
-    /// Its entry cannot be used: what is wrong, and what to do.
-    NotConfigured(String),
+pub struct Applied {
+    /// New ones.
+    pub added: Vec<String>,
+    /// Those whose configuration is another now; they were started anew.
+    pub replaced: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+    /// Those that were not disturbed.
+    pub kept: Vec<String>,
 }
 
 impl Hub {
@@ -111,100 +95,172 @@ impl Hub {
     pub fn start(servers: Vec<ServerConfig>, options: &HubOptions) -> Self {
         let hub = Self(Arc::new(Shared {
             slots: Mutex::default(),
-            changes: watch::Sender::new(0),
-            starts: Mutex::default(),
+            board: Arc::new(Board {
+                changes: watch::Sender::new(0),
+                events: broadcast::Sender::new(EVENTS),
+            }),
+            permits: Arc::new(Semaphore::new(options.parallel_starts.max(1))),
+            options: options.clone(),
         }));
-        let permits = Arc::new(Semaphore::new(options.parallel_starts.max(1)));
         for server in servers {
-            hub.start_one(server, options, &permits);
+            hub.add(server);
         }
         hub
     }
 
-    fn start_one(&self, server: ServerConfig, options: &HubOptions, permits: &Arc<Semaphore>) {
-        let recipe = match server.transport.recipe(options.shutdown_grace) {
-            Ok(recipe) => recipe,
-            Err(error) => {
-                let state = ServerState::NotConfigured(error.to_string());
-                return self.add(&server, String::new(), state);
+    /// Adds a server and begins to start it. A second one of the same name is not started; its
+    /// status says so.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn add(&self, server: ServerConfig) {
+        let slot = self.slot_for(server);
+        self.lock().push(Arc::clone(&slot));
+        self.0.board.tell(slot.name(), HubChange::Added);
+    }
+
+    fn slot_for(&self, server: ServerConfig) -> Arc<Slot> {
+        let options = &self.0.options;
+        let board = &self.0.board;
+        let unusable = |server, endpoint, reason: String| {
+            let state = ServerState::NotConfigured(reason);
+            Arc::new(Slot::new(server, endpoint, state, board, false))
+        };
+        let authorization = match &server.transport {
+            TransportConfig::Http { headers, .. } | TransportConfig::Sse { headers, .. }
+                if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
+            {
+                options.authorization.as_ref().and_then(|make| make(&server))
             }
+            _ => None,
+        };
+        let recipe = match server.transport.recipe(options.shutdown_grace, authorization) {
+            Ok(recipe) => recipe,
+            Err(error) => return unusable(server, String::new(), error.to_string()),
         };
         let endpoint = recipe.endpoint();
-        if !server.enabled {
-            return self.add(&server, endpoint, ServerState::Disabled);
-        }
-        if self.lock().iter().any(|slot| slot.name == server.name) {
+        if self.lock().iter().any(|slot| slot.name() == server.name) {
             let reason = format!("the name `{}` is used twice; rename one", server.name);
-            return self.add(&server, endpoint, ServerState::NotConfigured(reason));
+            return unusable(server, endpoint, reason);
         }
-        self.add(&server, endpoint, ServerState::Starting);
-
+        let run = server.enabled && !options.lazy;
+        let state = match (server.enabled, run) {
+            (false, _) => ServerState::Disabled,
+            (true, false) => ServerState::Stopped,
+            (true, true) => ServerState::Starting,
+        };
         let mut client = options.client.clone();
         client.era = server.era;
         client.connect_timeout = server.startup_timeout.unwrap_or(options.startup_timeout);
         if server.call_timeout.is_some() {
             client.call_timeout = server.call_timeout;
         }
-        // The task must not keep the hub alive, or dropping the last handle would end nothing.
-        let shared = Arc::downgrade(&self.0);
-        let permits = Arc::clone(permits);
-        let mut starts = self.0.starts.lock().unwrap_or_else(PoisonError::into_inner);
-        starts.spawn(async move {
-            // The semaphore is never closed.
-            let _permit = permits.acquire().await;
-            let started = Instant::now();
-            let outcome = Client::connect_with(recipe).options(client).connect().await;
-            let state = match outcome {
-                Ok(client) => ServerState::Ready(client),
-                Err(failure) => {
-                    tracing::warn!(server = %server.name, error = %failure, "server is down");
-                    ServerState::Down(Arc::new(failure))
-                }
-            };
-            if let Some(shared) = shared.upgrade() {
-                Self(shared).set(&server.name, state, started.elapsed());
-            }
-        });
+        let slot = Arc::new(Slot::new(server, endpoint, state, board, run));
+        let supervisor = Supervisor {
+            slot: Arc::clone(&slot),
+            recipe,
+            client,
+            restart: options.restart,
+            keep_alive: options.keep_alive,
+            permits: Arc::clone(&self.0.permits),
+        };
+        #[expect(clippy::disallowed_methods, reason = "aborted with its slot")]
+        let task = tokio::spawn(supervisor.run());
+        slot.supervised_by(task.abort_handle());
+        slot
     }
 
     /// Adds entries that a configuration file has but cannot be used, so that status shows them.
     pub fn report_problems(&self, problems: Vec<Problem>) {
         for Problem { server, origin, reason, .. } in problems {
-            self.lock().push(ServerStatus {
-                name: server,
-                endpoint: String::new(),
-                origin: Some(origin),
-                state: ServerState::NotConfigured(reason),
-                took: Duration::ZERO,
-            });
+            let nowhere = TransportConfig::Http { url: String::new(), headers: [].into() };
+            let mut config = ServerConfig::new(server, nowhere);
+            config.origin = Some(origin);
+            let state = ServerState::NotConfigured(reason);
+            let slot = Slot::new(config, String::new(), state, &self.0.board, false);
+            self.0.board.tell(slot.name(), HubChange::Added);
+            self.lock().push(Arc::new(slot));
         }
-        self.changed();
     }
 
-    fn add(&self, server: &ServerConfig, endpoint: String, state: ServerState) {
-        self.lock().push(ServerStatus {
-            name: server.name.clone(),
-            endpoint,
-            origin: server.origin.clone(),
-            state,
-            took: Duration::ZERO,
-        });
-        self.changed();
+    /// Ends a server and forgets it. Its calls in flight fail. Returns whether there was one.
+    pub async fn remove(&self, name: &str) -> bool {
+        let Some(slot) = self.take(name) else { return false };
+        end(&slot).await;
+        self.0.board.tell(name, HubChange::Removed);
+        true
     }
 
-    fn set(&self, name: &str, state: ServerState, took: Duration) {
-        if let Some(slot) = self.lock().iter_mut().find(|slot| slot.name == name) {
-            slot.state = state;
-            slot.took = took;
+    fn take(&self, name: &str) -> Option<Arc<Slot>> {
+        let mut slots = self.lock();
+        let place = slots.iter().position(|slot| slot.name() == name)?;
+        Some(slots.remove(place))
+    }
+
+    /// Makes the servers those of a configuration: starts new ones, ends those that are gone, and
+    /// starts anew those whose entry is another now. The others are not disturbed.
+    pub async fn apply(&self, servers: Vec<ServerConfig>) -> Applied {
+        let mut applied = Applied::default();
+        let mut ending = JoinSet::new();
+        let gone: Vec<_> = self
+            .lock()
+            .iter()
+            .map(|slot| slot.name().to_owned())
+            .filter(|name| !servers.iter().any(|server| server.name == *name))
+            .collect();
+        for name in gone {
+            if let Some(slot) = self.take(&name) {
+                ending.spawn(async move { end(&slot).await });
+                self.0.board.tell(&name, HubChange::Removed);
+            }
+            applied.removed.push(name);
         }
-        self.changed();
+        for server in servers {
+            let name = server.name.clone();
+            let known = self.lock().iter().find(|slot| slot.name() == name).cloned();
+            match known {
+                Some(slot) if slot.config.means_the_same(&server) => applied.kept.push(name),
+                Some(slot) => {
+                    self.take(&name);
+                    ending.spawn(async move { end(&slot).await });
+                    self.add(server);
+                    applied.replaced.push(name);
+                }
+                None => {
+                    self.add(server);
+                    applied.added.push(name);
+                }
+            }
+        }
+        ending.join_all().await;
+        applied
     }
 
-    fn changed(&self) {
-        self.0.changes.send_modify(|count| *count += 1);
+    /// Starts a server that is switched off or was stopped, or ends it. Returns whether there is
+    /// one of this name.
+    pub fn enable(&self, name: &str, enabled: bool) -> bool {
+        let slot = self.find(name);
+        if let Some(slot) = &slot {
+            slot.run(enabled);
+        }
+        slot.is_some()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<ServerStatus>> {
+    /// Starts a server anew, whatever it is doing; a wait for the next try is cut short. Returns
+    /// whether there is one of this name.
+    pub fn restart(&self, name: &str) -> bool {
+        let slot = self.find(name);
+        if let Some(slot) = &slot {
+            slot.begin_anew();
+        }
+        slot.is_some()
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Slot>> {
+        self.lock().iter().find(|slot| slot.name() == name).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Slot>>> {
         self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -213,9 +269,9 @@ impl Hub {
     /// # Cancel safety
     /// Dropping the future changes nothing; the starts go on.
     pub async fn ready(&self) {
-        let mut changes = self.0.changes.subscribe();
+        let mut changes = self.0.board.changes.subscribe();
         let starting =
-            || self.lock().iter().any(|slot| matches!(slot.state, ServerState::Starting));
+            || self.lock().iter().any(|slot| matches!(slot.state(), ServerState::Starting));
         while starting() {
             if changes.changed().await.is_err() {
                 return;
@@ -225,50 +281,81 @@ impl Hub {
 
     /// Waits for the next change of any server's state; `seen` from the last call, at first 0.
     pub async fn changed_since(&self, seen: u64) -> u64 {
-        let mut changes = self.0.changes.subscribe();
+        let mut changes = self.0.board.changes.subscribe();
         match changes.wait_for(|count| *count != seen).await {
             Ok(count) => *count,
             Err(_) => seen,
         }
     }
 
+    /// What happens from now on. A listener that falls behind by more than 256 events is told how
+    /// many it missed.
+    pub fn events(&self) -> broadcast::Receiver<HubEvent> {
+        self.0.board.events.subscribe()
+    }
+
     /// All servers, in the order in which they were given.
     pub fn status(&self) -> Vec<ServerStatus> {
-        self.lock().clone()
+        self.lock().iter().map(|slot| slot.status()).collect()
     }
 
-    /// The client of a server that is ready.
+    /// A server, across all its restarts.
+    pub fn server(&self, name: &str) -> Option<Server> {
+        self.find(name).map(|slot| Server::new(self.clone(), slot))
+    }
+
+    /// All servers, in the order in which they were given.
+    pub fn servers(&self) -> Vec<Server> {
+        let slots = self.lock().clone();
+        slots.into_iter().map(|slot| Server::new(self.clone(), slot)).collect()
+    }
+
+    /// The client of a server that is connected now.
     pub fn client(&self, name: &str) -> Option<Client> {
-        self.lock().iter().find(|slot| slot.name == name).and_then(|slot| match &slot.state {
-            ServerState::Ready(client) => Some(client.clone()),
-            _ => None,
-        })
+        self.find(name).and_then(|slot| slot.state().client().cloned())
     }
 
-    /// The clients of all servers that are ready, in the order in which they were given.
+    /// The clients of all servers that are connected now, in the order in which they were given.
     pub fn clients(&self) -> Vec<(String, Client)> {
         self.lock()
             .iter()
-            .filter_map(|slot| match &slot.state {
-                ServerState::Ready(client) => Some((slot.name.clone(), client.clone())),
-                _ => None,
-            })
+            .filter_map(|slot| Some((slot.name().to_owned(), slot.state().client()?.clone())))
             .collect()
+    }
+
+    /// Asks all servers the same, side by side. A server that fails disturbs no other.
+    pub async fn for_each<T, F, Fut>(&self, call: F) -> Vec<(String, Result<T, ServerError>)>
+    where
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<T, crate::CallError>>,
+    {
+        let servers = self.servers();
+        let calls =
+            servers.iter().map(async |server| (server.name().to_owned(), server.call(&call).await));
+        futures_util::future::join_all(calls).await
     }
 
     /// Ends all servers side by side, in order and within the bounds of their transports.
     pub async fn close(&self) {
-        self.0.starts.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        let mut closing = JoinSet::new();
-        for (_, client) in self.clients() {
-            closing.spawn(async move { client.close().await });
-        }
-        closing.join_all().await;
+        let slots = self.lock().clone();
+        let ending: JoinSet<()> =
+            slots.into_iter().map(|slot| async move { end(&slot).await }).collect();
+        ending.join_all().await;
     }
+}
+
+/// Ends a server in order. Its supervisor goes first, so that it does not take the end for a fault.
+async fn end(slot: &Slot) {
+    let client = slot.state().client().cloned();
+    slot.abandon();
+    if let Some(client) = client {
+        client.close().await;
+    }
+    slot.resting(ServerState::Stopped);
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.lock().iter().map(|slot| &slot.name)).finish()
+        f.debug_list().entries(self.lock().iter().map(|slot| slot.name())).finish()
     }
 }

@@ -42,6 +42,7 @@ fn main() -> ExitCode {
                 "serverInfo": {"name": "misbehave", "version": "1"},
             }})),
             "server/discover" if fault == "dies-on-probe" => return ExitCode::from(1),
+            "ping" if fault == "ping-unanswered" => {}
             "tools/list" => list(&fault, id, &request["params"]),
             "tools/call" => {
                 if let Some(code) = call(&fault, id, &request) {
@@ -78,6 +79,22 @@ fn list(fault: &str, id: &Value, params: &Value) {
 fn call(fault: &str, id: &Value, request: &Value) -> Option<ExitCode> {
     let result = |text: &str| json!({"content": [{"type": "text", "text": text}]});
     let answer = |id: &Value, result: Value| json!({"jsonrpc": "2.0", "id": id, "result": result});
+    match request["params"]["name"].as_str() {
+        Some("pid") => {
+            say(&answer(id, result(&std::process::id().to_string())));
+            return None;
+        }
+        Some("slow") => {
+            let answer = answer(id, result("ok"));
+            let ms = request["params"]["arguments"]["ms"].as_u64().unwrap_or_default();
+            thread::spawn(move || {
+                thread::sleep(Duration::from_millis(ms));
+                say(&answer);
+            });
+            return None;
+        }
+        _ => {}
+    }
     match fault {
         "garbage" => say_raw(b"{{{ not json\n"),
         "half-a-line" => {

@@ -1,4 +1,4 @@
-//! Several servers side by side.
+//! Each starts on its own.
 
 use std::{path::Path, time::Duration};
 

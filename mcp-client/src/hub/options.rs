@@ -1,0 +1,68 @@
+//! How a hub starts and keeps its servers.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::Backoff;
+use crate::{ClientOptions, config::ServerConfig, oauth::OAuth};
+
+type Authorization = Arc<dyn Fn(&ServerConfig) -> Option<OAuth> + Send + Sync>;
+
+/// How a [`Hub`](super::Hub) starts and keeps its servers.
+#[derive(Clone)]
+pub struct HubOptions {
+    /// Settings and handlers of every client; a server's own settings win.
+    pub client: ClientOptions,
+    /// The limit for starting one server, downloads by `npx` and `uvx` included.
+    pub startup_timeout: Duration,
+    /// How many servers may be starting at the same time.
+    pub parallel_starts: usize,
+    /// Whether servers wait for their first use before they start.
+    pub lazy: bool,
+    /// Whether a server that is down is started again, and when; `None` leaves it down until
+    /// [`Hub::restart`](super::Hub::restart).
+    pub restart: Option<Backoff>,
+    /// How often a server that is quiet is asked for a sign of life; never when `None`.
+    pub keep_alive: Option<Duration>,
+    /// How long a child process may take to exit after its input was closed, before it is told to
+    /// by signal; the transport's own limit when `None`.
+    pub shutdown_grace: Option<Duration>,
+    pub(super) authorization: Option<Authorization>,
+}
+
+impl Default for HubOptions {
+    fn default() -> Self {
+        Self {
+            client: ClientOptions::default(),
+            startup_timeout: Duration::from_secs(60),
+            parallel_starts: 16,
+            lazy: false,
+            restart: Some(Backoff::default()),
+            keep_alive: None,
+            shutdown_grace: None,
+            authorization: None,
+        }
+    }
+}
+
+impl HubOptions {
+    /// How to get access to a server that is reached by URL and whose configuration holds no
+    /// credentials. `None` means without.
+    pub fn authorize(
+        &mut self,
+        authorization: impl Fn(&ServerConfig) -> Option<OAuth> + Send + Sync + 'static,
+    ) {
+        self.authorization = Some(Arc::new(authorization));
+    }
+}
+
+impl fmt::Debug for HubOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HubOptions")
+            .field("startup_timeout", &self.startup_timeout)
+            .field("parallel_starts", &self.parallel_starts)
+            .field("lazy", &self.lazy)
+            .field("restart", &self.restart)
+            .field("keep_alive", &self.keep_alive)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,203 @@
+//! A server of a hub, whatever connection it has at the moment.
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use mcp_protocol::tools::CallToolResult;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::{Hub, ServerState, ServerStatus, StateKind, slot::Slot};
+use crate::{CallError, Client};
+
+/// One server of a [`Hub`], across all its restarts.
+///
+/// ```no_run
+/// # async fn example(hub: mcp_client::Hub) -> Result<(), mcp_client::ServerError> {
+/// let Some(files) = hub.server("files") else { return Ok(()) };
+/// let tools = files.call(|client| async move { client.list_tools().await }).await?;
+/// println!("{} tools, {:?}", tools.items.len(), files.status().state.kind());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Server {
+    /// Keeps the supervision alive.
+    hub: Hub,
+    slot: Arc<Slot>,
+}
+
+/// A server of a hub did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// It has no connection, and none is being made.
+    #[error("server `{server}` is {state}{}", retry_in.map_or(String::new(), |wait| format!(
+        "; it is started again in {:.1} s", wait.as_secs_f64()
+    )))]
+    Unavailable {
+        /// Which server.
+        server: String,
+        /// What it is doing instead.
+        state: StateKind,
+        /// When it is started again.
+        retry_in: Option<Duration>,
+        /// Why.
+        #[source]
+        source: Option<Arc<crate::ConnectFailure>>,
+    },
+    /// The call failed.
+    #[error("server `{server}`")]
+    Call {
+        /// Which server.
+        server: String,
+        /// Why, and whether it may have run.
+        #[source]
+        source: CallError,
+    },
+}
+
+impl Server {
+    pub(super) fn new(hub: Hub, slot: Arc<Slot>) -> Self {
+        Self { hub, slot }
+    }
+
+    /// The key in the configuration.
+    pub fn name(&self) -> &str {
+        self.slot.name()
+    }
+
+    /// What it is doing.
+    pub fn status(&self) -> ServerStatus {
+        self.slot.status()
+    }
+
+    /// The connection that it has now; starts it if it waits for its first use, and waits while it
+    /// is starting.
+    ///
+    /// # Errors
+    /// It is down, switched off, or wants somebody to log in.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing; the start goes on.
+    pub async fn client(&self) -> Result<Client, ServerError> {
+        self.client_other_than(None).await
+    }
+
+    async fn client_other_than(&self, spent: Option<&Client>) -> Result<Client, ServerError> {
+        let mut changes = self.slot.board.changes.subscribe();
+        loop {
+            changes.mark_unchanged();
+            let state = self.slot.state();
+            match &state {
+                ServerState::Ready(client) | ServerState::Degraded(client, _) => {
+                    let spent = spent.is_some_and(|spent| Arc::ptr_eq(&spent.0, &client.0));
+                    if !spent && !client.is_closed() {
+                        return Ok(client.clone());
+                    }
+                    // The supervisor is about to notice.
+                    self.slot.replace(client);
+                }
+                ServerState::Stopped => self.slot.run(true),
+                ServerState::Starting => {}
+                _ => return Err(self.unavailable(&state)),
+            }
+            if changes.changed().await.is_err() {
+                return Err(self.unavailable(&state));
+            }
+        }
+    }
+
+    fn unavailable(&self, state: &ServerState) -> ServerError {
+        let retry_at = self.slot.status().retry_at;
+        ServerError::Unavailable {
+            server: self.name().to_owned(),
+            state: state.kind(),
+            retry_in: retry_at.map(|at| at.saturating_duration_since(Instant::now())),
+            source: match state {
+                ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
+                    Some(Arc::clone(failure))
+                }
+                _ => None,
+            },
+        }
+    }
+
+    /// Calls the server. When the connection turns out to be gone it is made anew, and what surely
+    /// did not reach the server is sent once more, and nothing else.
+    ///
+    /// # Errors
+    /// There is no connection, or the call failed; the error says whether it may have run.
+    ///
+    /// # Cancel safety
+    /// As that of the call itself.
+    pub async fn call<T, F, Fut>(&self, call: F) -> Result<T, ServerError>
+    where
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<T, CallError>>,
+    {
+        let mut client = self.client().await?;
+        let mut again = false;
+        loop {
+            let started = Instant::now();
+            let error = match call(client.clone()).await {
+                Ok(answer) => {
+                    let now = Instant::now();
+                    self.slot.count(|health| health.answered(now, now - started));
+                    return Ok(answer);
+                }
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            self.slot.count(|health| {
+                if error.is_answer() {
+                    health.answered(now, now - started);
+                } else {
+                    health.failed(now, error.to_string());
+                }
+            });
+            let gone = client.is_closed() || error.is_session_lost();
+            if gone {
+                self.slot.replace(&client);
+                if error.is_retryable() && !again {
+                    again = true;
+                    client = self.client_other_than(Some(&client)).await?;
+                    continue;
+                }
+            }
+            return Err(ServerError::Call { server: self.name().to_owned(), source: error });
+        }
+    }
+
+    /// Calls one tool, and counts it by name. See [`call`](Self::call).
+    ///
+    /// # Errors
+    /// As [`call`](Self::call). A result with `isError` is no error.
+    pub async fn call_tool(
+        &self,
+        name: &str,
+        arguments: &(impl Serialize + Sync + ?Sized),
+    ) -> Result<CallToolResult, ServerError> {
+        let started = Instant::now();
+        let outcome =
+            self.call(|client| async move { client.call_tool(name, arguments).await }).await;
+        let is_error = outcome.as_ref().map_or(true, |result| result.is_error);
+        self.slot.count(|health| health.used(name, started.elapsed(), is_error));
+        outcome
+    }
+
+    /// Starts it anew, whatever it is doing.
+    pub fn restart(&self) {
+        self.slot.begin_anew();
+    }
+
+    /// The hub that it belongs to.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Server").field(&self.name()).finish()
+    }
+}

@@ -1,0 +1,248 @@
+//! One server of a hub: what is known of it, and what is wished of it.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{broadcast, watch},
+    task::AbortHandle,
+    time::Instant,
+};
+
+use super::{Health, HubChange, HubEvent, ServerState, ServerStatus};
+use crate::{Client, ConnectFailure, config::ServerConfig};
+
+/// Where changes of all servers are told.
+#[derive(Debug)]
+pub(super) struct Board {
+    /// Counts changes, for those who wait for one.
+    pub(super) changes: watch::Sender<u64>,
+    pub(super) events: broadcast::Sender<HubEvent>,
+}
+
+impl Board {
+    pub(super) fn tell(&self, server: &str, change: HubChange) {
+        // Nobody may be listening.
+        let _ = self.events.send(HubEvent { server: server.to_owned(), change });
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+/// What is wished of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// Whether it should run.
+    pub(super) run: bool,
+    /// Counts the wishes to begin anew.
+    pub(super) turn: u64,
+}
+
+pub(super) struct Slot {
+    pub(super) config: ServerConfig,
+    pub(super) endpoint: String,
+    pub(super) board: Arc<Board>,
+    pub(super) wish: watch::Sender<Wish>,
+    known: Mutex<Known>,
+    task: Mutex<Option<AbortHandle>>,
+}
+
+/// What is known of a server.
+struct Known {
+    state: ServerState,
+    took: Duration,
+    retry_at: Option<Instant>,
+    failures: u32,
+    starts: u32,
+    health: Health,
+}
+
+impl Slot {
+    pub(super) fn new(
+        config: ServerConfig,
+        endpoint: String,
+        state: ServerState,
+        board: &Arc<Board>,
+        run: bool,
+    ) -> Self {
+        Self {
+            config,
+            endpoint,
+            board: Arc::clone(board),
+            wish: watch::Sender::new(Wish { run, turn: 0 }),
+            known: Mutex::new(Known {
+                state,
+                took: Duration::ZERO,
+                retry_at: None,
+                failures: 0,
+                starts: 0,
+                health: Health::default(),
+            }),
+            task: Mutex::default(),
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn state(&self) -> ServerState {
+        self.known().state.clone()
+    }
+
+    pub(super) fn status(&self) -> ServerStatus {
+        let known = self.known();
+        ServerStatus {
+            name: self.config.name.clone(),
+            endpoint: self.endpoint.clone(),
+            origin: self.config.origin.clone(),
+            state: known.state.clone(),
+            took: known.took,
+            retry_at: known.retry_at,
+            failures: known.failures,
+            restarts: known.starts.saturating_sub(1),
+            health: known.health.clone(),
+        }
+    }
+
+    /// Counts what calls were like.
+    pub(super) fn count(&self, count: impl FnOnce(&mut Health)) {
+        count(&mut self.known().health);
+    }
+
+    /// When the last answer came.
+    pub(super) fn last_good(&self) -> Option<Instant> {
+        self.known().health.last_good
+    }
+
+    pub(super) fn starting(&self) {
+        self.change(None, |known| {
+            known.state = ServerState::Starting;
+            known.retry_at = None;
+        });
+    }
+
+    pub(super) fn ready(&self, client: Client, took: Duration) {
+        self.change(None, |known| {
+            // The handshake is an answer too.
+            known.health.last_good = Some(Instant::now());
+            known.state = ServerState::Ready(client);
+            known.took = took;
+            known.starts += 1;
+        });
+    }
+
+    /// Says whether the last sign of life came. Only a change is told.
+    pub(super) fn alive(&self, client: &Client, trouble: Option<Arc<str>>) {
+        let degraded = matches!(self.known().state, ServerState::Degraded(..));
+        if degraded == trouble.is_some() {
+            return;
+        }
+        let reason = trouble.as_deref().map(str::to_owned);
+        self.change(reason, |known| {
+            known.state = match trouble {
+                Some(reason) => ServerState::Degraded(client.clone(), reason),
+                None => ServerState::Ready(client.clone()),
+            };
+        });
+    }
+
+    /// Says why it is not up, and when it is started again.
+    pub(super) fn down(
+        &self,
+        failure: ConnectFailure,
+        took: Duration,
+        failures: u32,
+        retry_at: Option<Instant>,
+    ) {
+        let reason = chain(&failure);
+        tracing::warn!(server = %self.name(), %reason, "server is down");
+        let failure = Arc::new(failure);
+        self.change(Some(reason), |known| {
+            known.state = if failure.wants_authorization() {
+                ServerState::NeedsAuth(failure)
+            } else {
+                ServerState::Down(failure)
+            };
+            known.took = took;
+            known.failures = failures;
+            known.retry_at = retry_at;
+        });
+    }
+
+    pub(super) fn is_up_again(&self) {
+        self.known().failures = 0;
+    }
+
+    pub(super) fn failures(&self) -> u32 {
+        self.known().failures
+    }
+
+    pub(super) fn resting(&self, state: ServerState) {
+        self.change(None, |known| {
+            known.state = state;
+            known.retry_at = None;
+        });
+    }
+
+    fn change(&self, reason: Option<String>, change: impl FnOnce(&mut Known)) {
+        let kind = {
+            let mut known = self.known();
+            change(&mut known);
+            known.state.kind()
+        };
+        self.board.tell(self.name(), HubChange::State(kind, reason));
+    }
+
+    /// Wishes that it runs, or does not.
+    pub(super) fn run(&self, run: bool) {
+        self.wish.send_if_modified(|wish| std::mem::replace(&mut wish.run, run) != run);
+    }
+
+    /// Wishes that it begins anew.
+    pub(super) fn begin_anew(&self) {
+        self.wish.send_modify(|wish| {
+            wish.run = true;
+            wish.turn += 1;
+        });
+    }
+
+    /// Wishes that it begins anew if this client is still the one in use; so many callers that
+    /// met the same fault cause one recovery.
+    pub(super) fn replace(&self, client: &Client) {
+        let in_use =
+            self.known().state.client().is_some_and(|current| Arc::ptr_eq(&current.0, &client.0));
+        if in_use {
+            self.begin_anew();
+        }
+    }
+
+    pub(super) fn supervised_by(&self, task: AbortHandle) {
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Ends the supervision, and forgets the client.
+    pub(super) fn abandon(&self) {
+        if let Some(task) = self.task.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            task.abort();
+        }
+        self.known().state = ServerState::Stopped;
+    }
+}
+
+/// An error with its causes, on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

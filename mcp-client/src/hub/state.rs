@@ -1,0 +1,144 @@
+//! What a server is doing, and what is told of it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::time::Instant;
+
+use super::Health;
+use crate::{Client, ConnectFailure, config::Origin};
+
+/// One server as it is now.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// The key in the configuration.
+    pub name: String,
+    /// A command line or a URL, without secrets.
+    pub endpoint: String,
+    /// Where the configuration stands.
+    pub origin: Option<Origin>,
+    /// What it is doing.
+    pub state: ServerState,
+    /// How long the start took, or takes so far.
+    pub took: Duration,
+    /// When it is started again, for a server that is down.
+    pub retry_at: Option<Instant>,
+    /// How many starts failed in a row.
+    pub failures: u32,
+    /// How often it was started again after it had been up.
+    pub restarts: u32,
+    /// What its calls were like.
+    pub health: Health,
+}
+
+/// What a server is doing.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ServerState {
+    /// Waits for its first use, or was stopped.
+    Stopped,
+    /// Not up yet.
+    Starting,
+    /// Connected.
+    Ready(Client),
+    /// Connected, but the last sign of life did not come.
+    Degraded(Client, Arc<str>),
+    /// It wants somebody to log in.
+    NeedsAuth(Arc<ConnectFailure>),
+    /// The start failed, or the connection was lost.
+    Down(Arc<ConnectFailure>),
+    /// Switched off in the configuration.
+    Disabled,
+    /// Its entry cannot be used: what is wrong, and what to do.
+    NotConfigured(String),
+}
+
+impl ServerState {
+    /// The client of a server that is connected.
+    pub fn client(&self) -> Option<&Client> {
+        match self {
+            Self::Ready(client) | Self::Degraded(client, _) => Some(client),
+            _ => None,
+        }
+    }
+
+    /// One word for it.
+    pub fn kind(&self) -> StateKind {
+        match self {
+            Self::Stopped => StateKind::Stopped,
+            Self::Starting => StateKind::Starting,
+            Self::Ready(_) => StateKind::Ready,
+            Self::Degraded(..) => StateKind::Degraded,
+            Self::NeedsAuth(_) => StateKind::NeedsAuth,
+            Self::Down(_) => StateKind::Down,
+            Self::Disabled => StateKind::Disabled,
+            Self::NotConfigured(_) => StateKind::NotConfigured,
+        }
+    }
+}
+
+/// A [`ServerState`] without what belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StateKind {
+    /// [`ServerState::Stopped`]
+    Stopped,
+    /// [`ServerState::Starting`]
+    Starting,
+    /// [`ServerState::Ready`]
+    Ready,
+    /// [`ServerState::Degraded`]
+    Degraded,
+    /// [`ServerState::NeedsAuth`]
+    NeedsAuth,
+    /// [`ServerState::Down`]
+    Down,
+    /// [`ServerState::Disabled`]
+    Disabled,
+    /// [`ServerState::NotConfigured`]
+    NotConfigured,
+}
+
+impl StateKind {
+    /// The word: `needs-auth`, `not-configured`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Ready => "ready",
+            Self::Degraded => "degraded",
+            Self::NeedsAuth => "needs-auth",
+            Self::Down => "down",
+            Self::Disabled => "disabled",
+            Self::NotConfigured => "not-configured",
+        }
+    }
+}
+
+impl fmt::Display for StateKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Something that happened to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HubEvent {
+    /// Which server.
+    pub server: String,
+    /// What happened.
+    pub change: HubChange,
+}
+
+/// What happened to a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HubChange {
+    /// It is in the hub now.
+    Added,
+    /// It is in the hub no more.
+    Removed,
+    /// It does something else now; why, where there is a reason.
+    State(StateKind, Option<String>),
+}

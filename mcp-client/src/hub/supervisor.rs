@@ -1,0 +1,193 @@
+//! The task that keeps one server running: starts it, watches over it, starts it again.
+
+use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
+
+use mcp_transport::Connect;
+use tokio::{
+    sync::{Semaphore, watch},
+    time::{Instant, sleep_until, timeout},
+};
+
+use super::{
+    Backoff, ServerState,
+    slot::{Slot, Wish},
+};
+use crate::{Client, ClientOptions, ConnectFailure};
+
+/// A server that was up for so long is well: when it goes down it is started again at once.
+const STABLE: Duration = Duration::from_secs(10);
+/// How many signs of life may be missing in a row before the connection counts as lost.
+const SIGNS: u32 = 3;
+/// How long one sign of life may take.
+const SIGN_LIMIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Supervisor {
+    pub(super) slot: Arc<Slot>,
+    pub(super) recipe: Arc<dyn Connect>,
+    pub(super) client: ClientOptions,
+    pub(super) restart: Option<Backoff>,
+    pub(super) keep_alive: Option<Duration>,
+    /// How many servers may be starting at the same time.
+    pub(super) permits: Arc<Semaphore>,
+}
+
+/// Why a client is no longer watched over.
+enum End {
+    /// Somebody wished so.
+    Wished,
+    /// The connection is gone.
+    Lost,
+}
+
+impl Supervisor {
+    pub(super) async fn run(self) {
+        let mut wishes = self.slot.wish.subscribe();
+        loop {
+            if !wishes.borrow().run {
+                self.rest();
+                if wishes.wait_for(|wish| wish.run).await.is_err() {
+                    return;
+                }
+            }
+            let wish = *wishes.borrow_and_update();
+            self.slot.starting();
+            let started = Instant::now();
+            let outcome = tokio::select! {
+                outcome = self.start() => outcome,
+                () = moved_on(&mut wishes, wish) => continue,
+            };
+            match outcome {
+                Ok(client) => {
+                    let up = Instant::now();
+                    self.slot.ready(client.clone(), up - started);
+                    let end = self.watch_over(&client, &mut wishes, wish).await;
+                    let well = up.elapsed() >= STABLE;
+                    if well {
+                        self.slot.is_up_again();
+                    }
+                    match end {
+                        End::Wished => client.close().await,
+                        End::Lost => {
+                            let failure = ConnectFailure::lost(&client);
+                            client.close().await;
+                            let failures = if well { 0 } else { self.slot.failures() + 1 };
+                            self.pause(failure, up.elapsed(), failures, &mut wishes, wish).await;
+                        }
+                    }
+                }
+                Err(failure) => {
+                    let failures = self.slot.failures().saturating_add(1);
+                    self.pause(failure, started.elapsed(), failures, &mut wishes, wish).await;
+                }
+            }
+        }
+    }
+
+    fn rest(&self) {
+        let state =
+            if self.slot.config.enabled { ServerState::Stopped } else { ServerState::Disabled };
+        self.slot.resting(state);
+    }
+
+    async fn start(&self) -> Result<Client, ConnectFailure> {
+        // The semaphore is never closed.
+        let _permit = self.permits.acquire().await;
+        let recipe = Arc::clone(&self.recipe);
+        Client::connect_with(recipe).options(self.client.clone()).connect().await
+    }
+
+    /// Says that it is down, and waits until it is time to start again.
+    async fn pause(
+        &self,
+        failure: ConnectFailure,
+        took: Duration,
+        failures: u32,
+        wishes: &mut watch::Receiver<Wish>,
+        wish: Wish,
+    ) {
+        // Asking a person again and again helps nobody.
+        let backoff = self.restart.filter(|_| !failure.wants_authorization());
+        let Some(backoff) = backoff else {
+            self.slot.down(failure, took, failures, None);
+            return moved_on(wishes, wish).await;
+        };
+        if failures == 0 {
+            tracing::info!(server = %self.slot.name(), %failure, "starting the server again");
+            return;
+        }
+        let retry_at = Instant::now() + backoff.wait(failures, random());
+        self.slot.down(failure, took, failures, Some(retry_at));
+        tokio::select! {
+            () = sleep_until(retry_at) => {}
+            () = moved_on(wishes, wish) => {}
+        }
+    }
+
+    /// Waits until the client is of no more use.
+    async fn watch_over(
+        &self,
+        client: &Client,
+        wishes: &mut watch::Receiver<Wish>,
+        wish: Wish,
+    ) -> End {
+        let mut missing = 0;
+        loop {
+            tokio::select! {
+                () = client.closed() => return End::Lost,
+                () = moved_on(wishes, wish) => return End::Wished,
+                () = self.quiet_for_too_long() => {}
+            }
+            let limit = self.keep_alive.unwrap_or(SIGN_LIMIT).min(SIGN_LIMIT);
+            let asked = Instant::now();
+            let sign = tokio::select! {
+                sign = timeout(limit, client.ping()) => sign,
+                () = moved_on(wishes, wish) => return End::Wished,
+            };
+            let now = Instant::now();
+            let trouble: Arc<str> = match sign {
+                // A refusal is a sign of life too.
+                Ok(Err(error)) if !error.is_answer() => error.to_string().into(),
+                Ok(_) => {
+                    self.slot.count(|health| health.answered(now, now - asked));
+                    self.slot.alive(client, None);
+                    missing = 0;
+                    continue;
+                }
+                Err(_) => format!("no answer to `ping` within {limit:?}").into(),
+            };
+            self.slot.count(|health| health.failed(now, Arc::clone(&trouble)));
+            self.slot.alive(client, Some(trouble));
+            missing += 1;
+            if missing >= SIGNS {
+                return End::Lost;
+            }
+        }
+    }
+
+    /// Waits until nothing was heard for the interval of signs of life; for ever without one.
+    async fn quiet_for_too_long(&self) {
+        let Some(interval) = self.keep_alive else { return std::future::pending().await };
+        let asked = Instant::now();
+        loop {
+            // A sign that did not come is asked for again after the whole interval.
+            let heard = self.slot.last_good().map_or(asked, |heard| heard.max(asked));
+            if heard.elapsed() >= interval {
+                return;
+            }
+            sleep_until(heard + interval).await;
+        }
+    }
+}
+
+/// Waits until something else is wished than this. A hub that is gone wishes nothing more.
+async fn moved_on(wishes: &mut watch::Receiver<Wish>, wish: Wish) {
+    if wishes.wait_for(|now| *now != wish).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Uniform in 0..=1, good enough to spread retries.
+fn random() -> f64 {
+    let bits = std::hash::RandomState::new().hash_one(0_u8);
+    f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
+}

@@ -1,0 +1,95 @@
+//! Servers come and go while others work.
+
+use mcp_client::{Hub, HubOptions, ServerState, StateKind};
+use serde_json::json;
+
+use super::{kinds, misbehaving, until};
+
+#[tokio::test]
+async fn a_lazy_server_waits_for_its_first_use() {
+    let mut options = HubOptions::default();
+    options.lazy = true;
+    let hub = Hub::start(vec![misbehaving("one", "ok"), misbehaving("two", "ok")], &options);
+    hub.ready().await;
+    assert_eq!(kinds(&hub), ["one stopped", "two stopped"]);
+    let result = hub.server("two").unwrap().call_tool("good", &json!({})).await.unwrap();
+    assert_eq!(result.content[0].as_text(), Some("ok"));
+    assert_eq!(kinds(&hub), ["one stopped", "two ready"]);
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn servers_are_switched_on_and_off_and_removed() {
+    let mut off = misbehaving("off", "ok");
+    off.enabled = false;
+    let hub = Hub::start(vec![misbehaving("one", "ok"), off], &HubOptions::default());
+    hub.ready().await;
+    assert_eq!(kinds(&hub), ["one ready", "off disabled"]);
+    assert!(hub.enable("off", true) && hub.enable("one", false));
+    until(&hub, "off", StateKind::Ready).await;
+    until(&hub, "one", StateKind::Stopped).await;
+    assert!(hub.client("one").is_none());
+    let client = hub.client("off").unwrap();
+    assert!(hub.remove("off").await);
+    assert!(client.is_closed());
+    assert!(!hub.remove("off").await && !hub.restart("off"));
+    assert_eq!(kinds(&hub), ["one stopped"]);
+    hub.add(misbehaving("three", "ok"));
+    hub.add(misbehaving("three", "ok"));
+    hub.ready().await;
+    assert_eq!(kinds(&hub), ["one stopped", "three ready", "three not-configured"]);
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn a_new_configuration_disturbs_only_what_it_changes() {
+    let first =
+        vec![misbehaving("kept", "ok"), misbehaving("changed", "ok"), misbehaving("gone", "ok")];
+    let hub = Hub::start(first, &HubOptions::default());
+    hub.ready().await;
+    let kept = hub.client("kept").unwrap();
+    // A call that is under way while others come and go.
+    let call = kept.call_tool("slow", json!({"ms": 300}));
+    let next =
+        vec![misbehaving("kept", "ok"), misbehaving("changed", "banner"), misbehaving("new", "ok")];
+    let (result, applied) = tokio::join!(async { call.await }, hub.apply(next));
+    assert_eq!(result.unwrap().content[0].as_text(), Some("ok"));
+    assert_eq!(applied.kept, ["kept"]);
+    assert_eq!(applied.replaced, ["changed"]);
+    assert_eq!(applied.added, ["new"]);
+    assert_eq!(applied.removed, ["gone"]);
+    hub.ready().await;
+    let mut now = kinds(&hub);
+    now.sort();
+    assert_eq!(now, ["changed ready", "kept ready", "new ready"]);
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn dropping_the_last_handle_ends_all_servers() {
+    let hub = Hub::start(vec![misbehaving("one", "ok")], &HubOptions::default());
+    hub.ready().await;
+    let server = hub.server("one").unwrap();
+    let ServerState::Ready(client) = server.status().state else { panic!("not ready") };
+    drop(hub);
+    assert!(!client.is_closed(), "the handle to the server still needs it");
+    drop(server);
+    drop(client);
+}
+
+#[tokio::test]
+async fn all_servers_are_asked_side_by_side() {
+    let servers = vec![misbehaving("one", "ok"), misbehaving("dead", "exit-at-once")];
+    let hub = Hub::start(servers, &HubOptions::default());
+    hub.ready().await;
+    let answers = hub.for_each(|client| async move { client.list_tools().await }).await;
+    let counts: Vec<_> = answers
+        .iter()
+        .map(|(name, answer)| (name.as_str(), answer.as_ref().ok().map(|tools| tools.items.len())))
+        .collect();
+    assert!(matches!(counts[..], [("one", Some(1..)), ("dead", None)]), "{counts:?}");
+    let health = hub.server("one").unwrap().status().health;
+    assert_eq!((health.calls, health.failures), (1, 0));
+    assert!(health.latency(0.5).is_some());
+    hub.close().await;
+}
