@@ -1,6 +1,6 @@
 //! Each starts on its own.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use mcp_client::{Hub, HubOptions, ServerState, config};
 use serde_json::json;
@@ -18,7 +18,10 @@ async fn one_failing_server_stops_no_other() {
         "unset": {"command": "${PROGRAM}", "env": {"KEY": "${NOT_SET_ANYWHERE}"}},
         "two": {"command": "${PROGRAM}", "args": ["dies-on-probe"]}
     }}"#;
-    let file = config::parse(text, Path::new("servers.json"), &variable).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("servers.json");
+    std::fs::write(&path, text).unwrap();
+    let file = config::read_file(&path, &variable).unwrap();
     let hub = Hub::start(file.servers, &HubOptions::default());
     hub.report_problems(file.problems);
     tokio::time::timeout(Duration::from_secs(30), hub.ready()).await.expect("hangs");
