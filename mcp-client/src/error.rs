@@ -188,7 +188,10 @@ impl CallError {
     /// Whether the same call may be repeated without the danger of running twice.
     pub fn is_retryable(&self) -> bool {
         match &self.0.kind {
-            CallErrorKind::NotSent(_) => true,
+            // Asking a person once more is not for a machine to decide.
+            CallErrorKind::NotSent(error) => {
+                !matches!(error.kind, DeliveryErrorKind::Authorization(_))
+            }
             // The server says that it did not take the request.
             CallErrorKind::Http(failure) => {
                 failure.session_lost || matches!(failure.status.as_u16(), 429 | 503)

@@ -3,6 +3,7 @@
 mod bad_input;
 mod changes;
 mod hub;
+mod oauth;
 mod readme;
 mod scripted;
 mod tasks;

@@ -159,8 +159,7 @@ impl Authorizer {
         let turn = core.turns.take().await;
         core.state().step_ups.clear();
         let challenges = core.web.knock().await?;
-        let scope = challenges.iter().find_map(|one| one.param("scope"));
-        let credential = core.acquire(&challenges, scope).await?;
+        let credential = core.acquire(&challenges).await?;
         drop(turn);
         Ok(credential.tokens.clone())
     }
@@ -262,8 +261,7 @@ impl Core {
         {
             return Ok(Verdict::Retry);
         }
-        let scope = challenges.iter().find_map(|one| one.param("scope"));
-        let outcome = self.improve(&challenges, scope, lacks_scope, refusal.attempt).await;
+        let outcome = self.improve(&challenges, lacks_scope, refusal.attempt).await;
         turn.end(outcome).map(|()| Verdict::Retry)
     }
 

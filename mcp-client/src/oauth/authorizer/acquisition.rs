@@ -110,11 +110,10 @@ impl Core {
     pub(super) async fn improve(
         self: &Arc<Self>,
         challenges: &[AuthenticateChallenge],
-        scope: Option<&str>,
         lacks_scope: bool,
         attempt: u32,
     ) -> Result<(), Arc<OAuthError>> {
-        let asked = scope.unwrap_or_default();
+        let asked = scope_of(challenges).unwrap_or_default();
         let refused = |times| OAuthError::StillRefused { scopes: readable(asked), times };
         if lacks_scope {
             let tried = self.state().step_ups(asked);
@@ -128,7 +127,7 @@ impl Core {
         let current = self.current();
         if let Some(current) = current.filter(|_| !lacks_scope && attempt == 1)
             && current.can_refresh()
-            && asks_nothing_new(&current.tokens, scope)
+            && asks_nothing_new(&current.tokens, asked)
         {
             // The server may have moved to another authorization server meanwhile.
             let found = Arc::new(self.discover(challenges).await?);
@@ -142,7 +141,7 @@ impl Core {
                 }
             }
         }
-        self.acquire(challenges, scope).await?;
+        self.acquire(challenges).await?;
         if lacks_scope {
             self.state().stepped_up(asked);
         }
@@ -159,7 +158,6 @@ impl Core {
     pub(super) async fn acquire(
         &self,
         challenges: &[AuthenticateChallenge],
-        scope: Option<&str>,
     ) -> Result<Arc<Credential>, OAuthError> {
         let found = self.discover(challenges).await?;
         let current = self.current().filter(|one| one.tokens.issuer == found.metadata.issuer);
@@ -167,7 +165,7 @@ impl Core {
         let grants = metadata.grant_types_supported.as_deref();
         let scopes = Wanted {
             configured: &self.settings.scopes,
-            challenged: scope,
+            challenged: scope_of(challenges),
             requested: current.as_ref().map_or(&[], |one| &one.tokens.scopes_requested),
             resource: found.resource_scopes.as_deref(),
             server: metadata.scopes_supported.as_deref(),
@@ -251,15 +249,20 @@ impl Core {
     }
 }
 
+/// The scopes that a refusal names.
+fn scope_of(challenges: &[AuthenticateChallenge]) -> Option<&str> {
+    let mut oauth = challenges.iter().filter(|challenge| challenge.is_oauth());
+    oauth.find_map(|challenge| challenge.param("scope"))
+}
+
 /// Whether the authorization server answered, and said no.
 fn is_refusal(error: &OAuthError) -> bool {
     matches!(error, OAuthError::Token(error) if error.refusal().is_some())
 }
 
 /// Whether the tokens were meant to cover what is asked for.
-fn asks_nothing_new(tokens: &TokenSet, scope: Option<&str>) -> bool {
+fn asks_nothing_new(tokens: &TokenSet, scope: &str) -> bool {
     scope
-        .unwrap_or_default()
         .split_ascii_whitespace()
         .all(|scope| tokens.scopes_requested.iter().any(|one| one == scope))
 }

@@ -1,0 +1,295 @@
+//! Access that is got, kept, renewed and refused.
+
+#![expect(clippy::unwrap_used, reason = "the steps that several tests share fail like a test")]
+
+use std::{
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use mcp_client::{
+    CallError, Client, ConnectFailure, EraChoice,
+    oauth::{
+        AuthorizationCode, Browser, ClientCredentials, FileTokenStore, MemoryTokenStore, OAuth,
+        OAuthError, ResponseError, TokenStore,
+    },
+    transport::{
+        error::BoxError,
+        http::{HttpClient, PlainLimits},
+    },
+};
+use mcp_tests::protected_server::ProtectedServer;
+use serde_json::json;
+use url::Url;
+
+/// Consents at once: opens the URL and gives back where it redirects to.
+async fn consent(url: Url) -> Result<String, BoxError> {
+    let request = http::Request::get(url.as_str()).body(Bytes::new())?;
+    let answer = HttpClient::new().send(request, PlainLimits::default()).await?;
+    Ok(answer.headers[http::header::LOCATION].to_str()?.to_owned())
+}
+
+fn pasted() -> OAuth {
+    OAuth::pasted(consent)
+}
+
+async fn connect(server: &ProtectedServer, oauth: OAuth) -> Result<Client, ConnectFailure> {
+    Client::http(server.url()).era(EraChoice::Legacy).auth(oauth).connect().await
+}
+
+/// The cause that authorization gave, below whatever the layers above say.
+fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a OAuthError {
+    let mut error = Some(error);
+    while let Some(one) = error {
+        if let Some(found) = one.downcast_ref::<Arc<OAuthError>>() {
+            return found;
+        }
+        error = one.source();
+    }
+    panic!("authorization is not the cause");
+}
+
+#[tokio::test]
+async fn many_refused_calls_renew_once() {
+    let server = ProtectedServer::start().await.unwrap();
+    let client = connect(&server, pasted()).await.unwrap();
+    for round in 1..=2 {
+        // The server takes the token back.
+        server.world().access_token = None;
+        let results = join_all((0..50).map(|_| async { client.list_tools().await })).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+        let world = server.world();
+        assert_eq!(world.token_requests.len(), 1 + round);
+        let last = world.token_requests.last().unwrap();
+        assert_eq!(last["grant_type"], "refresh_token");
+        assert_eq!(last["refresh_token"], format!("refresh-{round}"), "each is used once");
+        assert_eq!(last["resource"], server.url());
+        assert_eq!(world.authorizations.len(), 1, "nobody was asked again");
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn tokens_are_renewed_before_they_end() {
+    let server = ProtectedServer::start().await.unwrap();
+    // So short that it is always about to end.
+    server.world().expires_in = Some(0);
+    let client = connect(&server, pasted()).await.unwrap();
+    client.list_tools().await.unwrap();
+    let world = server.world();
+    let refreshes =
+        world.token_requests.iter().filter(|form| form["grant_type"] == "refresh_token");
+    assert!(refreshes.count() >= 2, "{:?}", world.requests);
+    assert_eq!(world.count("GET /metadata"), 1, "only the first request was refused");
+}
+
+#[tokio::test]
+async fn a_refresh_token_that_was_taken_back_leads_to_the_person() {
+    let server = ProtectedServer::start().await.unwrap();
+    let client = connect(&server, pasted()).await.unwrap();
+    {
+        let mut world = server.world();
+        (world.access_token, world.refresh_token) = (None, None);
+    }
+    client.list_tools().await.unwrap();
+    let world = server.world();
+    assert_eq!(world.authorizations.len(), 2);
+    assert_eq!(world.count("POST /register"), 1, "the registration is kept");
+    let grants: Vec<_> =
+        world.token_requests.iter().map(|form| form["grant_type"].as_str()).collect();
+    assert_eq!(grants, ["authorization_code", "refresh_token", "authorization_code"]);
+}
+
+async fn access_outlives_the_process(open: impl Fn() -> Arc<dyn TokenStore>) {
+    let server = ProtectedServer::start().await.unwrap();
+    connect(&server, pasted().shared_store(open())).await.unwrap().close().await;
+    let nobody = || OAuth::pasted(|_| async { Err("nobody is there".into()) }).shared_store(open());
+    // The token is still good.
+    connect(&server, nobody()).await.unwrap().close().await;
+    assert_eq!(server.world().token_requests.len(), 1);
+    // The token ended meanwhile.
+    server.world().access_token = None;
+    connect(&server, nobody()).await.unwrap().close().await;
+    // And so it did again: the store has the refresh token that came last.
+    server.world().access_token = None;
+    connect(&server, nobody()).await.unwrap().close().await;
+    let world = server.world();
+    assert_eq!(world.authorizations.len(), 1);
+    assert_eq!(world.count("POST /register"), 1);
+    assert_eq!(world.token_requests.last().unwrap()["refresh_token"], "refresh-2");
+    assert_eq!(world.token_requests.last().unwrap()["client_id"], "registered");
+}
+
+#[tokio::test]
+async fn access_outlives_the_client_in_memory() {
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    access_outlives_the_process(|| Arc::clone(&store)).await;
+}
+
+#[tokio::test]
+async fn access_outlives_the_process_in_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: &Path| Arc::new(FileTokenStore::open(path));
+    access_outlives_the_process(|| open(folder.path())).await;
+}
+
+#[tokio::test]
+async fn a_refused_consent_ends_all_calls_that_waited_for_it() {
+    let server = ProtectedServer::start().await.unwrap();
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let oauth = OAuth::pasted(move |url| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        consent(url)
+    });
+    let client = connect(&server, oauth).await.unwrap();
+    {
+        let mut world = server.world();
+        (world.access_token, world.refresh_token) = (None, None);
+        world.refuses = true;
+    }
+    let results = join_all((0..20).map(|_| async { client.list_tools().await })).await;
+    for result in results {
+        let error: CallError = result.unwrap_err();
+        assert!(!error.is_retryable() && !error.was_sent());
+        let OAuthError::Response(ResponseError::Refused { code, .. }) = cause(&error) else {
+            panic!("{error:?}")
+        };
+        assert_eq!(code, "access_denied");
+    }
+    // All twenty were refused before the first of them asked; the connection's own stream may
+    // have been refused later.
+    assert!(asked.load(Ordering::Relaxed) <= 3, "{asked:?}");
+}
+
+/// What a browser does, in a thread of its own as it would.
+fn browse(url: &Url) -> io::Result<()> {
+    let get = |url: &Url| {
+        let address = (url.host_str().unwrap_or_default(), url.port().unwrap_or(80));
+        let mut stream = TcpStream::connect(address)?;
+        let target = &url[url::Position::BeforePath..];
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")?;
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte)? == 1 {
+            head.push(byte[0]);
+        }
+        Ok::<_, io::Error>(String::from_utf8_lossy(&head).into_owned())
+    };
+    let head = get(url)?;
+    let location = head.lines().find_map(|line| line.strip_prefix("location: "));
+    let place = location.and_then(|url| Url::parse(url).ok()).ok_or(io::ErrorKind::InvalidData)?;
+    std::thread::spawn(move || get(&place));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_browser_brings_the_code_to_a_listener() {
+    let server = ProtectedServer::start().await.unwrap();
+    let browser = Browser::new().open_with(browse);
+    let client = connect(&server, OAuth::with(AuthorizationCode::new(browser))).await.unwrap();
+    client.list_tools().await.unwrap();
+    let world = server.world();
+    let [request] = &world.authorizations[..] else { panic!("{:?}", world.authorizations) };
+    assert_eq!(request["resource"], server.url());
+    assert_eq!(request["scope"], "tools");
+    assert_eq!(request["code_challenge_method"], "S256");
+    let place = Url::parse(&request["redirect_uri"]).unwrap();
+    assert_eq!(place.host_str(), Some("127.0.0.1"));
+    let port = place.port().unwrap();
+    assert!(TcpStream::connect(("127.0.0.1", port)).is_err(), "nothing listens any more");
+    assert_eq!(world.token_requests[0]["redirect_uri"], request["redirect_uri"]);
+}
+
+#[tokio::test]
+async fn clocks_stand_still_while_a_person_consents() {
+    let server = ProtectedServer::start().await.unwrap();
+    let oauth = OAuth::pasted(|url| async {
+        tokio::time::pause();
+        // Far longer than any limit of the connection.
+        tokio::time::sleep(Duration::from_secs(290)).await;
+        tokio::time::resume();
+        consent(url).await
+    });
+    let client = Client::http(server.url()).auth(oauth).connect().await.unwrap();
+    client.list_tools().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_person_is_not_waited_for_without_end() {
+    let server = ProtectedServer::start().await.unwrap();
+    let oauth = OAuth::pasted(|_| async {
+        tokio::time::pause();
+        std::future::pending().await
+    });
+    let failure = connect(&server, oauth).await.unwrap_err();
+    assert!(matches!(cause(&failure), OAuthError::TimedOut { .. }), "{failure:?}");
+}
+
+#[tokio::test]
+async fn metadata_leads_nowhere_that_it_must_not() {
+    let server = ProtectedServer::start().await.unwrap();
+    for elsewhere in ["http://192.0.2.1/metadata", "file:///etc/passwd", "http://a:b@127.0.0.1:9/"]
+    {
+        server.world().elsewhere = Some(elsewhere.to_owned());
+        let failure = connect(&server, pasted()).await.unwrap_err();
+        assert!(matches!(cause(&failure), OAuthError::ForbiddenUrl { .. }), "{failure:?}");
+        assert!(!format!("{failure:?}").contains("a:b"));
+    }
+    assert!(server.world().authorizations.is_empty());
+}
+
+#[tokio::test]
+async fn a_client_of_another_authorization_server_is_not_shown() {
+    let server = ProtectedServer::start().await.unwrap();
+    let client = ClientCredentials::secret("mine", "hunter2");
+    let foreign = pasted().client_at("https://elsewhere.example", client.clone());
+    assert!(!format!("{foreign:?}").contains("hunter2"));
+    let failure = connect(&server, foreign).await.unwrap_err();
+    assert!(matches!(cause(&failure), OAuthError::ForeignClient { .. }), "{failure:?}");
+    assert!(server.world().authorizations.is_empty());
+
+    let own = pasted().client_at(server.issuer(), client);
+    connect(&server, own).await.unwrap();
+    let world = server.world();
+    assert_eq!(world.authorizations[0]["client_id"], "mine");
+    assert_eq!(world.count("POST /register"), 0);
+}
+
+#[tokio::test]
+async fn a_refused_registration_says_why() {
+    let server = ProtectedServer::start().await.unwrap();
+    server.world().registration_error =
+        Some(json!({"error": "invalid_redirect_uri", "error_description": "no http"}));
+    let failure = connect(&server, pasted()).await.unwrap_err();
+    let text = cause(&failure).to_string();
+    assert!(
+        text.ends_with("refuses to register this client: invalid_redirect_uri: no http"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn logging_in_and_out_by_hand() {
+    let server = ProtectedServer::start().await.unwrap();
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    let authorizer = pasted().shared_store(Arc::clone(&store)).at(&server.url()).unwrap();
+    assert!(authorizer.tokens().await.unwrap().is_none());
+    let tokens = authorizer.login().await.unwrap();
+    assert_eq!(tokens.scopes_granted, ["tools"]);
+    assert!(!format!("{authorizer:?} {tokens:?}").contains("access-1"));
+
+    let again = pasted().shared_store(Arc::clone(&store)).at(&server.url()).unwrap();
+    assert_eq!(again.tokens().await.unwrap().unwrap().access_token, tokens.access_token);
+    again.logout().await.unwrap();
+    let third = pasted().shared_store(store).at(&server.url()).unwrap();
+    assert!(third.tokens().await.unwrap().is_none());
+}

@@ -1,0 +1,254 @@
+//! An MCP server that wants a token, and its authorization server, on one port of this machine.
+//!
+//! For what no real server does on demand: tokens that end at a certain moment, refresh tokens
+//! that are taken back, consent that is refused.
+
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
+use url::{Url, form_urlencoded};
+
+/// The two servers; dropping it ends them.
+#[derive(Debug)]
+pub struct ProtectedServer {
+    origin: String,
+    world: Arc<Mutex<World>>,
+    _connections: JoinSet<()>,
+}
+
+/// What the servers do and what they saw.
+#[derive(Debug, Default)]
+pub struct World {
+    /// The one access token that is good.
+    pub access_token: Option<String>,
+    /// The one refresh token that is good; each is replaced when it is used.
+    pub refresh_token: Option<String>,
+    /// `expires_in` of the tokens.
+    pub expires_in: Option<u64>,
+    /// The person says no.
+    pub refuses: bool,
+    /// Where the metadata of the MCP server redirects to.
+    pub elsewhere: Option<String>,
+    /// What the registration endpoint says instead of registering.
+    pub registration_error: Option<Value>,
+    /// Methods and paths of all requests, in order.
+    pub requests: Vec<String>,
+    /// The forms that came to the token endpoint.
+    pub token_requests: Vec<HashMap<String, String>>,
+    /// The queries of the authorization requests.
+    pub authorizations: Vec<HashMap<String, String>>,
+    issued: u32,
+}
+
+impl World {
+    /// How often a path was asked for, such as `POST /token`.
+    pub fn count(&self, request: &str) -> usize {
+        self.requests.iter().filter(|one| *one == request).count()
+    }
+
+    fn issue(&mut self) -> Value {
+        self.issued += 1;
+        let (access, refresh) =
+            (format!("access-{}", self.issued), format!("refresh-{}", self.issued));
+        let mut tokens =
+            json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer"});
+        if let Some(seconds) = self.expires_in {
+            tokens["expires_in"] = seconds.into();
+        }
+        (self.access_token, self.refresh_token) = (Some(access), Some(refresh));
+        tokens
+    }
+}
+
+impl ProtectedServer {
+    /// Starts both.
+    ///
+    /// # Errors
+    /// No port can be had.
+    pub async fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let origin = format!("http://{}", listener.local_addr()?);
+        let world = Arc::new(Mutex::new(World::default()));
+        let mut connections = JoinSet::new();
+        connections.spawn(accept(listener, origin.clone(), Arc::clone(&world)));
+        Ok(Self { origin, world, _connections: connections })
+    }
+
+    /// The URL of the MCP server.
+    pub fn url(&self) -> String {
+        format!("{}/mcp", self.origin)
+    }
+
+    /// The issuer.
+    pub fn issuer(&self) -> &str {
+        &self.origin
+    }
+
+    /// What the servers do and saw. Not to be held across an await.
+    pub fn world(&self) -> MutexGuard<'_, World> {
+        locked(&self.world)
+    }
+}
+
+fn locked(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn accept(listener: TcpListener, origin: String, world: Arc<Mutex<World>>) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (origin, world) = (origin.clone(), Arc::clone(&world));
+        connections.spawn(async move {
+            // The client may hang up whenever it likes.
+            let _ = serve(stream, &origin, &world).await;
+        });
+    }
+}
+
+async fn serve(stream: TcpStream, origin: &str, world: &Mutex<World>) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 {
+            return Ok(());
+        }
+        let mut headers = HashMap::new();
+        loop {
+            let mut header = String::new();
+            stream.read_line(&mut header).await?;
+            let Some((name, value)) = header.trim_end().split_once(": ") else { break };
+            headers.insert(name.to_ascii_lowercase(), value.to_owned());
+        }
+        let length = headers.get("content-length").and_then(|length| length.parse().ok());
+        let mut body = vec![0; length.unwrap_or_default()];
+        stream.read_exact(&mut body).await?;
+        let mut words = line.split(' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let request = Request {
+            method,
+            url: Url::parse(&format!("{origin}{target}")).map_err(io::Error::other)?,
+            token: headers.get("authorization").and_then(|value| value.strip_prefix("Bearer ")),
+            body: &body,
+        };
+        let Reply { status, headers, body } = answer(&request, origin, &mut locked(world));
+        let text = format!(
+            "HTTP/1.1 {status} X\r\ncontent-length: {}\r\ncontent-type: application/json\r\n{headers}\r\n{body}",
+            body.len()
+        );
+        stream.get_mut().write_all(text.as_bytes()).await?;
+    }
+}
+
+struct Request<'a> {
+    method: &'a str,
+    url: Url,
+    token: Option<&'a str>,
+    body: &'a [u8],
+}
+
+#[derive(Default)]
+struct Reply {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+fn ok(body: &Value) -> Reply {
+    Reply { status: 200, headers: String::new(), body: body.to_string() }
+}
+
+fn error(body: &Value) -> Reply {
+    Reply { status: 400, ..ok(body) }
+}
+
+fn redirect(to: &str) -> Reply {
+    Reply { status: 302, headers: format!("location: {to}\r\n"), body: String::new() }
+}
+
+fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
+    let route = format!("{} {}", request.method, request.url.path());
+    world.requests.push(route.clone());
+    let form = |text: &[u8]| form_urlencoded::parse(text).into_owned().collect::<HashMap<_, _>>();
+    match route.as_str() {
+        "POST /mcp"
+            if request.token.is_some() && request.token == world.access_token.as_deref() =>
+        {
+            mcp(request.body)
+        }
+        "POST /mcp" => Reply {
+            status: 401,
+            headers: format!(
+                "www-authenticate: Bearer resource_metadata=\"{origin}/metadata\", scope=\"tools\"\r\n"
+            ),
+            ..Reply::default()
+        },
+        "GET /metadata" => match &world.elsewhere {
+            Some(elsewhere) => redirect(elsewhere),
+            None => ok(&json!({
+                "resource": format!("{origin}/mcp"), "authorization_servers": [origin],
+            })),
+        },
+        "GET /.well-known/oauth-authorization-server" => ok(&json!({
+            "issuer": origin,
+            "authorization_endpoint": format!("{origin}/authorize"),
+            "token_endpoint": format!("{origin}/token"),
+            "registration_endpoint": format!("{origin}/register"),
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "authorization_response_iss_parameter_supported": true,
+        })),
+        "POST /register" => match &world.registration_error {
+            Some(refusal) => error(refusal),
+            None => Reply { status: 201, ..ok(&json!({"client_id": "registered"})) },
+        },
+        "GET /authorize" => {
+            let query = form(request.url.query().unwrap_or_default().as_bytes());
+            let outcome = if world.refuses { "error=access_denied" } else { "code=the-code" };
+            let location = format!(
+                "{}?{outcome}&state={}&iss={origin}",
+                query["redirect_uri"], query["state"]
+            );
+            world.authorizations.push(query);
+            redirect(&location)
+        }
+        "POST /token" => {
+            let form = form(request.body);
+            let good = match form["grant_type"].as_str() {
+                "authorization_code" => form["code"] == "the-code",
+                "refresh_token" => Some(&form["refresh_token"]) == world.refresh_token.as_ref(),
+                _ => false,
+            };
+            world.token_requests.push(form);
+            if good { ok(&world.issue()) } else { error(&json!({"error": "invalid_grant"})) }
+        }
+        _ => Reply { status: 404, ..Reply::default() },
+    }
+}
+
+/// The server behind the token, of revision 2025-11-25.
+fn mcp(body: &[u8]) -> Reply {
+    let Ok(message) = serde_json::from_slice::<Value>(body) else {
+        return Reply { status: 400, ..Reply::default() };
+    };
+    let result = match message["method"].as_str() {
+        Some("initialize") => json!({
+            "protocolVersion": "2025-11-25",
+            "capabilities": {"tools": {}},
+            "serverInfo": {"name": "protected", "version": "1"},
+        }),
+        Some("tools/list") => {
+            json!({"tools": [{"name": "look", "inputSchema": {"type": "object"}}]})
+        }
+        _ => return Reply { status: 202, ..Reply::default() },
+    };
+    ok(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))
+}
