@@ -21,7 +21,7 @@ use crate::{
     extension::Extensions,
     handlers::{Asker, Handlers},
     lifecycle,
-    oauth::{DeclaredGrant, OAuth},
+    oauth::{AssertionSource, BearerSource, DeclaredGrant, OAuth},
     trace::TraceSource,
 };
 
@@ -273,6 +273,33 @@ impl ClientBuilder<HttpConfig> {
     /// Sends `Authorization: Bearer …` with every request.
     pub fn bearer(mut self, token: impl Into<String>) -> Self {
         self.recipe = self.recipe.bearer(token);
+        self
+    }
+
+    /// Sends a bearer token that someone else renews. The source is asked before the first request
+    /// and whenever the server answers 401; a request is repeated once it gives another token.
+    /// Takes the place of [`auth`](Self::auth).
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// use mcp_client::{Client, oauth::AssertionSource};
+    ///
+    /// let token = AssertionSource::file("/run/vault/mcp-token");
+    /// let server = Client::http("https://mcp.example/mcp").bearer_from(token).connect().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn bearer_from(mut self, source: AssertionSource) -> Self {
+        // A URL that is none is refused by `connect`, with its own error.
+        if let Ok(bearer) = BearerSource::new(self.recipe.url(), source) {
+            self.recipe = self.recipe.authorize(Arc::new(bearer));
+        }
+        self
+    }
+
+    /// Sends a name and a password with every request (RFC 7617).
+    pub fn basic(mut self, user: impl Into<String>, password: impl Into<String>) -> Self {
+        self.recipe = self.recipe.basic(user, password);
         self
     }
 

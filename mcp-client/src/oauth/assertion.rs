@@ -101,6 +101,11 @@ impl AssertionSource {
         Self { name: name.into(), get: Arc::new(move || Box::pin(get())) }
     }
 
+    /// What people call it; no secret.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The assertion as it is now.
     pub(super) async fn get(&self) -> Result<Secret, AssertionError> {
         (self.get)().await.map_err(|error| match error.downcast::<AssertionError>() {

@@ -42,6 +42,7 @@ mod scopes;
 mod user_agent;
 
 mod assertion;
+mod bearer_source;
 mod client_credentials;
 mod device;
 mod enterprise_managed;
@@ -69,7 +70,6 @@ use mcp_transport::{
 };
 use url::Url;
 
-pub(crate) use self::grant::DeclaredGrant;
 pub use self::{
     assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,
@@ -96,6 +96,7 @@ pub use self::{
     user_agent::{Browser, Pasted, UserAgent, Visit},
     workload_identity::WorkloadIdentity,
 };
+pub(crate) use self::{bearer_source::BearerSource, grant::DeclaredGrant};
 use self::{settings::Settings, token_error::readable};
 
 /// How a client gets access to a server, and where it keeps it.
