@@ -1,14 +1,9 @@
 //! What to know before a client can be connected.
 
-use std::{ffi::OsString, future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_protocol::{
-    elicitation::{ElicitParams, ElicitResult},
-    implementation::Implementation,
-    jsonrpc::{ErrorObject, NotificationMessage},
-    logging::LoggingMessageParams,
-    roots::Root,
-    sampling::{CreateMessageParams, CreateMessageResult},
+    implementation::Implementation, jsonrpc::NotificationMessage, logging::LoggingMessageParams,
 };
 #[cfg(feature = "websocket")]
 use mcp_transport::websocket::WebSocketConfig;
@@ -17,9 +12,9 @@ use mcp_transport::{
 };
 
 use crate::{
-    Change, Client, ConnectFailure, Extension, Tasks, TraceContext,
+    Change, Client, ConnectFailure, Extension, InvalidOptions, Tasks, TraceContext,
     extension::Extensions,
-    handlers::{Asker, Handlers},
+    handlers::{Asker, Handlers, RootList},
     lifecycle,
     oauth::{AssertionSource, BearerSource, DeclaredGrant, OAuth},
     trace::TraceSource,
@@ -55,6 +50,9 @@ pub struct ClientOptions {
     /// tells nothing by itself. What stays the same is looked at less and less often. `None` never
     /// looks.
     pub poll_interval: Option<Duration>,
+    /// The longest time for answering what a server asks during one call, a person's time
+    /// included; `None` waits for ever.
+    pub input_timeout: Option<Duration>,
     pub(crate) handlers: Handlers,
     pub(crate) extensions: Extensions,
     pub(crate) trace: Option<TraceSource>,
@@ -69,6 +67,7 @@ impl Default for ClientOptions {
             probe_timeout: Duration::from_secs(4),
             call_timeout: Some(Duration::from_secs(60)),
             poll_interval: Some(Duration::from_secs(30)),
+            input_timeout: Some(Duration::from_secs(600)),
             handlers: Handlers::default(),
             extensions: Extensions::default(),
             trace: None,
@@ -77,27 +76,10 @@ impl Default for ClientOptions {
 }
 
 impl ClientOptions {
-    /// Answers `elicitation/create`, and so declares the capability.
-    pub fn on_elicitation<F, Fut>(&mut self, handler: F)
-    where
-        F: Fn(ElicitParams, Asker) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ElicitResult, ErrorObject>> + Send + 'static,
-    {
-        self.handlers.elicitation = Some(Handlers::answerer(handler));
-    }
-
-    /// Answers `sampling/createMessage`, and so declares the capability.
-    pub fn on_sampling<F, Fut>(&mut self, handler: F)
-    where
-        F: Fn(CreateMessageParams, Asker) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
-    {
-        self.handlers.sampling = Some(Handlers::answerer(handler));
-    }
-
-    /// Answers `roots/list` with these, and so declares the capability.
-    pub fn roots(&mut self, roots: impl IntoIterator<Item = Root>) {
-        self.handlers.roots = Some(roots.into_iter().collect());
+    /// Whether the settings can work.
+    pub(crate) fn check(&self) -> Result<(), InvalidOptions> {
+        self.extensions.check()?;
+        self.handlers.roots.as_ref().map_or(Ok(()), RootList::check)
     }
 
     /// Takes part in an extension of the protocol, and so declares it.
@@ -146,7 +128,7 @@ impl ClientOptions {
 #[must_use = "nothing happens before `connect`"]
 pub struct ClientBuilder<R> {
     recipe: R,
-    options: ClientOptions,
+    pub(crate) options: ClientOptions,
 }
 
 impl Client {
@@ -379,32 +361,6 @@ impl<R: Connect> ClientBuilder<R> {
     /// The longest silence during one call; 60 s by default, `None` waits for ever.
     pub fn call_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options.call_timeout = limit.into();
-        self
-    }
-
-    /// Answers `elicitation/create`, and so declares the capability.
-    pub fn on_elicitation<F, Fut>(mut self, handler: F) -> Self
-    where
-        F: Fn(ElicitParams, Asker) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<ElicitResult, ErrorObject>> + Send + 'static,
-    {
-        self.options.on_elicitation(handler);
-        self
-    }
-
-    /// Answers `sampling/createMessage`, and so declares the capability.
-    pub fn on_sampling<F, Fut>(mut self, handler: F) -> Self
-    where
-        F: Fn(CreateMessageParams, Asker) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<CreateMessageResult, ErrorObject>> + Send + 'static,
-    {
-        self.options.on_sampling(handler);
-        self
-    }
-
-    /// Answers `roots/list` with these, and so declares the capability.
-    pub fn roots(mut self, roots: impl IntoIterator<Item = Root>) -> Self {
-        self.options.roots(roots);
         self
     }
 

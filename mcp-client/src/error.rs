@@ -3,14 +3,17 @@
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use mcp_protocol::{
-    capabilities::ClientCapabilities, decode::DecodeError, error_code,
-    extensions::InvalidExtensionId, jsonrpc::ErrorObject, version::ProtocolVersion,
+    capabilities::ClientCapabilities,
+    decode::DecodeError,
+    error_code::{self, MissingRequiredClientCapability},
+    extensions::InvalidExtensionId,
+    jsonrpc::ErrorObject,
+    version::ProtocolVersion,
 };
 use mcp_transport::{
     ConnectError, DeliveryError,
     error::{ClosedReason, DeliveryErrorKind, HttpFailure, Sent},
 };
-use serde::Deserialize;
 
 /// A call did not give a result.
 ///
@@ -78,11 +81,15 @@ pub enum InputError {
     /// The server asked again and again.
     #[error("the server asked for input more than {0} times")]
     TooManyRounds(u32),
-    /// The server asked for something that this client did not declare.
-    #[error("the server asked for `{method}`, which this client did not declare")]
+    /// The server asked for something that this client did not declare, or in a way that the
+    /// protocol does not allow.
+    #[error("the server asked for `{method}`, which this client did not declare so")]
     Undeclared {
         /// Such as `elicitation/create`.
         method: String,
+        /// What is wrong with it.
+        #[source]
+        source: ErrorObject,
     },
     /// The handler failed.
     #[error("the handler of `{method}` failed")]
@@ -92,6 +99,28 @@ pub enum InputError {
         /// What the handler said.
         #[source]
         source: ErrorObject,
+    },
+    /// The questions were not answered in time.
+    #[error("the server's questions were not answered within {after:?}")]
+    Unanswered {
+        /// The limit, [`ClientOptions::input_timeout`](crate::ClientOptions::input_timeout).
+        after: Duration,
+    },
+    /// An answer is missing, or not what was asked for.
+    #[error("the answer to `{key}` {reason}")]
+    InvalidAnswer {
+        /// The question's key.
+        key: String,
+        /// To stand after the key.
+        reason: String,
+    },
+    /// The questions are those of another server, or of another revision.
+    #[error("these questions are those of {endpoint} at revision {version}; connect to that")]
+    OtherServer {
+        /// A command line or a URL, without secrets.
+        endpoint: String,
+        /// The revision at which they were asked.
+        version: ProtocolVersion,
     },
     /// The result is a task or another kind that this call cannot carry on.
     #[error("the server answered with a result of type `{0}`, which was not asked for")]
@@ -253,14 +282,10 @@ impl CallError {
     /// The capabilities for want of which the server refused the call (-32021). An extension among
     /// them is enabled with [`ClientBuilder::extension`](crate::ClientBuilder::extension).
     pub fn required_capabilities(&self) -> Option<ClientCapabilities> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Data {
-            required_capabilities: ClientCapabilities,
-        }
         let object = self.error_object()?;
         let is_this = object.code == error_code::MISSING_REQUIRED_CLIENT_CAPABILITY;
-        let data: Data = object.data.as_ref().filter(|_| is_this)?.parse().ok()?;
+        let data: MissingRequiredClientCapability =
+            object.data.as_ref().filter(|_| is_this)?.parse().ok()?;
         Some(data.required_capabilities)
     }
 
@@ -408,6 +433,9 @@ pub enum InvalidOptions {
     /// The id of an extension has the wrong form.
     #[error(transparent)]
     Extension(#[from] InvalidExtensionId),
+    /// Roots are to be changed that were never declared.
+    #[error("the client was built without roots, so servers do not know that it has any")]
+    RootsUndeclared,
     /// A root is not a `file://` URI.
     #[error("the root `{uri}` is not a file:// URI")]
     Root {

@@ -32,12 +32,14 @@ mod lifecycle;
 mod link;
 mod listing;
 mod logging;
+mod news;
 pub mod oauth;
 mod prompts;
 mod recipe;
 mod request;
 mod resources;
 mod secret;
+mod server_requests;
 mod subscriptions;
 mod tasks;
 mod tools;
@@ -50,12 +52,12 @@ pub use self::{
         CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TaskError, TimeLimit,
     },
     extension::{ExtendedResult, Extension},
-    handlers::Asker,
+    handlers::{Asker, Destination, RootsError, UnsafeDestination},
     hub::{
         Applied, Backoff, Health, Hub, HubChange, HubEvent, HubOptions, Server, ServerError,
         ServerState, ServerStatus, StateKind, ToolUsage,
     },
-    input_required::Rounds,
+    input_required::{PendingInput, Rounds, Step, Stepwise},
     listing::{List, Listing, Page, PageCursor},
     prompts::GetPrompt,
     request::{Flow, Once, Request, Sending},

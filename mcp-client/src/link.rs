@@ -15,12 +15,13 @@ use std::{
 
 use bytes::Bytes;
 use mcp_protocol::{
-    error_code,
-    input_required::InputRequest,
-    jsonrpc::{self, ErrorObject, Message, NotificationMessage, Request, RequestId, Response},
+    elicitation::{ElicitationComplete, ElicitationCompleteParams},
+    jsonrpc::{self, Message, NotificationMessage, RequestId, Response},
     logging::LoggingLevel,
     meta,
+    method::Notification as _,
     notifications::ProgressParams,
+    tasks::{TaskChanged, TaskParams, legacy::TaskStatusChanged},
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::{
@@ -36,8 +37,9 @@ use crate::{
     extension::Extensions,
     handlers::{Asker, Handlers, LogHandler, on_log},
     lifecycle::Declared,
+    news::News,
     subscriptions::Watchers,
-    tasks::{TaskHandler, TaskNews},
+    tasks::TaskHandler,
     trace::{TraceContext, TraceSource},
 };
 
@@ -82,6 +84,7 @@ pub(crate) struct Link {
     pub(crate) ids: Arc<AtomicI64>,
     pub(crate) extensions: Extensions,
     pub(crate) trace: Option<TraceSource>,
+    pub(crate) input_timeout: Option<Duration>,
     pub(crate) declared: Declared,
     pub(crate) beside: Beside,
     pub(crate) watchers: Arc<Watchers>,
@@ -97,7 +100,9 @@ pub(crate) struct Beside {
     /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
     /// Wakes those who wait for a task.
-    pub(crate) tasks: TaskNews,
+    pub(crate) tasks: News,
+    /// Wakes those who wait for a person to finish at a page (legacy).
+    pub(crate) pages: News,
 }
 
 impl Link {
@@ -275,9 +280,9 @@ impl Link {
         }
     }
 
-    fn on_notification(&self, notification: NotificationMessage) {
+    pub(crate) fn on_notification(&self, notification: NotificationMessage) {
         self.hear(&notification);
-        self.beside.tasks.hear(&notification);
+        self.wake(&notification);
         if !self.extensions.is_empty() {
             let asker = Asker { endpoint: Arc::clone(&self.endpoint) };
             if self.extensions.on_notification(&notification, &asker) {
@@ -285,6 +290,26 @@ impl Link {
             }
         }
         self.handlers.on_notification(&self.endpoint, notification);
+    }
+
+    /// Wakes those who wait for what the notification is about.
+    fn wake(&self, notification: &NotificationMessage) {
+        let woken = match &*notification.method {
+            TaskChanged::NAME | TaskStatusChanged::NAME => {
+                serde_json::from_slice(&notification.params)
+                    .map(|TaskParams { task_id, .. }| self.beside.tasks.wake(&task_id))
+            }
+            ElicitationComplete::NAME => serde_json::from_slice(&notification.params).map(
+                |ElicitationCompleteParams { elicitation_id, .. }| {
+                    self.beside.pages.wake(&elicitation_id);
+                },
+            ),
+            _ => return,
+        };
+        if let Err(error) = woken {
+            let (endpoint, method) = (&self.endpoint, &notification.method);
+            tracing::warn!(%endpoint, %method, %error, "unreadable notification");
+        }
     }
 
     /// Handles what the server sends on its own account.
@@ -303,47 +328,6 @@ impl Link {
                 tracing::debug!(endpoint = %self.endpoint, id = ?response.id, "stray response");
             }
         }
-    }
-
-    /// Answers a request of a legacy server, beside whatever else goes on.
-    fn answer(self: &Arc<Self>, request: Request) {
-        if self.era == Era::Modern {
-            tracing::warn!(
-                endpoint = %self.endpoint,
-                method = %request.method,
-                "ignored a request: servers of this revision must not send any"
-            );
-            return;
-        }
-        let link = Arc::clone(self);
-        self.keep(async move {
-            let Request { id, method, params } = request;
-            let outcome = link.handle(&method, &params).await;
-            let body = match outcome {
-                Ok(result) => jsonrpc::encode_result(&id, &result).unwrap_or_else(|error| {
-                    let object = ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string());
-                    jsonrpc::encode_error(Some(&id), &object)
-                }),
-                Err(object) => jsonrpc::encode_error(Some(&id), &object),
-            };
-            if let Err(error) = link.transport.send(link.message(None, body)).await {
-                tracing::warn!(endpoint = %link.endpoint, %method, %error, "answer not delivered");
-            }
-        });
-    }
-
-    async fn handle(
-        &self,
-        method: &str,
-        params: &[u8],
-    ) -> Result<mcp_protocol::raw::RawJson, ErrorObject> {
-        if method == "ping" {
-            return Ok(serde_json::json!({}).into());
-        }
-        let question = InputRequest::decode(method, params)
-            .map_err(|error| ErrorObject::new(error_code::INVALID_PARAMS, error.to_string()))?;
-        let _question = self.question();
-        self.handlers.resolve(question, &self.endpoint).await
     }
 
     /// Stops the idle clocks of this connection while the returned value lives.
@@ -380,7 +364,11 @@ impl Link {
             .map_err(|error| CallError::delivery(error, method, self.endpoint.clone()))
     }
 
-    fn message(&self, method: Option<Cow<'static, str>>, body: Bytes) -> OutgoingMessage {
+    pub(crate) fn message(
+        &self,
+        method: Option<Cow<'static, str>>,
+        body: Bytes,
+    ) -> OutgoingMessage {
         OutgoingMessage { method, body, era: self.era, protocol_version: self.version.clone() }
     }
 

@@ -21,7 +21,7 @@ use mcp_transport::{
     transport::{Binding, Mirrored},
 };
 
-use crate::{Asker, CallError, CallErrorKind, Client, link::CallOptions};
+use crate::{Asker, CallError, CallErrorKind, Client, input_required::Answers, link::CallOptions};
 
 /// How a request gets to its result.
 pub trait Flow<M: Method> {
@@ -45,14 +45,16 @@ pub struct Sending<'a, M: Method> {
     pub(crate) options: CallOptions,
     /// Arguments that are repeated as headers: `Mcp-Param-*` names, and the values.
     pub(crate) mirrored: Vec<(String, String)>,
+    /// What goes with a request that is sent again.
+    pub(crate) answers: Option<Answers>,
 }
 
 /// A call of the method `M`, sent when awaited.
 #[must_use = "nothing is sent before the call is awaited"]
 pub struct Request<'a, M: Method, F = Once> {
     sending: Sending<'a, M>,
-    /// Why the parameters cannot be sent.
-    invalid: Option<serde_json::Error>,
+    /// Why nothing can be sent.
+    refused: Option<CallError>,
     flow: PhantomData<fn() -> F>,
 }
 
@@ -60,8 +62,8 @@ impl<'a, M: Method, F> Request<'a, M, F> {
     pub(crate) fn new(client: &'a Client, params: M::Params) -> Self {
         let options = CallOptions { idle: client.0.call_timeout, ..CallOptions::default() };
         Self {
-            sending: Sending { client, params, options, mirrored: Vec::new() },
-            invalid: None,
+            sending: Sending { client, params, options, mirrored: Vec::new(), answers: None },
+            refused: None,
             flow: PhantomData,
         }
     }
@@ -76,7 +78,7 @@ impl<'a, M: Method, F> Request<'a, M, F> {
 
     /// The same request on another way to its result.
     pub(crate) fn with_flow<G>(self) -> Request<'a, M, G> {
-        Request { sending: self.sending, invalid: self.invalid, flow: PhantomData }
+        Request { sending: self.sending, refused: self.refused, flow: PhantomData }
     }
 
     pub(crate) fn wants_progress(mut self) -> Self {
@@ -84,8 +86,30 @@ impl<'a, M: Method, F> Request<'a, M, F> {
         self
     }
 
-    pub(crate) fn invalid(mut self, error: serde_json::Error) -> Self {
-        self.invalid = Some(error);
+    pub(crate) fn invalid(self, error: serde_json::Error) -> Self {
+        let error = self.sending.error(CallErrorKind::InvalidParams(error));
+        self.refuse(error)
+    }
+
+    pub(crate) fn refuse(mut self, error: CallError) -> Self {
+        self.refused = Some(error);
+        self
+    }
+
+    pub(crate) fn answers(mut self, answers: Answers) -> Self {
+        self.sending.answers = Some(answers);
+        self
+    }
+
+    /// Finds out what of the parameters is repeated as headers.
+    pub(crate) fn with_mirrored(
+        mut self,
+        find: impl FnOnce(&Sending<'a, M>) -> Result<Vec<(String, String)>, CallError>,
+    ) -> Self {
+        match find(&self.sending) {
+            Ok(mirrored) => self.sending.mirrored = mirrored,
+            Err(error) => self.refused = self.refused.or(Some(error)),
+        }
         self
     }
 
@@ -189,8 +213,8 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            if let Some(error) = self.invalid {
-                return Err(self.sending.error(CallErrorKind::InvalidParams(error)));
+            if let Some(error) = self.refused {
+                return Err(error);
             }
             F::run(self.sending).await
         })

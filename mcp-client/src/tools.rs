@@ -138,9 +138,13 @@ fn is_refused_with(error: &CallError, code: i64) -> bool {
 }
 
 /// The headers for the arguments that the tool's schema wants mirrored.
-fn mirrored_arguments(
+pub(crate) fn mirrored_arguments(
     request: &Sending<'_, tools::CallTool>,
 ) -> Result<Vec<(String, String)>, CallError> {
+    let link = request.client.link();
+    if link.era == Era::Legacy || link.binding != Binding::Http {
+        return Ok(Vec::new());
+    }
     let params = &request.params;
     let Some(plan) = request.client.param_headers(&params.name) else { return Ok(Vec::new()) };
     plan.values_of(params.arguments.as_ref()).map_err(|error| {

@@ -1,5 +1,6 @@
 //! Asking the person in front of the client: a form to fill, or a page to visit.
 
+mod answer;
 mod schema;
 mod schema_wire;
 #[cfg(test)]
@@ -7,6 +8,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use answer::InvalidAnswer;
 pub use schema::{
     BooleanSchema, EnumOption, FormSchema, LegacyTitledEnumSchema, MultiSelectEnumSchema,
     NumberKind, NumberSchema, PrimitiveSchema, SingleSelectEnumSchema, StringFormat, StringSchema,

@@ -3,6 +3,7 @@
 mod bad_input;
 mod changes;
 mod hub;
+mod input;
 mod oauth;
 mod readme;
 mod scripted;

@@ -21,7 +21,7 @@ const STREAM_LIMIT: Duration = Duration::from_secs(1);
 pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client, ConnectFailure> {
     let options = &opening.options;
     let link = opening.link(&dialed, Era::Legacy, None, Declared::default());
-    let mut capabilities = options.handlers.capabilities();
+    let mut capabilities = options.handlers.legacy_capabilities();
     options.extensions.declare_legacy(&mut capabilities);
     let params = InitializeParams::new(capabilities, options.implementation.clone());
     let name = Initialize::NAME;

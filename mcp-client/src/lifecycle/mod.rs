@@ -71,9 +71,9 @@ struct Dialed {
 
 impl Opening {
     async fn run(&self) -> Result<Client, ConnectFailure> {
-        self.options.extensions.check().map_err(|source| ConnectFailure::InvalidOptions {
+        self.options.check().map_err(|source| ConnectFailure::InvalidOptions {
             endpoint: Arc::clone(&self.endpoint),
-            source: source.into(),
+            source,
         })?;
         let dialed = self.dial(&*self.recipe).await?;
         match self.options.era {
@@ -223,6 +223,7 @@ impl Opening {
             ids: Arc::clone(&dialed.ids),
             extensions: self.options.extensions.clone(),
             trace: self.options.trace.clone(),
+            input_timeout: self.options.input_timeout,
             declared,
             beside: Beside::default(),
             watchers: Arc::default(),

@@ -101,7 +101,7 @@ fn tell(link: &Link, asked: &SubscriptionFilter, notification: NotificationMessa
         Some(change) => link.announce(&change),
         None => {}
     }
-    link.handlers.on_notification(&link.endpoint, notification);
+    link.on_notification(notification);
 }
 
 fn cover(

@@ -10,19 +10,18 @@ mod follow;
 mod handle;
 mod legacy;
 mod modern;
-mod news;
 mod pace;
 #[cfg(test)]
 mod tests;
 
 use mcp_protocol::extensions;
 
+pub(crate) use self::follow::finish;
 pub use self::{
     calls::{FollowTask, WhenDropped},
     detached::{Detached, Started},
     handle::{TaskHandle, TaskReport},
 };
-pub(crate) use self::{follow::finish, news::TaskNews};
 use crate::Extension;
 
 /// Hears how a task stands, each time the server was asked.

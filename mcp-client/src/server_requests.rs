@@ -1,0 +1,81 @@
+//! Requests that servers of revisions up to 2025-11-25 send, and their answers.
+
+use std::sync::Arc;
+
+use mcp_protocol::{
+    error_code,
+    input_required::InputRequest,
+    jsonrpc::{self, ErrorObject, Request},
+    meta::{self, Meta},
+    object::Object,
+    raw::RawJson,
+    version::Era,
+};
+use serde::Deserialize;
+
+use crate::link::Link;
+
+impl Link {
+    /// Answers a request of a legacy server, beside whatever else goes on.
+    pub(crate) fn answer(self: &Arc<Self>, request: Request) {
+        if self.era == Era::Modern {
+            tracing::warn!(
+                endpoint = %self.endpoint,
+                method = %request.method,
+                "ignored a request: servers of this revision must not send any"
+            );
+            return;
+        }
+        let link = Arc::clone(self);
+        self.keep(async move {
+            let Request { id, method, params } = request;
+            let outcome = link.handle(&method, &params).await;
+            let body = match outcome {
+                Ok(result) => jsonrpc::encode_result(&id, &result).unwrap_or_else(|error| {
+                    let object = ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string());
+                    jsonrpc::encode_error(Some(&id), &object)
+                }),
+                Err(object) => jsonrpc::encode_error(Some(&id), &object),
+            };
+            if let Err(error) = link.transport.send(link.message(None, body)).await {
+                tracing::warn!(endpoint = %link.endpoint, %method, %error, "answer not delivered");
+            }
+        });
+    }
+
+    async fn handle(&self, method: &str, params: &[u8]) -> Result<RawJson, ErrorObject> {
+        if method == "ping" {
+            return Ok(serde_json::json!({}).into());
+        }
+        let question = InputRequest::decode(method, params)
+            .map_err(|error| ErrorObject::new(error_code::INVALID_PARAMS, error.to_string()))?;
+        let _question = self.question();
+        let answer = self.handlers.resolve(question, &self.endpoint).await?;
+        // What belongs to a task of revision 2025-11-25 must say so.
+        match serde_json::from_slice(params).ok().and_then(|Related { meta }| meta?.related_task())
+        {
+            Some(task_id) => relate(&answer, &task_id),
+            None => Ok(answer),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Related {
+    #[serde(rename = "_meta")]
+    meta: Option<Meta>,
+}
+
+/// Names the task to which an answer belongs.
+fn relate(answer: &RawJson, task_id: &str) -> Result<RawJson, ErrorObject> {
+    let internal =
+        |error: serde_json::Error| ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string());
+    let mut answer: Object = answer.parse().map_err(internal)?;
+    let mut meta: Object = match answer.get("_meta") {
+        Some(meta) => meta.parse().map_err(internal)?,
+        None => Object::new(),
+    };
+    meta.insert(meta::RELATED_TASK, serde_json::json!({"taskId": task_id}));
+    answer.insert("_meta", RawJson::from_value(&meta).map_err(internal)?);
+    RawJson::from_value(&answer).map_err(internal)
+}
