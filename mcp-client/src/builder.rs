@@ -12,7 +12,7 @@ use mcp_transport::{
 };
 
 use crate::{
-    Change, Client, ConnectFailure, Extension, InvalidOptions, Tasks, TraceContext,
+    Cache, Change, Client, ConnectFailure, Extension, InvalidOptions, Tasks, TraceContext,
     extension::Extensions,
     handlers::{Asker, Handlers, RootList},
     lifecycle,
@@ -53,6 +53,9 @@ pub struct ClientOptions {
     /// The longest time for answering what a server asks during one call, a person's time
     /// included; `None` waits for ever.
     pub input_timeout: Option<Duration>,
+    /// Where lists and resources are kept for as long as their server says. By default each client
+    /// has its own; [`Cache::off`] asks each time.
+    pub cache: Cache,
     pub(crate) handlers: Handlers,
     pub(crate) extensions: Extensions,
     pub(crate) trace: Option<TraceSource>,
@@ -68,6 +71,7 @@ impl Default for ClientOptions {
             call_timeout: Some(Duration::from_secs(60)),
             poll_interval: Some(Duration::from_secs(30)),
             input_timeout: Some(Duration::from_secs(600)),
+            cache: Cache::default(),
             handlers: Handlers::default(),
             extensions: Extensions::default(),
             trace: None,

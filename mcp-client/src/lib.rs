@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod builder;
+mod cache;
 mod client;
 mod completion;
 pub mod config;
@@ -47,6 +48,7 @@ mod trace;
 
 pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
+    cache::{Cache, CacheStats, Cached, Source},
     client::{Client, ServerInfo},
     error::{
         CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TaskError, TimeLimit,
@@ -61,7 +63,7 @@ pub use self::{
     listing::{List, Listing, Page, PageCursor},
     prompts::GetPrompt,
     request::{Flow, Once, Request, Sending},
-    resources::ReadResource,
+    resources::{ReadResource, Reading},
     secret::Secret,
     subscriptions::{Change, Watch, WatchState},
     tasks::{Detached, FollowTask, Started, TaskHandle, TaskReport, Tasks, WhenDropped},

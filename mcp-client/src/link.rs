@@ -34,6 +34,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     CallError, CallErrorKind, TimeLimit,
+    cache::{CacheAccess, Wish},
     extension::Extensions,
     handlers::{Asker, Handlers, LogHandler, on_log},
     lifecycle::Declared,
@@ -59,6 +60,10 @@ pub(crate) struct CallOptions {
     pub(crate) wants_progress: bool,
     /// Whether the caller answers the server's questions, and not the client's callbacks.
     pub(crate) by_caller: bool,
+    /// Whether the cache may answer.
+    pub(crate) wish: Wish,
+    /// Set when the result is not the server's first answer to the bare request.
+    pub(crate) took_rounds: bool,
     /// Hears how a task stands into which the request turned.
     pub(crate) on_task: Option<TaskHandler>,
 }
@@ -88,6 +93,7 @@ pub(crate) struct Link {
     pub(crate) declared: Declared,
     pub(crate) beside: Beside,
     pub(crate) watchers: Arc<Watchers>,
+    pub(crate) cache: CacheAccess,
     /// The shortest time between two looks at what a server does not tell of.
     pub(crate) poll_interval: Option<Duration>,
 }

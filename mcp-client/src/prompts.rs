@@ -39,8 +39,8 @@ impl Page for ListPromptsResult {
         (self.prompts, self.skipped, self.next_cursor)
     }
 
-    fn cache_hint(&self) -> CacheHint {
-        self.cache_hint()
+    fn cache_hint(&self) -> Option<CacheHint> {
+        self.ttl_ms.map(|_| self.cache_hint())
     }
 }
 

@@ -81,6 +81,13 @@ impl<'a, M: Method, F> Request<'a, M, F> {
         Request { sending: self.sending, refused: self.refused, flow: PhantomData }
     }
 
+    pub(crate) fn into_sending(self) -> Result<Sending<'a, M>, CallError> {
+        match self.refused {
+            Some(error) => Err(error),
+            None => Ok(self.sending),
+        }
+    }
+
     pub(crate) fn wants_progress(mut self) -> Self {
         self.sending.options.wants_progress = true;
         self
@@ -212,12 +219,7 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            if let Some(error) = self.refused {
-                return Err(error);
-            }
-            F::run(self.sending).await
-        })
+        Box::pin(async move { F::run(self.into_sending()?).await })
     }
 }
 

@@ -89,7 +89,7 @@ async fn mirrored_call(
     match rounds(request).await {
         Err(error) if is_refused_with(&error, error_code::HEADER_MISMATCH) => {
             // The server mirrors other arguments than we know of: ask, then try once more.
-            request.client.list_tools().await?;
+            request.client.list_tools().anew().await?;
             request.mirrored = mirrored_arguments(request)?;
             rounds(request).await
         }
@@ -107,7 +107,7 @@ async fn legacy_call(
         return rounds(request).await;
     }
     if wanted.is_some() && !client.knows_task_support() {
-        client.list_tools().await?;
+        client.list_tools().anew().await?;
     }
     let name = request.params.name.clone();
     request.params.task = match client.task_support(&name) {
@@ -122,7 +122,7 @@ async fn legacy_call(
                 && request.params.task.is_none()
                 && !client.knows_task_support() =>
         {
-            client.list_tools().await?;
+            client.list_tools().anew().await?;
             if client.task_support(&name) != TaskSupport::Required {
                 return Err(error);
             }
@@ -159,8 +159,20 @@ impl Page for ListToolsResult {
         (self.tools, self.skipped, self.next_cursor)
     }
 
-    fn cache_hint(&self) -> CacheHint {
-        self.cache_hint()
+    fn cache_hint(&self) -> Option<CacheHint> {
+        self.ttl_ms.map(|_| self.cache_hint())
+    }
+
+    fn recall(tools: &[Tool], client: &Client) {
+        if client.0.link.era == Era::Legacy || client.0.link.binding != Binding::Http {
+            return;
+        }
+        let mut plans = client.0.param_headers.lock().unwrap_or_else(PoisonError::into_inner);
+        for tool in tools {
+            if let Ok(plan) = ParamHeaders::from_schema(&tool.input_schema) {
+                plans.insert(tool.name.clone(), plan.into());
+            }
+        }
     }
 
     fn learn(&mut self, client: &Client) {

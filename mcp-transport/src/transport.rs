@@ -47,6 +47,12 @@ pub trait Transport: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// A number that changes whenever the requests show other credentials than before. What was
+    /// told in private under one number must not be used under another.
+    fn authorization(&self) -> u64 {
+        0
+    }
+
     /// The last lines that a child process wrote to its standard error; none for other bindings.
     fn stderr_tail(&self) -> Vec<String> {
         Vec::new()
@@ -67,6 +73,13 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
     /// The kind of binding.
     fn binding(&self) -> Binding;
 
+    /// The same number for recipes that lead to the same server in the same way, credentials
+    /// aside: what the server tells one of them as public holds for all. `None` when recipes cannot
+    /// be compared. It means nothing outside this process.
+    fn server_key(&self) -> Option<u64> {
+        None
+    }
+
     /// The binding of an earlier revision at the same address, for servers that do not know this
     /// one. None but Streamable HTTP has such.
     fn earlier(&self) -> Option<Arc<dyn Connect>> {
@@ -85,6 +98,10 @@ impl<T: Connect + ?Sized> Connect for Arc<T> {
 
     fn binding(&self) -> Binding {
         (**self).binding()
+    }
+
+    fn server_key(&self) -> Option<u64> {
+        (**self).server_key()
     }
 
     fn earlier(&self) -> Option<Arc<dyn Connect>> {

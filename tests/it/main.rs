@@ -1,6 +1,7 @@
 //! Behaviour through the public API, one binary.
 
 mod bad_input;
+mod cache;
 mod changes;
 mod hub;
 mod input;

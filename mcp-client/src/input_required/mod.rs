@@ -121,6 +121,7 @@ where
     let method = M::NAME;
     let mirrored = request.mirrored();
     let (params, options) = (&request.params, &mut request.options);
+    options.took_rounds |= answers.is_some();
     let mut visited = HashSet::new();
     let result = loop {
         let sent = match &answers {
@@ -142,7 +143,10 @@ where
     };
     let outcome = match M::decode(&result) {
         Ok(outcome) => outcome,
-        Err(error) => extended::<M>(client, &result, error).await?,
+        Err(error) => {
+            options.took_rounds = true;
+            extended::<M>(client, &result, error).await?
+        }
     };
     let unexpected_kind = match &outcome {
         Outcome::InputRequired(_) if link.era == Era::Legacy => Some("input_required"),
@@ -188,7 +192,7 @@ async fn extended<M: Method>(
     M::decode(complete.as_str().as_bytes()).map_err(undecodable)
 }
 
-fn unexpected(link: &Link, method: &'static str, kind: &str) -> CallError {
+pub(crate) fn unexpected(link: &Link, method: &'static str, kind: &str) -> CallError {
     let error = InputError::UnexpectedResultType(kind.to_owned());
     link.error(CallErrorKind::Input(error), method)
 }

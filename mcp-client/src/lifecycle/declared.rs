@@ -46,6 +46,11 @@ impl Declared {
         Self { common, by_method, speaker: Some(Box::new(speaker)) }
     }
 
+    /// Everything that is said with any request, for telling clients apart.
+    pub(crate) fn all(&self) -> String {
+        self.by_method.values().fold(self.common.clone(), |all, one| all + one)
+    }
+
     /// For a request whose questions, if any, the client's callbacks answer.
     pub(crate) fn by_handlers(&self, method: &str) -> &str {
         if self.by_method.is_empty() {

@@ -27,6 +27,7 @@ pub(crate) use self::declared::Declared;
 use self::detect::{ProbeOutcome, Verdict, classify};
 use crate::{
     CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice,
+    cache::CacheAccess,
     link::{Beside, Link},
 };
 
@@ -221,6 +222,11 @@ impl Opening {
             era,
             version,
             ids: Arc::clone(&dialed.ids),
+            cache: CacheAccess::new(
+                self.options.cache.clone(),
+                self.recipe.server_key(),
+                &declared.all(),
+            ),
             extensions: self.options.extensions.clone(),
             trace: self.options.trace.clone(),
             input_timeout: self.options.input_timeout,

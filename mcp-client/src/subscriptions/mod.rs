@@ -120,6 +120,8 @@ impl Link {
     }
 
     fn announce(&self, change: &Change) {
+        // Who is told asks anew at once, and must not find what is old.
+        self.note_change(change);
         self.watchers.announce(change);
     }
 }

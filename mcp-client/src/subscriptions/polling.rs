@@ -179,7 +179,7 @@ where
         let text = request::<M>(link, &params).await?;
         let page = M::decode(&text)
             .map_err(|error| link.error(CallErrorKind::Undecodable(error), M::NAME))?;
-        hint.get_or_insert(page.cache_hint());
+        hint = hint.or_else(|| page.cache_hint());
         let next = page.next_cursor().cloned();
         add(&mut print, &page.into_parts().0);
         match next {

@@ -194,8 +194,9 @@ impl Page for legacy::ListTasksResult {
         (self.tasks, self.skipped, self.next_cursor)
     }
 
-    fn cache_hint(&self) -> CacheHint {
-        CacheHint::default()
+    fn cache_hint(&self) -> Option<CacheHint> {
+        // Tasks change all the time.
+        Some(CacheHint::default())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, LazyLock, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ use super::{
     legacy_sse::LegacySse,
     pool::Pool,
     proxy::{Proxy, Route},
-    shared::{Limits, Shared},
+    shared::{Limits, Shared, Shown},
     tasks::Tasks,
     tls::{Tls, TlsConfig},
 };
@@ -185,6 +186,7 @@ impl HttpConfig {
                 message_bytes: self.max_message_bytes,
             },
             closed: AtomicBool::new(false),
+            shown: Shown::default(),
             endpoint,
         };
         Ok((shared, tasks))
@@ -259,6 +261,12 @@ impl Connect for HttpConfig {
 
     fn binding(&self) -> Binding {
         if self.sse { Binding::HttpSse } else { Binding::Http }
+    }
+
+    fn server_key(&self) -> Option<u64> {
+        static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        // Headers may choose a tenant as well as show a key, so they count.
+        Some(KEYS.hash_one((&self.url, &self.headers, self.sse)))
     }
 
     fn earlier(&self) -> Option<Arc<dyn Connect>> {

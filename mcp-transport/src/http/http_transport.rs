@@ -143,6 +143,10 @@ impl Transport for HttpTransport {
         self.shared.authorize.as_ref().is_some_and(|authorize| authorize.is_asking())
     }
 
+    fn authorization(&self) -> u64 {
+        self.shared.shown.changes()
+    }
+
     fn is_closed(&self) -> bool {
         self.shared.closed.load(Ordering::Relaxed)
     }

@@ -1,15 +1,16 @@
 //! What all exchanges of one transport share, and how a request gets its answer.
 
 use std::{
+    fmt,
     sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::Full;
 
 use super::{
@@ -41,6 +42,34 @@ pub(super) struct Shared {
     pub(super) session: Session,
     pub(super) limits: Limits,
     pub(super) closed: AtomicBool,
+    pub(super) shown: Shown,
+}
+
+/// The credentials that were shown last, and how often they have changed.
+#[derive(Default)]
+pub(super) struct Shown {
+    last: Mutex<Option<HeaderValue>>,
+    changes: AtomicU64,
+}
+
+impl Shown {
+    fn note(&self, shown: Option<&HeaderValue>) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != shown {
+            *last = shown.cloned();
+            self.changes.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shown").field("changes", &self.changes()).finish_non_exhaustive()
+    }
 }
 
 /// Limits of one transport.
@@ -98,6 +127,7 @@ impl Shared {
             if let Some(authorize) = &self.authorize {
                 authorize.authorize(target, &mut headers).await.map_err(unauthorized)?;
                 shown = headers.get(header::AUTHORIZATION).cloned();
+                self.shown.note(shown.as_ref());
             }
             let answer = self.send(draft, endpoint, headers, sent).await?;
             match (answer.status, &self.authorize) {
@@ -173,6 +203,7 @@ impl Shared {
             session: Session::default(),
             limits: self.limits,
             closed: AtomicBool::new(false),
+            shown: Shown::default(),
         }
     }
 
