@@ -178,11 +178,46 @@ git diff | mcp run 'Review this' -s fs")]
         /// The shell
         shell: Shell,
     },
+    /// Log in to a server that wants it, with the browser
+    #[command(after_help = "\
+Examples:\n  mcp login https://mcp.example.com/mcp\n  mcp login linear --paste     no browser on this machine\n\n\
+Tokens are kept sealed in the data folder of this user and renewed by themselves.")]
+    Login(LoginArgs),
+    /// Forget the tokens of a server
+    Logout(LogoutArgs),
+    /// Show what a login gives access to
+    Whoami(LogoutArgs),
     /// Look at configuration files, and write them as other programs do
     Config {
         #[command(subcommand)]
         action: ConfigAction,
     },
+}
+
+/// How to log in.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LoginArgs {
+    /// A configured name, or an http(s):// address
+    pub(crate) target: String,
+    /// Do not open a browser: show the address, and take what it ends at from the keyboard
+    #[arg(long)]
+    pub(crate) paste: bool,
+    /// The id of a client that was registered by hand
+    #[arg(long, value_name = "ID")]
+    pub(crate) client_id: Option<String>,
+    /// The environment variable that holds its secret
+    #[arg(long, value_name = "VARIABLE", requires = "client_id")]
+    pub(crate) client_secret_env: Option<String>,
+    /// A scope to ask for, in place of what the server lists; may be repeated
+    #[arg(long, value_name = "SCOPE")]
+    pub(crate) scope: Vec<String>,
+}
+
+/// Whose login.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LogoutArgs {
+    /// A configured name, or an http(s):// address
+    pub(crate) target: String,
 }
 
 /// What to do with a configuration file.

@@ -11,6 +11,7 @@ use mcp_transport::stdio::CommandUrl;
 use tokio::time::timeout;
 
 use crate::{
+    access,
     args::{Era, ServerOptions},
     context::Context,
     error_report::{Report, Result},
@@ -271,6 +272,7 @@ impl Context {
             options.client.call_timeout = self.settings.timeout;
         }
         options.shutdown_grace = Some(SHUTDOWN_GRACE);
+        options.authorize(access::stored);
         let logs = Arc::clone(&self.logs);
         options.client.on_log(move |message, asker| logs.take(message, &asker));
         let hub = Hub::start(servers, &options);
@@ -323,7 +325,7 @@ pub(crate) fn ready(status: &ServerStatus) -> std::result::Result<Client, Report
     let name = &status.name;
     match &status.state {
         ServerState::Ready(client) => Ok(client.clone()),
-        ServerState::Down(failure) => {
+        ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
             Err(failure::connect(name, failure, status.took, status.origin.as_ref()))
         }
         ServerState::NotConfigured(reason) => {

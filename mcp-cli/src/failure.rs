@@ -109,6 +109,15 @@ fn handshake(server: &str, error: &CallError, took: Duration) -> Report {
 /// A call that gave no result.
 pub(crate) fn call(server: &str, error: &CallError) -> Report {
     let report = match error.kind() {
+        _ if error.wants_authorization() => {
+            Report::new(ErrorCode::AuthRequired, format!("server `{server}` wants credentials"))
+                .causes_of(error)
+                .help(format!(
+                    "`mcp login {}`, or send a token with -H \"Authorization: Bearer …\" or \
+                     as `headers` in the configuration",
+                    error.endpoint()
+                ))
+        }
         CallErrorKind::NotSent(_) => {
             Report::new(ErrorCode::Unreachable, format!("cannot reach server `{server}`"))
                 .causes_of(error)
@@ -140,14 +149,6 @@ pub(crate) fn call(server: &str, error: &CallError) -> Report {
             ),
         )
         .cause(format!("JSON-RPC error {}", object.code)),
-        CallErrorKind::Http(_) if wants_credentials(error) => Report::new(
-            ErrorCode::AuthRequired,
-            format!("server `{server}` wants credentials"),
-        )
-        .cause(error.to_string())
-        .help(
-            r#"send them with -H "Authorization: Bearer …", or as `headers` in the configuration"#,
-        ),
         CallErrorKind::Http(_) => {
             Report::new(ErrorCode::Unreachable, format!("server `{server}` gave no MCP answer"))
                 .cause(error.to_string())
@@ -162,10 +163,6 @@ pub(crate) fn call(server: &str, error: &CallError) -> Report {
         _ => Report::new(ErrorCode::Unexpected, error.to_string()).causes_of(error),
     };
     report.server(server).retryable(error.is_retryable()).said(tail(error.stderr_tail()))
-}
-
-fn wants_credentials(error: &CallError) -> bool {
-    error.http_status().is_some_and(|status| matches!(status.as_u16(), 401 | 403))
 }
 
 fn delivery(error: &CallError) -> Option<&DeliveryErrorKind> {

@@ -11,6 +11,7 @@ mod target;
 mod targets;
 
 // The way through.
+mod access;
 mod agent;
 mod commands;
 mod connect;

@@ -198,13 +198,13 @@ impl Servers {
         let mut problems = Vec::new();
         for status in hub.status() {
             let reason = match status.state {
-                ServerState::Ready(client) => {
+                ServerState::Ready(client) | ServerState::Degraded(client, _) => {
                     clients.push((status.name, client));
                     continue;
                 }
                 ServerState::Disabled => continue,
                 ServerState::Starting => "it is still starting".to_owned(),
-                ServerState::Down(failure) => explain(&*failure),
+                ServerState::Down(failure) | ServerState::NeedsAuth(failure) => explain(&*failure),
                 ServerState::NotConfigured(reason) => reason,
                 _ => "it is not ready".to_owned(),
             };

@@ -5,6 +5,7 @@ mod chat;
 mod completions;
 mod config;
 mod demo_server;
+mod login;
 mod ping;
 mod prompt;
 mod prompts;
@@ -33,6 +34,9 @@ pub(crate) async fn run(
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Config { action } => config::run(action, context, printer),
+        Command::Login(args) => login::login(args, context, printer).await,
+        Command::Logout(args) => login::logout(args, context, printer).await,
+        Command::Whoami(args) => login::whoami(args, context, printer).await,
         Command::DemoServer => demo_server::run().await,
         Command::Run(args) => run::run(args, context, printer).await,
         // The largest future of all.

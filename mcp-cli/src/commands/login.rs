@@ -1,0 +1,196 @@
+//! `mcp login`, `mcp logout` and `mcp whoami`
+
+use std::{env, io, time::SystemTime};
+
+use mcp_client::{
+    config::ServerConfig,
+    oauth::{Authorizer, Browser, ClientCredentials, OAuth, OAuthError, Pasted, TokenSet},
+};
+use serde_json::json;
+
+use crate::{
+    access,
+    args::{LoginArgs, LogoutArgs, Output, ServerOptions},
+    connect::choose,
+    context::Context,
+    error_report::{Report, Result},
+    exit_code::{ErrorCode, ExitCode},
+    measure::show_time,
+    printer::Printer,
+    progress::wait,
+    targets,
+    terminal_text::one_line,
+    theme::Role,
+};
+
+pub(super) async fn login(
+    args: LoginArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let server = server(&args.target, context)?;
+    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context)? };
+    if let Some(client) = client(&args)? {
+        oauth = oauth.client(client);
+    }
+    if !args.scope.is_empty() {
+        oauth = oauth.scopes(&args.scope);
+    }
+    let authorizer = authorizer(oauth, &server)?;
+    let tokens = if args.paste {
+        // The question stays on the screen.
+        authorizer.login().await
+    } else {
+        let line = |_| "waiting for your answer in the browser (Ctrl-C to stop)".to_owned();
+        wait(&context.messages, authorizer.login(), line).await
+    };
+    let tokens = tokens.map_err(|error| failed(&server, &error))?;
+    if printer.output() == Output::Text {
+        let good = printer.paint(Role::Good, "✓").to_string();
+        printer.line(format_args!("{good} logged in to {}  {}", server.name, about(&tokens)))?;
+    } else {
+        printer.json(&describe(&server, Some(&tokens)))?;
+    }
+    Ok(ExitCode::Success)
+}
+
+pub(super) async fn logout(
+    args: LogoutArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let server = server(&args.target, context)?;
+    let authorizer = authorizer(access::interactive(Browser::new())?, &server)?;
+    authorizer.logout().await.map_err(|error| failed(&server, &error))?;
+    if printer.output() == Output::Text {
+        printer.line(format_args!("the tokens of {} are forgotten", server.name))?;
+    } else {
+        printer.json(&describe(&server, None))?;
+    }
+    Ok(ExitCode::Success)
+}
+
+pub(super) async fn whoami(
+    args: LogoutArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let server = server(&args.target, context)?;
+    let authorizer = authorizer(access::interactive(Browser::new())?, &server)?;
+    let tokens = authorizer.tokens().await.map_err(|error| failed(&server, &error))?;
+    if printer.output() != Output::Text {
+        printer.json(&describe(&server, tokens.as_ref()))?;
+    }
+    let Some(tokens) = tokens else {
+        return Err(Report::new(
+            ErrorCode::AuthRequired,
+            format!("nobody is logged in to `{}`", server.name),
+        )
+        .server(&server.name)
+        .help(format!("mcp login {}", args.target))
+        .into());
+    };
+    if printer.output() == Output::Text {
+        printer.line(format_args!("{}  {}", server.name, about(&tokens)))?;
+    }
+    Ok(ExitCode::Success)
+}
+
+fn server(target: &str, context: &Context) -> Result<ServerConfig> {
+    let configured = context.settings.configured()?;
+    let targets = targets::parse(&[target.to_owned()])?;
+    let chosen = choose(&targets, &[], &configured, &ServerOptions::default())?;
+    if let Some(problem) = chosen.problems.first() {
+        return Err(crate::connect::unusable(problem).into());
+    }
+    let server = chosen.servers.into_iter().next();
+    server.ok_or_else(|| Report::new(ErrorCode::Usage, "no server is named").into())
+}
+
+fn authorizer(oauth: OAuth, server: &ServerConfig) -> Result<Authorizer> {
+    oauth.at(access::address(server)?).map_err(|error| failed(server, &error).into())
+}
+
+fn by_browser(context: &Context) -> Result<OAuth> {
+    let messages = std::sync::Arc::clone(&context.messages);
+    let browser = Browser::new().announce(move |url| {
+        let url = messages.paint(Role::Label, one_line(url.as_str()));
+        messages.note("Open this page to continue, if your browser does not:");
+        messages.note(format_args!("  {url}"));
+        messages.note("No browser on this machine? Use --paste.");
+    });
+    access::interactive(browser)
+}
+
+fn by_hand(context: &Context) -> Result<OAuth> {
+    if !context.settings.interactive {
+        return Err(Report::new(ErrorCode::Usage, "--paste needs a terminal to paste into").into());
+    }
+    let messages = std::sync::Arc::clone(&context.messages);
+    let pasted = Pasted::new(move |url| {
+        messages.note("Open this page in any browser:");
+        messages.note(format_args!("  {}", one_line(url.as_str())));
+        messages.note("It ends at a page that does not load. Paste the address of that page.");
+        messages.ask("address:");
+        async {
+            let reading = tokio::task::spawn_blocking(|| {
+                let mut line = String::new();
+                io::stdin().read_line(&mut line).map(|_| line.trim().to_owned())
+            });
+            Ok(reading.await??)
+        }
+    });
+    access::interactive(pasted)
+}
+
+/// The client that was registered by hand, if one is named.
+fn client(args: &LoginArgs) -> Result<Option<ClientCredentials>> {
+    let Some(id) = &args.client_id else { return Ok(None) };
+    let Some(variable) = &args.client_secret_env else {
+        return Ok(Some(ClientCredentials::public(id)));
+    };
+    match env::var(variable) {
+        Ok(secret) => Ok(Some(ClientCredentials::secret(id, secret))),
+        Err(_) => Err(Report::new(
+            ErrorCode::Usage,
+            format!("the variable `{variable}` is not set in the environment"),
+        )
+        .into()),
+    }
+}
+
+fn failed(server: &ServerConfig, error: &OAuthError) -> Report {
+    Report::new(ErrorCode::AuthRequired, format!("cannot log in to `{}`", server.name))
+        .server(&server.name)
+        .cause(error.to_string())
+        .causes_of(error)
+}
+
+fn about(tokens: &TokenSet) -> String {
+    let mut parts = vec![format!("by {}", one_line(&tokens.issuer))];
+    if !tokens.scopes_granted.is_empty() {
+        parts.push(format!("scopes {}", one_line(&tokens.scopes_granted.join(" "))));
+    }
+    let left = tokens.expires_at.map(|at| at.duration_since(SystemTime::now()).ok());
+    parts.push(match (left, tokens.refresh_token.is_some()) {
+        (None, _) => "does not expire".to_owned(),
+        (Some(_), true) => "renews itself".to_owned(),
+        (Some(Some(left)), false) => format!("expires in {}", show_time(left)),
+        (Some(None), false) => "expired".to_owned(),
+    });
+    parts.join(", ")
+}
+
+fn describe(server: &ServerConfig, tokens: Option<&TokenSet>) -> serde_json::Value {
+    let expires_at = tokens.and_then(|tokens| tokens.expires_at);
+    let seconds = expires_at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+    json!({
+        "schema": 1,
+        "server": server.name,
+        "loggedIn": tokens.is_some(),
+        "issuer": tokens.map(|tokens| &tokens.issuer),
+        "scopes": tokens.map(|tokens| &tokens.scopes_granted),
+        "expiresAt": seconds.map(|seconds| seconds.as_secs()),
+        "renewsItself": tokens.map(|tokens| tokens.refresh_token.is_some()),
+    })
+}
