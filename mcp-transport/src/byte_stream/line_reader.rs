@@ -1,11 +1,17 @@
 //! Splits a byte stream into lines without copying them.
 
-use std::io;
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
+use tokio_util::io::poll_read_buf;
 
-/// What a quiet connection keeps.
+/// What a connection in use keeps.
 const SMALLEST_BUFFER: usize = 2 << 10;
 
 /// What one read asks for at most; a pipe holds no more.
@@ -64,25 +70,34 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
         Ok(Some(line.freeze()))
     }
 
+    pub(crate) fn source(&self) -> &R {
+        &self.source
+    }
+
     /// Reads more into the buffer.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost when the future is dropped.
-    pub(crate) async fn fill(&mut self) -> Result<(), Ended> {
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Ended>> {
         // The lines given away last may still share this buffer, so a new one is due only when
         // little of it is left.
         if self.buffer.capacity() - self.buffer.len() < self.ask / 4 {
             self.buffer.reserve(self.ask);
         }
         let room = self.buffer.capacity() - self.buffer.len();
-        let count = self.source.read_buf(&mut self.buffer).await.map_err(Ended::Failed)?;
+        let read = poll_read_buf(Pin::new(&mut self.source), cx, &mut self.buffer);
+        let count = ready!(read).map_err(Ended::Failed)?;
         if count == 0 {
-            return Err(Ended::Eof { rest: self.buffer.split().freeze() });
+            return Poll::Ready(Err(Ended::Eof { rest: self.buffer.split().freeze() }));
         }
         if count == room {
             self.ask = (self.ask * 2).min(LARGEST_READ);
         }
-        Ok(())
+        Poll::Ready(Ok(()))
+    }
+
+    /// Keeps no buffer until there is something to read again.
+    pub(crate) fn rest(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
     }
 
     /// Lets go of a large buffer once everything in it has been given away.
@@ -103,7 +118,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
                 return Ok(line);
             }
             self.relax();
-            self.fill().await?;
+            poll_fn(|cx| self.poll_fill(cx)).await?;
         }
     }
 }
@@ -117,15 +132,15 @@ mod tests {
 
     impl AsyncRead for Pieces {
         fn poll_read(
-            mut self: std::pin::Pin<&mut Self>,
-            _: &mut std::task::Context<'_>,
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
             buffer: &mut tokio::io::ReadBuf<'_>,
-        ) -> std::task::Poll<io::Result<()>> {
+        ) -> Poll<io::Result<()>> {
             if !self.0.is_empty() {
                 let piece = self.0.remove(0);
                 buffer.put_slice(piece);
             }
-            std::task::Poll::Ready(Ok(()))
+            Poll::Ready(Ok(()))
         }
     }
 

@@ -3,7 +3,8 @@
 use std::{
     fmt,
     future::poll_fn,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use mcp_protocol::{
 
 use super::{
     outbox::{Outbox, Place, Put},
+    reading::{Reading, Seat, Source},
     routes::{End, Routed, Routes},
 };
 use crate::{DeliveryError, error::ClosedReason};
@@ -32,23 +34,75 @@ impl Outlet for LeftToTask {
     fn carry_out(&self, _: Put, _: &Outbox) {}
 }
 
+/// Reads in the task of a caller; see [`Reading`].
+pub(crate) trait Inlet: Send + Sync + fmt::Debug + 'static {
+    /// As [`Reading::poll_caller`].
+    fn poll_caller(
+        &self,
+        seat: &mut Seat,
+        connection: &Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<()>;
+
+    /// As [`Reading::leave`].
+    fn leave(&self, seat: &mut Seat);
+}
+
+impl<S> Inlet for Reading<S>
+where
+    S: Source<Sink = Connection> + Send + fmt::Debug + 'static,
+{
+    fn poll_caller(
+        &self,
+        seat: &mut Seat,
+        connection: &Connection,
+        cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        Self::poll_caller(self, seat, connection, cx)
+    }
+
+    fn leave(&self, seat: &mut Seat) {
+        Self::leave(self, seat);
+    }
+}
+
 /// What exchanges, the reader and the writer of a connection share.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) routes: Routes,
     pub(crate) outbox: Outbox,
     outlet: Box<dyn Outlet>,
+    /// Where callers may read; missing where messages come without reading.
+    inlet: Option<Arc<dyn Inlet>>,
     note: Mutex<Option<String>>,
 }
 
 impl Connection {
-    pub(crate) fn new(outbox: Outbox, outlet: impl Outlet) -> Self {
-        Self { routes: Routes::new(), outbox, outlet: Box::new(outlet), note: Mutex::new(None) }
+    pub(crate) fn new(outbox: Outbox, outlet: impl Outlet, inlet: Option<Arc<dyn Inlet>>) -> Self {
+        Self {
+            routes: Routes::new(),
+            outbox,
+            outlet: Box::new(outlet),
+            inlet,
+            note: Mutex::new(None),
+        }
+    }
+
+    /// For a caller that waits and has looked into the routes: reads in its stead.
+    pub(super) fn poll_read(&self, seat: &mut Seat, cx: &mut Context<'_>) -> Poll<()> {
+        self.inlet.as_ref().map_or(Poll::Pending, |inlet| inlet.poll_caller(seat, self, cx))
+    }
+
+    /// For a caller that waits no longer.
+    pub(super) fn leave(&self, seat: &mut Seat) {
+        if let Some(inlet) = &self.inlet {
+            inlet.leave(seat);
+        }
     }
 
     /// A connection of which a task takes the messages out, with [`Outbox::poll_pop`].
     pub(crate) fn popped() -> Self {
-        Self::new(Outbox::popped(), LeftToTask)
+        Self::new(Outbox::popped(), LeftToTask, None)
     }
 
     pub(super) fn carry_out(&self, put: Put) {

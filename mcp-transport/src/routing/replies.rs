@@ -17,6 +17,7 @@ use serde::Serialize;
 use super::{
     connection::{Connection, one_line},
     outbox::{Place, Shut, Ticket},
+    reading::Seat,
 };
 use crate::{
     DeliveryError, OutgoingRequest,
@@ -36,6 +37,7 @@ pub(crate) struct RoutedReplies {
     era: Era,
     may_cancel: bool,
     stage: Stage,
+    seat: Seat,
 }
 
 #[derive(Debug)]
@@ -60,6 +62,7 @@ impl RoutedReplies {
             era: request.era,
             may_cancel: request.method != "initialize",
             stage: Stage::Fresh,
+            seat: Seat::default(),
         }
     }
 
@@ -100,7 +103,15 @@ impl Replies for RoutedReplies {
                 Err(Shut) => this.stage = Stage::Refused,
             }
         }
-        Poll::Ready(match ready!(this.connection.routes.poll(&this.id, cx)) {
+        let came = loop {
+            match this.connection.routes.poll(&this.id, cx) {
+                Poll::Ready(came) => break came,
+                Poll::Pending => ready!(this.connection.poll_read(&mut this.seat, cx)),
+            }
+        };
+        // Who knows when it will be polled again.
+        this.connection.leave(&mut this.seat);
+        Poll::Ready(match came {
             Some(Ok(message)) => {
                 if matches!(message, Message::Response(_)) {
                     this.stage = Stage::Done;
@@ -118,20 +129,22 @@ impl Replies for RoutedReplies {
 
 impl Drop for RoutedReplies {
     fn drop(&mut self) {
-        let connection = &self.connection;
-        match mem::replace(&mut self.stage, Stage::Done) {
+        let this = &mut *self;
+        let connection = &this.connection;
+        connection.leave(&mut this.seat);
+        match mem::replace(&mut this.stage, Stage::Done) {
             Stage::Fresh | Stage::Done => {}
             Stage::Waiting(mut place) => {
                 connection.outbox.leave(&mut place);
-                connection.routes.forget(&self.id);
+                connection.routes.forget(&this.id);
             }
             Stage::Refused => {
-                connection.routes.forget(&self.id);
+                connection.routes.forget(&this.id);
             }
             Stage::Put(ticket) => {
-                let unanswered = connection.routes.forget(&self.id);
-                if unanswered && !connection.outbox.withdraw(ticket) && self.may_cancel {
-                    connection.send_now(cancellation(&self.id));
+                let unanswered = connection.routes.forget(&this.id);
+                if unanswered && !connection.outbox.withdraw(ticket) && this.may_cancel {
+                    connection.send_now(cancellation(&this.id));
                 }
             }
         }

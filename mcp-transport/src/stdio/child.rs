@@ -30,9 +30,9 @@ use super::{
 };
 use crate::{
     BoxFuture, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport, Unsolicited,
-    byte_stream::{ByteSink, Ended, LineReader, LineWriter},
+    byte_stream::{ByteSink, Ended, LineSource, LineWriter, Readable},
     error::ClosedReason,
-    routing::{Connection, End, Outbox, RoutedReplies},
+    routing::{Connection, End, Inlet, Outbox, Reading, RoutedReplies},
 };
 
 /// How long the exit status and the last lines may lag behind the end of the output.
@@ -78,13 +78,17 @@ impl ChildProcess {
         let stdout = pipe::Receiver::from_owned_fd(OwnedFd::from(stdout))?;
         let stderr = pipe::Receiver::from_owned_fd(OwnedFd::from(stderr))?;
         let writer = LineWriter::new(stdin);
-        let connection = Arc::new(Connection::new(Outbox::written_by_callers(), writer.clone()));
+        let reading = Arc::new(Reading::new(LineSource::new(stdout, limits.max_line_bytes)));
+        let connection = Arc::new(Connection::new(
+            Outbox::written_by_callers(),
+            writer.clone(),
+            Some(Arc::clone(&reading) as Arc<dyn Inlet>),
+        ));
         let tail = Arc::new(Tail::default());
         let closing = Arc::new(AtomicBool::new(false));
 
-        let lines = LineReader::new(stdout, limits.max_line_bytes);
         let supervision = Supervision {
-            reader: Task::spawn(read(lines, Arc::clone(&connection))),
+            reader: Task::spawn(read(Output(reading), Arc::clone(&connection))),
             writer: Task::spawn({
                 let (writer, connection) = (writer.clone(), Arc::clone(&connection));
                 async move { writer.run(&connection.outbox).await }
@@ -205,32 +209,29 @@ impl ByteSink for pipe::Sender {
     }
 }
 
-/// The reader task: takes in lines until there are no more.
-async fn read(mut lines: LineReader<pipe::Receiver>, connection: Arc<Connection>) -> Ended {
-    let mut many = false;
-    loop {
-        let mut answers = 0;
-        loop {
-            match lines.buffered() {
-                Ok(Some(line)) => answers += connection.receive(&line),
-                Ok(None) => break,
-                Err(ended) => return ended,
-            }
-        }
-        if many || answers > 1 {
-            many = answers > 1;
-            connection.outbox.expect(if many { answers } else { 0 });
-        }
-        lines.relax();
-        if let Err(ended) = lines.fill().await {
-            return ended;
-        }
+impl Readable for pipe::Receiver {
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_read_ready(cx)
     }
+}
+
+/// The child's standard output. Closed when the reader task ends, however it does.
+struct Output(Arc<Reading<LineSource<pipe::Receiver>>>);
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The reader task: takes in lines until there are no more.
+async fn read(output: Output, connection: Arc<Connection>) -> Option<Ended> {
+    output.0.run(&connection).await.into_end()
 }
 
 /// Sees the connection end, finds out why, and tells everybody.
 struct Supervision {
-    reader: Task<Ended>,
+    reader: Task<Option<Ended>>,
     writer: Task<()>,
     stderr: Task<()>,
     ending: Ending,
@@ -254,7 +255,7 @@ impl Supervision {
         }
         connection.routes.set_over();
         connection.outbox.shut();
-        if let Some(Ok(Ended::TooLong)) = read {
+        if let Some(Ok(Some(Ended::TooLong))) = read {
             connection.routes.end(End::TooLarge { limit_bytes: self.max_line_bytes });
         } else {
             // The other signs of the end follow closely, if they follow at all.
@@ -268,11 +269,11 @@ impl Supervision {
             let _ = timeout(LAST_WORDS, all).await;
         }
         match read {
-            Some(Ok(Ended::Eof { rest })) => last_line(&connection, &rest),
-            Some(Ok(Ended::Failed(error))) => {
+            Some(Ok(Some(Ended::Eof { rest }))) => last_line(&connection, &rest),
+            Some(Ok(Some(Ended::Failed(error)))) => {
                 connection.note(format!("its output cannot be read: {error}"));
             }
-            Some(Ok(Ended::TooLong) | Err(_)) | None => {}
+            Some(Ok(Some(Ended::TooLong) | None) | Err(_)) | None => {}
         }
         connection.routes.end(End::Closed(self.reason(&connection)));
         if self.closing.load(Ordering::Acquire) {
