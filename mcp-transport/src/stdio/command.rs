@@ -6,7 +6,6 @@ use std::{
     ffi::{OsStr, OsString},
     fmt, io,
     path::PathBuf,
-    process::Command,
     sync::Arc,
     time::Duration,
 };
@@ -15,7 +14,9 @@ use tokio::runtime::Handle;
 
 use super::{
     child::{ChildProcess, Limits},
-    environment, nursery, program, redact,
+    environment,
+    launch::Launch,
+    nursery, program, redact,
 };
 use crate::{BoxFuture, Connect, ConnectError, Transport, transport::Binding};
 
@@ -130,12 +131,12 @@ impl ChildCommand {
     pub async fn spawn(&self) -> Result<ChildProcess, ConnectError> {
         let failed = |source| ConnectError::Spawn { program: self.program.clone(), source };
         Handle::try_current().map_err(io::Error::other).map_err(failed)?;
-        let command = self.command()?;
-        let newborn = nursery::spawn(command, self.limits.kill_grace).await.map_err(failed)?;
+        let launch = self.launch()?;
+        let newborn = nursery::spawn(launch, self.limits.kill_grace).await.map_err(failed)?;
         ChildProcess::start(newborn, &self.program, self.limits).map_err(failed)
     }
 
-    fn command(&self) -> Result<Command, ConnectError> {
+    fn launch(&self) -> Result<Launch, ConnectError> {
         if let Some(cwd) = &self.cwd
             && !cwd.is_dir()
         {
@@ -158,12 +159,12 @@ impl ChildCommand {
             }
             path.push(folder);
         }
-        let mut command = Command::new(found.path);
-        command.args(&self.arguments).env_clear().envs(environment);
-        if let Some(cwd) = &self.cwd {
-            command.current_dir(cwd);
-        }
-        Ok(command)
+        Ok(Launch {
+            path: found.path,
+            arguments: self.arguments.clone(),
+            environment,
+            folder: self.cwd.clone(),
+        })
     }
 
     fn environment(&self) -> Result<BTreeMap<OsString, OsString>, ConnectError> {

@@ -21,9 +21,12 @@ mod child;
 mod command;
 mod command_url;
 mod environment;
+mod launch;
 mod nursery;
 mod program;
 mod redact;
+#[cfg(target_os = "linux")]
+mod shared_memory_child;
 mod stderr;
 
 pub use child::ChildProcess;

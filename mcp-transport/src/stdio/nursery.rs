@@ -7,8 +7,8 @@
 
 use std::{
     io::{self, PipeReader, PipeWriter, Read, Write},
-    os::fd::OwnedFd,
-    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Stdio},
+    os::{fd::OwnedFd, unix::process::ExitStatusExt},
+    process::ExitStatus,
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::Duration,
@@ -18,13 +18,16 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
     process::{
-        Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+        Pid, Signal, WaitId, WaitIdOptions, WaitOptions, kill_process_group,
+        test_kill_process_group, waitid, waitpid,
     },
 };
 use tokio::{
     sync::{oneshot, watch},
     time::Instant,
 };
+
+use super::launch::{Launch, Launched};
 
 /// How often to look where the kernel cannot tell: leftovers of a group, and children on systems
 /// without process descriptors.
@@ -43,9 +46,9 @@ pub(super) enum Stage {
 /// A child that was just started.
 #[derive(Debug)]
 pub(super) struct Newborn {
-    pub(super) stdin: ChildStdin,
-    pub(super) stdout: ChildStdout,
-    pub(super) stderr: ChildStderr,
+    pub(super) stdin: PipeWriter,
+    pub(super) stdout: PipeReader,
+    pub(super) stderr: PipeReader,
     pub(super) life: Life,
 }
 
@@ -135,20 +138,20 @@ impl Signals {
 
 /// Starts a child in a process group of its own.
 ///
-/// The streams of `command` are replaced. `grace` is the time between SIGTERM and SIGKILL when the
+/// `grace` is the time between SIGTERM and SIGKILL when the
 /// child is dropped or leaves others of its group behind.
 ///
 /// # Cancel safety
 /// Dropping the future ends the child if it was started.
-pub(super) async fn spawn(command: Command, grace: Duration) -> io::Result<Newborn> {
+pub(super) async fn spawn(launch: Launch, grace: Duration) -> io::Result<Newborn> {
     let (reply, answer) = oneshot::channel();
     let nursery = nursery()?;
-    nursery.order(Order::Spawn { command: Box::new(command), grace, reply });
+    nursery.order(Order::Spawn { launch, grace, reply });
     answer.await.map_err(|_| io::Error::other("the thread that starts processes has ended"))?
 }
 
 enum Order {
-    Spawn { command: Box<Command>, grace: Duration, reply: oneshot::Sender<io::Result<Newborn>> },
+    Spawn { launch: Launch, grace: Duration, reply: oneshot::Sender<io::Result<Newborn>> },
     KillAfter(Pid, Duration),
 }
 
@@ -196,7 +199,6 @@ struct Nursery {
 
 /// One child that is watched.
 struct Ward {
-    child: Child,
     group: Arc<Group>,
     /// Becomes readable when the child exits, where the system has such a thing.
     exit: Option<OwnedFd>,
@@ -211,9 +213,9 @@ impl Nursery {
             self.wait();
             while let Ok(order) = self.received.try_recv() {
                 match order {
-                    Order::Spawn { command, grace, reply } => {
+                    Order::Spawn { launch, grace, reply } => {
                         // Without a receiver the child is dropped here, which ends it.
-                        let _ = reply.send(self.spawn(*command, grace));
+                        let _ = reply.send(self.spawn(&launch, grace));
                     }
                     Order::KillAfter(leader, grace) => {
                         if let Some(ward) =
@@ -254,20 +256,11 @@ impl Nursery {
         }
     }
 
-    fn spawn(&mut self, mut command: Command, grace: Duration) -> io::Result<Newborn> {
-        set_up(&mut command);
-        let mut child = command.spawn()?;
-        let leader = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let (Some(leader), (Some(stdin), Some(stdout), Some(stderr))) = (leader, streams) else {
-            child.kill()?;
-            child.wait()?;
-            return Err(io::Error::other("the child process has no streams"));
-        };
+    fn spawn(&mut self, launch: &Launch, grace: Duration) -> io::Result<Newborn> {
+        let Launched { pid: leader, stdin, stdout, stderr } = launch.start()?;
         let group = Arc::new(Group { leader, reaped: Mutex::new(false) });
         let (sender, stage) = watch::channel(Stage::Running);
         self.wards.push(Ward {
-            child,
             group: Arc::clone(&group),
             exit: exit_descriptor(leader),
             stage: sender,
@@ -318,8 +311,8 @@ impl Ward {
         // Whoever is left in the group has lost its leader and its connection.
         self.group.signal(Signal::TERM);
         let mut reaped = self.group.lock();
-        let status = match self.child.try_wait() {
-            Ok(Some(status)) => Some(status),
+        let status = match waitpid(Some(self.group.leader), WaitOptions::NOHANG) {
+            Ok(Some((_, status))) => Some(ExitStatus::from_raw(status.as_raw())),
             Ok(None) => return None,
             // Reaped by somebody else, perhaps because SIGCHLD is ignored: how it ended is lost.
             Err(_) => None,
@@ -360,30 +353,4 @@ fn exit_descriptor(leader: Pid) -> Option<OwnedFd> {
 #[cfg(not(target_os = "linux"))]
 fn exit_descriptor(_: Pid) -> Option<OwnedFd> {
     None
-}
-
-fn set_up(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
-    #[cfg(target_os = "linux")]
-    {
-        let parent = rustix::process::getpid();
-        let die_with_parent = move || {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The parent may have died before the line above: then no signal will come.
-            if rustix::process::getppid() == Some(parent) {
-                Ok(())
-            } else {
-                Err(io::Error::from(Errno::SRCH))
-            }
-        };
-        // SAFETY: the closure runs in the child between fork and exec, where only async-signal-safe
-        // work is allowed. It makes two system calls, `prctl` and `getppid`, reads a captured
-        // number, and builds errors from a number, which allocates nothing and takes no lock.
-        #[expect(unsafe_code, reason = "the only way to run something before exec")]
-        unsafe {
-            command.pre_exec(die_with_parent);
-        }
-    }
 }
