@@ -255,9 +255,7 @@ impl Supervision {
         }
         connection.routes.set_over();
         connection.outbox.shut();
-        if let Some(Ok(Some(Ended::TooLong))) = read {
-            connection.routes.end(End::TooLarge { limit_bytes: self.max_line_bytes });
-        } else {
+        if !matches!(read, Some(Ok(Some(Ended::TooLong)))) {
             // The other signs of the end follow closely, if they follow at all.
             let all = async {
                 exit(&mut exited).await;
@@ -273,8 +271,12 @@ impl Supervision {
             Some(Ok(Some(Ended::Failed(error)))) => {
                 connection.note(format!("its output cannot be read: {error}"));
             }
-            Some(Ok(Some(Ended::TooLong) | None) | Err(_)) | None => {}
+            Some(Ok(Some(Ended::TooLong))) => {
+                connection.routes.end(End::TooLarge { limit_bytes: self.max_line_bytes });
+            }
+            Some(Ok(None) | Err(_)) | None => {}
         }
+        // The first end counts.
         connection.routes.end(End::Closed(self.reason(&connection)));
         if self.closing.load(Ordering::Acquire) {
             // Whoever closes sends the signals. Until then the output is read on, so that the
