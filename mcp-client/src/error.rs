@@ -15,6 +15,8 @@ use mcp_transport::{
     error::{ClosedReason, DeliveryErrorKind, HttpFailure, Sent},
 };
 
+use crate::oauth::OAuthError;
+
 /// A call did not give a result.
 ///
 /// Its methods answer what a caller must decide: did it run, may it be repeated, when, who refused.
@@ -218,9 +220,7 @@ impl CallError {
     pub fn is_retryable(&self) -> bool {
         match &self.0.kind {
             // Asking a person once more is not for a machine to decide.
-            CallErrorKind::NotSent(error) => {
-                !matches!(error.kind, DeliveryErrorKind::Authorization(_))
-            }
+            CallErrorKind::NotSent(error) => !wants_somebody(error),
             // The server says that it did not take the request.
             CallErrorKind::Http(failure) => {
                 failure.session_lost || matches!(failure.status.as_u16(), 429 | 503)
@@ -240,14 +240,7 @@ impl CallError {
     /// Whether somebody has to log in, or give other credentials.
     pub fn wants_authorization(&self) -> bool {
         let refused = self.http_status().is_some_and(|status| matches!(status.as_u16(), 401 | 403));
-        refused
-            || matches!(
-                &self.0.kind,
-                CallErrorKind::NotSent(DeliveryError {
-                    kind: DeliveryErrorKind::Authorization(_),
-                    ..
-                })
-            )
+        refused || matches!(&self.0.kind, CallErrorKind::NotSent(error) if wants_somebody(error))
     }
 
     /// Whether the server has forgotten the session that the call belonged to; it did not take the
@@ -306,6 +299,13 @@ impl CallError {
             _ => None,
         }
     }
+}
+
+/// Whether access was not to be had for a reason that does not pass by itself.
+fn wants_somebody(error: &DeliveryError) -> bool {
+    let DeliveryErrorKind::Authorization(source) = &error.kind else { return false };
+    let oauth = source.downcast_ref::<Arc<OAuthError>>();
+    oauth.is_none_or(|error| !error.is_transient())
 }
 
 pub(crate) fn closed_reason(error: &DeliveryError) -> Option<&ClosedReason> {

@@ -22,6 +22,7 @@ use mcp_client::{
         OAuthError, ResponseError, TokenStore,
     },
     transport::{
+        authorize::{Authorize as _, Target},
         error::BoxError,
         http::{HttpClient, PlainLimits},
     },
@@ -57,6 +58,7 @@ fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a OAuthError {
     panic!("authorization is not the cause");
 }
 
+// covers: auth-refresh
 #[tokio::test]
 async fn many_refused_calls_renew_once() {
     let server = ProtectedServer::start().await.unwrap();
@@ -77,6 +79,7 @@ async fn many_refused_calls_renew_once() {
     client.close().await;
 }
 
+// covers: auth-refresh
 #[tokio::test]
 async fn tokens_are_renewed_before_they_end() {
     let server = ProtectedServer::start().await.unwrap();
@@ -159,7 +162,7 @@ async fn a_refused_consent_ends_all_calls_that_waited_for_it() {
     let results = join_all((0..20).map(|_| async { client.list_tools().await })).await;
     for result in results {
         let error: CallError = result.unwrap_err();
-        assert!(!error.is_retryable() && !error.was_sent());
+        assert!(!error.is_retryable() && !error.was_sent() && error.wants_authorization());
         let OAuthError::Response(ResponseError::Refused { code, .. }) = cause(&error) else {
             panic!("{error:?}")
         };
@@ -191,6 +194,7 @@ fn browse(url: &Url) -> io::Result<()> {
     Ok(())
 }
 
+// covers: auth-redirect, auth-resource
 #[tokio::test]
 async fn a_browser_brings_the_code_to_a_listener() {
     let server = ProtectedServer::start().await.unwrap();
@@ -234,6 +238,7 @@ async fn a_person_is_not_waited_for_without_end() {
     assert!(matches!(cause(&failure), OAuthError::TimedOut { .. }), "{failure:?}");
 }
 
+// covers: auth-ssrf, auth-https
 #[tokio::test]
 async fn metadata_leads_nowhere_that_it_must_not() {
     let server = ProtectedServer::start().await.unwrap();
@@ -247,6 +252,7 @@ async fn metadata_leads_nowhere_that_it_must_not() {
     assert!(server.world().authorizations.is_empty());
 }
 
+// covers: auth-credentials-issuer, auth-registration, auth-secrets-hidden
 #[tokio::test]
 async fn a_client_of_another_authorization_server_is_not_shown() {
     let server = ProtectedServer::start().await.unwrap();
@@ -292,4 +298,64 @@ async fn logging_in_and_out_by_hand() {
     again.logout().await.unwrap();
     let third = pasted().shared_store(store).at(&server.url()).unwrap();
     assert!(third.tokens().await.unwrap().is_none());
+}
+
+// covers: auth-tokens-bound
+#[tokio::test]
+async fn a_token_goes_nowhere_else() {
+    let server = ProtectedServer::start().await.unwrap();
+    let authorizer = pasted().at(&server.url()).unwrap();
+    authorizer.login().await.unwrap();
+    let own = server.url();
+    let port = Url::parse(&own).unwrap().port().unwrap();
+    let others = [
+        format!("https://127.0.0.1:{port}/mcp"),
+        format!("http://127.0.0.1:{}/mcp", port.wrapping_add(1)),
+        format!("http://localhost:{port}/mcp"),
+        "http://127.0.0.1/mcp".to_owned(),
+    ];
+    for url in others.iter().chain([&own]) {
+        let url: http::Uri = url.parse().unwrap();
+        let target = Target { method: &http::Method::POST, url: &url };
+        let mut headers = http::HeaderMap::new();
+        authorizer.authorize(target, &mut headers).await.unwrap();
+        let shown = headers.get(http::header::AUTHORIZATION);
+        assert_eq!(shown.is_some(), url == own.as_str(), "{url}");
+        assert!(shown.is_none_or(http::HeaderValue::is_sensitive));
+    }
+}
+
+#[tokio::test]
+async fn a_listener_comes_back_where_it_was_registered() {
+    let server = ProtectedServer::start().await.unwrap();
+    let browser = Browser::new().open_with(browse);
+    let client = connect(&server, OAuth::with(AuthorizationCode::new(browser))).await.unwrap();
+    {
+        let mut world = server.world();
+        (world.access_token, world.refresh_token) = (None, None);
+    }
+    client.list_tools().await.unwrap();
+    let world = server.world();
+    let [first, second] = &world.authorizations[..] else { panic!("{:?}", world.requests) };
+    assert_eq!(first["redirect_uri"], second["redirect_uri"]);
+    assert_ne!(first["state"], second["state"]);
+    assert_ne!(first["code_challenge"], second["code_challenge"]);
+    assert_eq!(world.count("POST /register"), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_no_reason_to_ask_somebody() {
+    let server = ProtectedServer::start().await.unwrap();
+    let client = connect(&server, pasted()).await.unwrap();
+    {
+        let mut world = server.world();
+        world.access_token = None;
+        world.overloaded = true;
+    }
+    let error = client.list_tools().await.unwrap_err();
+    assert!(matches!(cause(&error), OAuthError::Status { .. }), "{error:?}");
+    assert!(error.is_retryable() && !error.wants_authorization());
+    server.world().overloaded = false;
+    client.list_tools().await.unwrap();
+    assert_eq!(server.world().authorizations.len(), 1);
 }

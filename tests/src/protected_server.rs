@@ -36,6 +36,8 @@ pub struct World {
     pub expires_in: Option<u64>,
     /// The person says no.
     pub refuses: bool,
+    /// The metadata of the MCP server answers 503.
+    pub overloaded: bool,
     /// Where the metadata of the MCP server redirects to.
     pub elsewhere: Option<String>,
     /// What the registration endpoint says instead of registering.
@@ -191,6 +193,7 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
             ),
             ..Reply::default()
         },
+        "GET /metadata" if world.overloaded => Reply { status: 503, ..Reply::default() },
         "GET /metadata" => match &world.elsewhere {
             Some(elsewhere) => redirect(elsewhere),
             None => ok(&json!({

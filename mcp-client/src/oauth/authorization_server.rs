@@ -94,6 +94,7 @@ pub(super) fn well_known(issuer: &Url) -> Vec<Url> {
 mod tests {
     use super::*;
 
+    // covers: auth-as-order
     #[test]
     fn three_places_for_an_issuer_with_a_path_and_two_for_one_without() {
         let places = |issuer: &str| {
@@ -117,6 +118,7 @@ mod tests {
         );
     }
 
+    // covers: auth-pkce
     #[test]
     fn pkce_must_be_listed() {
         let with = |methods: Option<&[&str]>| AuthorizationServerMetadata {

@@ -244,10 +244,6 @@ impl Core {
         if !challenges.is_empty() && !challenges.iter().any(AuthenticateChallenge::is_oauth) {
             return Ok(Verdict::GiveUp);
         }
-        if self.state().credential.is_none() && lacks_scope && !self.settings.grant.is_interactive()
-        {
-            return Ok(Verdict::GiveUp);
-        }
 
         let ticket = self.turns.ticket();
         let turn = self.turns.take().await;

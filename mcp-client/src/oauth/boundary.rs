@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(found, expected, "{server} {url}");
     }
 
+    // covers: auth-https, auth-redirect
     #[test]
     fn endpoints_are_https_and_public() {
         check("https://a.example/mcp", "https://b.example/token", Some(Reach::Public));
@@ -114,6 +115,7 @@ mod tests {
         }
     }
 
+    // covers: auth-https
     #[test]
     fn a_server_on_this_machine_may_have_its_authorization_server_there() {
         let server = "http://localhost:3000/mcp";

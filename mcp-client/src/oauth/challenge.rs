@@ -129,6 +129,7 @@ mod tests {
         assert_eq!(found[0].param("absent"), None);
     }
 
+    // covers: auth-challenge
     #[test]
     fn several_challenges_in_one_line_and_in_several() {
         let found = read_all(&[

@@ -1,5 +1,6 @@
 //! Why no authorization could be had.
 
+use http::StatusCode;
 use mcp_transport::{DeliveryError, error::BoxError};
 
 use super::{AssertionError, JwtError, TokenError, TokenStoreError, redirect::ResponseError};
@@ -24,6 +25,14 @@ pub enum OAuthError {
         /// The cause.
         #[source]
         source: DeliveryError,
+    },
+    /// A server answers with a status that says nothing about its metadata.
+    #[error("{url} answers HTTP {status}")]
+    Status {
+        /// Without query.
+        url: String,
+        /// Such as 503.
+        status: StatusCode,
     },
     /// A metadata document cannot be read.
     #[error("the metadata at {url} cannot be used: {reason}")]
@@ -146,7 +155,38 @@ pub enum OAuthError {
 }
 
 impl OAuthError {
+    /// Whether the same may go well later without anybody doing anything: a server was not reached
+    /// or is overloaded.
+    pub fn is_transient(&self) -> bool {
+        let passing = |status: StatusCode| {
+            status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+        };
+        match self {
+            Self::Delivery { .. }
+            | Self::Token(TokenError::Delivery { .. })
+            | Self::Store(TokenStoreError::Locked { .. }) => true,
+            Self::Status { status, .. } | Self::Token(TokenError::Unexpected { status, .. }) => {
+                passing(*status)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn proof(source: JwtError) -> Self {
         Self::Proof(source)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_overloaded_server_passes_and_a_refusal_stays() {
+        let status = |status| OAuthError::Status { url: "https://a.example/x".into(), status };
+        assert!(status(StatusCode::SERVICE_UNAVAILABLE).is_transient());
+        assert!(status(StatusCode::TOO_MANY_REQUESTS).is_transient());
+        assert!(!status(StatusCode::NO_CONTENT).is_transient());
+        assert!(!OAuthError::from(ResponseError::NoCode).is_transient());
     }
 }

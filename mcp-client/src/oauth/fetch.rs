@@ -93,8 +93,8 @@ impl Web {
                 return Ok(Document::Absent);
             }
             if answer.status != StatusCode::OK {
-                let reason = format!("HTTP {}", answer.status);
-                return Err(OAuthError::Document { url: boundary::shown(&url), reason });
+                let status = answer.status;
+                return Err(OAuthError::Status { url: boundary::shown(&url), status });
             }
             let body =
                 answer.bytes(MAX_DOCUMENT_BYTES).await.map_err(|source| lost(&url, source))?;

@@ -142,6 +142,7 @@ mod tests {
         text
     }
 
+    // covers: auth-redirect, auth-state
     #[tokio::test]
     async fn one_answer_ends_it_and_nothing_else_does() {
         let place = Url::parse("http://127.0.0.1:0/callback").unwrap();

@@ -40,6 +40,7 @@ pub(super) fn unguessable() -> Result<String, OAuthError> {
 mod tests {
     use super::*;
 
+    // covers: auth-pkce
     #[test]
     fn the_example_of_the_rfc() {
         // RFC 7636 appendix B.

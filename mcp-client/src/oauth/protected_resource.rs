@@ -61,6 +61,7 @@ pub(super) fn well_known(server: &Url) -> Vec<Url> {
 mod tests {
     use super::*;
 
+    // covers: auth-prm-resource
     #[test]
     fn a_document_speaks_for_its_server_and_what_is_below() {
         let check = |resource: &str, server: &str, expected: bool| {
@@ -88,6 +89,7 @@ mod tests {
         check("urn:mcp", "https://a.example/mcp", false);
     }
 
+    // covers: auth-prm-order
     #[test]
     fn the_path_comes_before_the_root() {
         let places = |server: &str| {

@@ -146,6 +146,7 @@ mod tests {
         expected(names_issuer).code(&format!("{PLACE}?{query}")).unwrap_err()
     }
 
+    // covers: auth-iss
     #[test]
     fn the_issuer_is_compared_as_it_is() {
         let good = format!(" {PLACE}?code=c&state=s&iss=https%3A%2F%2Fa.example%2Ft\n");
@@ -161,6 +162,7 @@ mod tests {
         assert_eq!(expected(false).code(&silent).unwrap().reveal(), "c");
     }
 
+    // covers: auth-iss
     #[test]
     fn a_strangers_error_is_not_shown() {
         let query = "error=access_denied&error_description=call+555&state=s&iss=https://b.example";
@@ -176,6 +178,7 @@ mod tests {
         assert_eq!(own.to_string(), "the authorization server answered `access_denied`: no");
     }
 
+    // covers: auth-state
     #[test]
     fn what_belongs_to_another_request_is_refused() {
         assert_eq!(refused(false, "code=c&state=t"), ResponseError::WrongState);

@@ -61,6 +61,7 @@ mod tests {
         text.split_ascii_whitespace().map(str::to_owned).collect()
     }
 
+    // covers: auth-scopes
     #[test]
     fn the_challenge_comes_before_the_list_of_the_server() {
         let resource = list("a b");
@@ -73,6 +74,7 @@ mod tests {
         assert_eq!(Wanted { configured: &configured, ..wanted }.choose(), ["mine"]);
     }
 
+    // covers: auth-step-up
     #[test]
     fn stepping_up_keeps_what_was_asked_for() {
         let (requested, resource) = (list("basic"), list("decoy"));
@@ -86,6 +88,7 @@ mod tests {
         assert_eq!(Wanted { challenged: None, ..wanted }.choose(), ["basic"]);
     }
 
+    // covers: auth-offline
     #[test]
     fn offline_access_only_where_it_is_offered_and_of_use() {
         let server = list("a offline_access");

@@ -145,6 +145,7 @@ mod tests {
         Settings::new(Arc::new(AuthorizationCode::new(agent)))
     }
 
+    // covers: auth-credentials-issuer
     #[test]
     fn a_client_is_shown_only_to_its_own_issuer() {
         let mut settings = settings();

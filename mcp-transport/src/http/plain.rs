@@ -324,6 +324,7 @@ mod tests {
         assert!(seen.ends_with("\r\n\r\n{}"), "{seen}");
     }
 
+    // covers: auth-ssrf
     #[tokio::test]
     async fn strangers_do_not_lead_to_this_machine() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -83,6 +83,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
+    // covers: auth-ssrf
     #[test]
     fn only_the_public_internet_is_public() {
         let refused = "0.0.0.0 10.1.2.3 100.64.0.1 127.0.0.1 127.8.8.8 169.254.169.254 172.16.0.1
