@@ -6,6 +6,7 @@ mod changes;
 mod hub;
 mod input;
 mod oauth;
+mod oauth_grants;
 mod readme;
 mod scripted;
 mod tasks;

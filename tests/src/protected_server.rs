@@ -48,6 +48,8 @@ pub struct World {
     pub token_requests: Vec<HashMap<String, String>>,
     /// The queries of the authorization requests.
     pub authorizations: Vec<HashMap<String, String>>,
+    /// The parameters of the last `initialize`.
+    pub initialize: Option<Value>,
     issued: u32,
 }
 
@@ -184,7 +186,7 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
         "POST /mcp"
             if request.token.is_some() && request.token == world.access_token.as_deref() =>
         {
-            mcp(request.body)
+            mcp(request.body, world)
         }
         "POST /mcp" => Reply {
             status: 401,
@@ -227,6 +229,7 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
             let form = form(request.body);
             let good = match form["grant_type"].as_str() {
                 "authorization_code" => form["code"] == "the-code",
+                "client_credentials" => true,
                 "refresh_token" => Some(&form["refresh_token"]) == world.refresh_token.as_ref(),
                 _ => false,
             };
@@ -238,16 +241,19 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
 }
 
 /// The server behind the token, of revision 2025-11-25.
-fn mcp(body: &[u8]) -> Reply {
+fn mcp(body: &[u8], world: &mut World) -> Reply {
     let Ok(message) = serde_json::from_slice::<Value>(body) else {
         return Reply { status: 400, ..Reply::default() };
     };
     let result = match message["method"].as_str() {
-        Some("initialize") => json!({
-            "protocolVersion": "2025-11-25",
-            "capabilities": {"tools": {}},
-            "serverInfo": {"name": "protected", "version": "1"},
-        }),
+        Some("initialize") => {
+            world.initialize = Some(message["params"].clone());
+            json!({
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {}},
+                "serverInfo": {"name": "protected", "version": "1"},
+            })
+        }
         Some("tools/list") => {
             json!({"tools": [{"name": "look", "inputSchema": {"type": "object"}}]})
         }

@@ -197,7 +197,12 @@ impl Core {
             let issuer = found.metadata.issuer.clone();
             settings.store.remove(&StoreEntry::Client { issuer }).await?;
         }
-        let credential = Arc::new(Credential::new(outcome?, at.into_client())?);
+        let mut tokens = outcome?;
+        if !settings.grant.refreshes() {
+            // Some servers send one all the same.
+            tokens.refresh_token = None;
+        }
+        let credential = Arc::new(Credential::new(tokens, at.into_client())?);
         let old = self.current();
         self.keep(&credential).await?;
         if let Some(old) = old.filter(|old| old.entry() != credential.entry()) {
