@@ -39,7 +39,9 @@ pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, TokenStoreEr
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TokenStoreError> {
     let id = unique_id().map_err(|error| TokenStoreError::Failed(error.into()))?;
     let beside = path.with_extension(format!("{id}.new"));
-    let written = write_new(&beside, bytes).and_then(|()| fs::rename(&beside, path));
+    let written = write_new(&beside, bytes)
+        .and_then(|()| fs::rename(&beside, path))
+        .and_then(|()| settle(path));
     if let Err(source) = written {
         if let Err(error) = fs::remove_file(&beside)
             && error.kind() != io::ErrorKind::NotFound
@@ -59,4 +61,15 @@ fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     // Before the rename, or a power cut could leave an empty file in the old one's place.
     file.sync_all()
+}
+
+/// Makes the rename outlive a power cut, which would bring back a refresh token that was used up.
+fn settle(path: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder)?.sync_all()?;
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+    Ok(())
 }
