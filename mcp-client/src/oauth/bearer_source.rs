@@ -124,6 +124,7 @@ mod tests {
         bearer.challenged(target, challenge).await.unwrap()
     }
 
+    // covers: auth-static
     #[tokio::test]
     async fn a_token_that_was_replaced_is_used_from_the_refusal_on() {
         let folder = tempfile::tempdir().unwrap();
@@ -143,6 +144,7 @@ mod tests {
         assert_eq!(refused(&bearer, StatusCode::UNAUTHORIZED, &one).await, Verdict::Retry);
     }
 
+    // covers: auth-tokens-bound, auth-static
     #[tokio::test]
     async fn no_other_server_sees_it() {
         let source = AssertionSource::callback(|| async { Ok(crate::Secret::new("one")) });

@@ -102,6 +102,7 @@ mod tests {
         check(None, u64::from(u32::MAX), false);
     }
 
+    // covers: auth-secrets-hidden
     #[test]
     fn nothing_secret_is_shown() {
         let shown =

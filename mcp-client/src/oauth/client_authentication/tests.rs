@@ -35,6 +35,7 @@ fn applied(
     (headers, form)
 }
 
+// covers: auth-client-authentication
 #[test]
 fn the_server_chooses_where_a_secret_goes() {
     let secret = || Secret::new("s");
@@ -70,6 +71,7 @@ fn a_registration_tells_the_method() {
     check(None, None, false, 1);
 }
 
+// covers: auth-client-authentication
 #[test]
 fn an_assertion_names_the_issuer_and_ends_soon() {
     let random = SystemRandom::new();

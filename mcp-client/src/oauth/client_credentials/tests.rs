@@ -10,6 +10,7 @@ use crate::oauth::{
     test_server::{TestServer, refusal, tokens},
 };
 
+// covers: auth-client-credentials
 #[tokio::test]
 async fn a_program_gets_tokens_by_its_secret() {
     let server = TestServer::start(json!({}), |_| tokens("at")).await;
@@ -29,6 +30,7 @@ async fn a_program_gets_tokens_by_its_secret() {
     assert!(!posted.form.contains_key("client_id"));
 }
 
+// covers: auth-client-credentials
 #[tokio::test]
 async fn a_program_gets_tokens_by_its_key() {
     let server = TestServer::start(json!({}), |_| tokens("at")).await;

@@ -43,6 +43,7 @@ fn device(expires_in: u64, uri: &str) -> Value {
 
 const PAGE: &str = "https://as.example/device";
 
+// covers: auth-device
 #[tokio::test(start_paused = true)]
 async fn a_code_is_shown_and_its_outcome_waited_for() {
     let answers = vec![refusal("authorization_pending"), refusal("slow_down"), tokens("at")];

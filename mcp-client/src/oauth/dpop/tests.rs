@@ -25,6 +25,7 @@ fn nonce(value: &'static str) -> HeaderMap {
     )])
 }
 
+// covers: auth-dpop
 #[test]
 fn a_proof_is_about_one_request() {
     for listed in [&[][..], &["EdDSA".to_owned()], &["EdDSA".to_owned(), "ES256".to_owned()]] {
@@ -45,6 +46,7 @@ fn a_proof_is_about_one_request() {
     }
 }
 
+// covers: auth-dpop
 #[test]
 fn a_nonce_stays_with_its_origin_until_the_next() {
     let key = DpopKey::generate(&[]).unwrap();

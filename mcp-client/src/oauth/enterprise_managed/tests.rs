@@ -37,6 +37,7 @@ async fn start(issued: &'static str, metadata: serde_json::Value) -> (TestServer
     (server, auth)
 }
 
+// covers: auth-enterprise
 #[tokio::test]
 async fn the_sign_on_becomes_a_grant_and_the_grant_a_token() {
     let (server, auth) = start(EXCHANGED, json!({})).await;

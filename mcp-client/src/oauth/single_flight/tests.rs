@@ -133,6 +133,7 @@ impl Process {
     }
 }
 
+// covers: auth-refresh-processes
 #[tokio::test]
 async fn processes_that_share_a_store_refresh_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -67,6 +67,7 @@ async fn receive(stream: &mut (impl AsyncBufReadExt + Unpin)) -> Seen {
 const CODE: &[(&str, &str)] =
     &[("grant_type", "authorization_code"), ("code", "a b&c"), ("scope", "x y")];
 
+// covers: auth-resource
 #[tokio::test]
 async fn a_grant_becomes_tokens() {
     let body = r#"{"access_token":"at","token_type":"bearer","expires_in":"3600",
@@ -100,6 +101,7 @@ async fn a_refusal_keeps_its_reason() {
     }
 }
 
+// covers: auth-secrets-hidden
 #[tokio::test]
 async fn what_is_no_token_response_is_an_error_without_secrets() {
     let cases = [
@@ -120,6 +122,7 @@ async fn what_is_no_token_response_is_an_error_without_secrets() {
     }
 }
 
+// covers: auth-dpop
 #[tokio::test]
 async fn a_nonce_is_repeated_with_a_new_proof() {
     let key = DpopKey::generate(&[]).unwrap();

@@ -6,6 +6,7 @@ use crate::oauth::{
     test_server::{Posted, TestServer, refusal, tokens},
 };
 
+// covers: auth-workload
 #[tokio::test]
 async fn what_was_refused_is_not_shown_again() {
     let answer = |posted: &Posted| match posted.form["assertion"].as_str() {

@@ -31,6 +31,7 @@ async fn another_process_reads_what_one_kept() {
     assert_eq!(store.load(&entry("b")).await.unwrap().unwrap().reveal(), "other");
 }
 
+// covers: auth-store
 #[tokio::test]
 async fn nobody_else_reads_the_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,6 +52,7 @@ async fn nobody_else_reads_the_files() {
     }
 }
 
+// covers: auth-store
 #[tokio::test]
 async fn a_torn_or_swapped_file_is_refused() {
     let folder = tempfile::tempdir().unwrap();
