@@ -15,7 +15,7 @@ use crate::{
     Cache, Change, Client, ConnectFailure, Extension, InvalidOptions, Tasks, TraceContext,
     extension::Extensions,
     handlers::{Asker, Handlers, RootList},
-    lifecycle,
+    lifecycle::{self, MemoryVerdicts, VerdictStore},
     oauth::{AssertionSource, BearerSource, DeclaredGrant, OAuth},
     trace::TraceSource,
 };
@@ -56,6 +56,9 @@ pub struct ClientOptions {
     /// Where lists and resources are kept for as long as their server says. By default each client
     /// has its own; [`Cache::off`] asks each time.
     pub cache: Cache,
+    /// What is known of the eras of servers; in memory by default, for all clients with these
+    /// options.
+    pub verdicts: Arc<dyn VerdictStore>,
     pub(crate) handlers: Handlers,
     pub(crate) extensions: Extensions,
     pub(crate) trace: Option<TraceSource>,
@@ -72,6 +75,7 @@ impl Default for ClientOptions {
             poll_interval: Some(Duration::from_secs(30)),
             input_timeout: Some(Duration::from_secs(600)),
             cache: Cache::default(),
+            verdicts: Arc::new(MemoryVerdicts::default()),
             handlers: Handlers::default(),
             extensions: Extensions::default(),
             trace: None,

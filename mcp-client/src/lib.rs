@@ -60,6 +60,7 @@ pub use self::{
         ServerState, ServerStatus, StateKind, ToolUsage,
     },
     input_required::{PendingInput, Rounds, Step, Stepwise},
+    lifecycle::{FileVerdicts, MemoryVerdicts, VerdictStore},
     listing::{List, Listing, Page, PageCursor},
     prompts::GetPrompt,
     request::{Flow, Once, Request, Sending},

@@ -3,6 +3,7 @@
 mod bad_input;
 mod cache;
 mod changes;
+mod era;
 mod hub;
 mod input;
 mod oauth;

@@ -22,6 +22,9 @@ pub(crate) enum ProbeOutcome {
     Status(u16),
     /// The server was silent for as long as a probe may take.
     Silence,
+    /// The same on a connection of its own, such as a child process, which an unknown message may
+    /// have silenced for good.
+    Mute,
     /// A child process ended.
     Died,
     /// The connection failed in a way that says nothing about the server's revision.
@@ -39,6 +42,8 @@ pub(crate) enum Verdict {
     Legacy,
     /// Legacy, on a new process: the probe ended the first one.
     LegacyOnNewProcess,
+    /// Legacy, unless it is only slow; on this process, or on a new one that sees no probe.
+    LegacyOrSlow,
     /// Modern for sure, and no version in common.
     NoCommonVersion(Vec<String>),
     /// No verdict; report the error.
@@ -88,7 +93,15 @@ pub(crate) fn classify(outcome: ProbeOutcome, again: bool) -> Verdict {
         | ProbeOutcome::Unreachable => Verdict::Unknown,
         ProbeOutcome::Status(_) => Verdict::Legacy,
         ProbeOutcome::Died => Verdict::LegacyOnNewProcess,
+        ProbeOutcome::Mute => Verdict::LegacyOrSlow,
     }
+}
+
+/// Whether a server that was silent to a probe and refused `initialize` with this code may be a
+/// modern one that was slow to start.
+pub(crate) fn may_be_modern(code: i64) -> bool {
+    error_code::is_modern(code)
+        || matches!(code, error_code::METHOD_NOT_FOUND | error_code::INVALID_PARAMS)
 }
 
 /// Whether a refused `initialize` may mean that the address is of HTTP+SSE, where messages go to
@@ -123,7 +136,7 @@ mod tests {
 
     #[test]
     fn by_table() {
-        use ProbeOutcome::{Died, Discovered, OtherResult, Silence, Status, Unreachable};
+        use ProbeOutcome::{Died, Discovered, Mute, OtherResult, Silence, Status, Unreachable};
         let modern = || ProtocolVersion::LATEST;
         let table = [
             (Discovered(versions(&[LEGACY, MODERN])), false, Verdict::Modern(modern())),
@@ -155,6 +168,7 @@ mod tests {
             (Status(503), false, Verdict::Unknown),
             (Silence, false, Verdict::Legacy),
             (Died, false, Verdict::LegacyOnNewProcess),
+            (Mute, false, Verdict::LegacyOrSlow),
             (Unreachable, false, Verdict::Unknown),
         ];
         for (outcome, again, expected) in table {

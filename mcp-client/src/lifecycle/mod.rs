@@ -4,6 +4,8 @@ mod declared;
 mod detect;
 mod legacy;
 mod modern;
+mod sibling;
+mod verdicts;
 
 use std::{
     pin::pin,
@@ -25,6 +27,7 @@ use tokio::time::timeout;
 
 pub(crate) use self::declared::Declared;
 use self::detect::{ProbeOutcome, Verdict, classify};
+pub use self::verdicts::{FileVerdicts, MemoryVerdicts, VerdictStore};
 use crate::{
     CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice,
     cache::CacheAccess,
@@ -84,8 +87,33 @@ impl Opening {
             }
             EraChoice::Legacy => self.legacy(dialed).await,
             EraChoice::Modern => self.modern(dialed, ProtocolVersion::LATEST, false).await,
-            EraChoice::Auto => self.detect(dialed).await,
+            EraChoice::Auto => self.remembered(dialed).await,
         }
+    }
+
+    /// Trusts an earlier verdict until it proves wrong; else finds out.
+    async fn remembered(&self, mut dialed: Dialed) -> Result<Client, ConnectFailure> {
+        let verdicts = &self.options.verdicts;
+        let endpoint = &*self.endpoint;
+        if verdicts.is_legacy(endpoint) {
+            let transport = Arc::clone(&dialed.transport);
+            match self.legacy(dialed).await {
+                Ok(client) => return Ok(client),
+                Err(failure) if !failure.challenges().is_empty() => return Err(failure),
+                Err(failure) => {
+                    tracing::debug!(endpoint, %failure, "it speaks otherwise than before");
+                    verdicts.remember(endpoint, false);
+                    transport.close().await;
+                    dialed = self.dial(&*self.recipe).await?;
+                }
+            }
+        }
+        let client = self.detect(dialed).await?;
+        // In this process there are many servers of one name.
+        if client.server().era == Era::Legacy && self.recipe.binding() != Binding::Memory {
+            verdicts.remember(endpoint, true);
+        }
+        Ok(client)
     }
 
     async fn dial(&self, recipe: &dyn Connect) -> Result<Dialed, ConnectFailure> {
@@ -134,6 +162,7 @@ impl Opening {
                     dialed.transport.close().await;
                     return self.legacy(self.dial(&*self.recipe).await?).await;
                 }
+                Verdict::LegacyOrSlow => return self.after_silence(dialed).await,
                 Verdict::NoCommonVersion(supported) => {
                     let endpoint = Arc::clone(&self.endpoint);
                     return Err(ConnectFailure::NoCommonVersion { endpoint, supported });
@@ -250,15 +279,12 @@ fn outcome_of(error: &CallError, binding: Binding) -> ProbeOutcome {
             ProbeOutcome::Rejected { code: object.code, supported: supported_versions(object) }
         }
         CallErrorKind::Undecodable(_) => ProbeOutcome::OtherResult,
+        CallErrorKind::TimedOut { .. } if is_own(binding) => ProbeOutcome::Mute,
         CallErrorKind::TimedOut { .. } => ProbeOutcome::Silence,
         CallErrorKind::Http(failure) => ProbeOutcome::Status(failure.status.as_u16()),
         CallErrorKind::NotSent(failure) | CallErrorKind::Lost(failure) => match &failure.kind {
             // As a child process dies, so a connection of its own is hung up.
-            DeliveryErrorKind::Closed(_)
-                if matches!(binding, Binding::Stdio | Binding::Socket | Binding::WebSocket) =>
-            {
-                ProbeOutcome::Died
-            }
+            DeliveryErrorKind::Closed(_) if is_own(binding) => ProbeOutcome::Died,
             DeliveryErrorKind::TimedOut { .. } if failure.sent == Sent::Maybe => {
                 ProbeOutcome::Silence
             }
@@ -267,6 +293,11 @@ fn outcome_of(error: &CallError, binding: Binding) -> ProbeOutcome {
         },
         _ => ProbeOutcome::Unreachable,
     }
+}
+
+/// Whether a connection is the client's alone, so that another one meets a fresh server.
+fn is_own(binding: Binding) -> bool {
+    matches!(binding, Binding::Stdio | Binding::Socket | Binding::WebSocket | Binding::Memory)
 }
 
 fn supported_versions(object: &ErrorObject) -> Option<Vec<String>> {
