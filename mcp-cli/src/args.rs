@@ -165,11 +165,18 @@ git diff | mcp run 'Review this' -s fs")]
     /// Measure a real round trip to a server
     #[command(after_help = TARGETS)]
     Ping(PingArgs),
-    /// Serve the demo tools over standard input and output
+    /// Serve the demo tools over standard input and output, or over HTTP
     ///
     /// The tools: calculator, clock, notes in a temporary folder, and text search. `mcp run` and
     /// others use this server when no other is configured; any MCP client can start it.
-    DemoServer,
+    DemoServer {
+        /// Serve over Streamable HTTP at this address, port 8000 of this machine if none is given
+        ///
+        /// The URL is printed. A port of 0 is any free one. Only clients on this machine are
+        /// answered.
+        #[arg(long, value_name = "HOST:PORT", num_args = 0..=1, default_missing_value = "127.0.0.1:8000")]
+        http: Option<String>,
+    },
     /// Print a completion script for a shell
     #[command(
         after_help = "Example:\n  mcp completions bash > ~/.local/share/bash-completion/completions/mcp"

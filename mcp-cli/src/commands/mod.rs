@@ -37,7 +37,7 @@ pub(crate) async fn run(
         Command::Login(args) => login::login(args, context, printer).await,
         Command::Logout(args) => login::logout(args, context, printer).await,
         Command::Whoami(args) => login::whoami(args, context, printer).await,
-        Command::DemoServer => demo_server::run().await,
+        Command::DemoServer { http } => demo_server::run(http.as_deref(), printer).await,
         Command::Run(args) => run::run(args, context, printer).await,
         // The largest future of all.
         Command::Chat(args) => Box::pin(chat::run(args, context, printer)).await,

@@ -10,7 +10,10 @@ mod revision;
 mod text_search;
 mod tools;
 
-use std::{io, sync::atomic::AtomicBool};
+use std::{
+    io,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use mcp_protocol::{
     cache_hint::CacheScope,
@@ -29,9 +32,10 @@ use mcp_protocol::{
 };
 use mcp_transport::{
     BoxFuture,
-    serve::{self, Peer, Service},
+    serve::{self, HttpServeConfig, Peer, Service},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::net::TcpListener;
 
 use self::notes::Notes;
 
@@ -41,6 +45,12 @@ const TTL_MS: u64 = 3_600_000;
 /// Serves over standard input and output until the input ends.
 pub(crate) async fn serve() -> io::Result<()> {
     serve::stdio(DemoServer::new(Notes::in_temporary_folder())).await
+}
+
+/// Serves over HTTP, until the program ends.
+pub(crate) async fn serve_http(listener: TcpListener) -> io::Result<()> {
+    let server = Arc::new(DemoServer::new(Notes::in_temporary_folder()));
+    serve::http(listener, server, HttpServeConfig::new(), std::future::pending()).await
 }
 
 /// The server. Requests share nothing but the folder of the notes.

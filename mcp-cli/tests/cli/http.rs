@@ -68,3 +68,38 @@ fn credentials_in_an_address_are_not_repeated() {
     assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(!ended.stderr.contains("s3cret"), "{}", ended.stderr);
 }
+
+/// Ended with the value.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_demo_server_answers_in_both_lifecycles() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+    command.args(["demo-server", "--http", "127.0.0.1:0"]).stdout(std::process::Stdio::piped());
+    let mut serving = Serving(command.spawn().unwrap());
+    let mut url = String::new();
+    BufReader::new(serving.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
+    let url = url.trim();
+    for era in ["auto", "legacy", "modern"] {
+        let words = ["call", url, "calculate", "expression=6*7", "--era", era];
+        let ended = sandbox.mcp(&words);
+        assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{era}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_command_can_be_written_as_an_address() {
+    let words = ["call", "stdio://mcp?arg=demo-server", "calculate", "expression=6*7"];
+    let ended = Sandbox::new().mcp(&words);
+    assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{}", ended.stderr);
+    let ended = Sandbox::new().mcp(&["tools", "stdio://mcp?argument=x"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+}

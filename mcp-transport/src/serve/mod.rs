@@ -1,7 +1,10 @@
 //! The serving side: answering a client's requests.
 //!
-//! A [`Service`] answers; [`stdio`], [`lines`] and [`in_memory`] connect it to a client.
+//! A [`Service`] answers; [`stdio()`], [`lines`] and [`in_memory`] connect it to a client, and with the
+//! feature `serve-http` `http` to any number of them.
 
+#[cfg(feature = "serve-http")]
+mod http;
 mod session;
 mod stdio;
 
@@ -13,6 +16,8 @@ use mcp_protocol::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+#[cfg(feature = "serve-http")]
+pub use self::http::{HttpEndpoint, HttpServeConfig, ReplyBody, http};
 pub use self::stdio::{in_memory, lines, stdio};
 use crate::BoxFuture;
 

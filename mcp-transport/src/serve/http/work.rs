@@ -1,0 +1,74 @@
+//! One request being answered, in a task of its own.
+
+use std::{pin::pin, sync::Arc};
+
+use mcp_protocol::{
+    error_code,
+    jsonrpc::{ErrorObject, Request, RequestId, encode_error, encode_result},
+};
+use tokio::sync::mpsc;
+
+use super::event_log::EventLog;
+use crate::serve::{Peer, Service};
+
+/// How many messages wait between the service and the stream.
+const QUEUED_MESSAGES: usize = 16;
+
+/// Answers a request; everything goes to the log, the answer last.
+pub(super) async fn run(service: Arc<dyn Service>, request: Request, log: Arc<EventLog>) {
+    let id = request.id.clone();
+    let unanswered = Unanswered { log: &log, id: &id, done: false };
+    let (outgoing, mut messages) = mpsc::channel(QUEUED_MESSAGES);
+    let peer = Peer { outgoing };
+    let outcome = {
+        let mut work = pin!(service.request(request, &peer));
+        loop {
+            tokio::select! {
+                biased;
+                Some(text) = messages.recv() => log.push(text).await,
+                outcome = &mut work => break outcome,
+            }
+        }
+    };
+    // What was said right before the answer.
+    while let Ok(text) = messages.try_recv() {
+        log.push(text).await;
+    }
+    let text = outcome.and_then(|result| {
+        encode_result(&id, &result)
+            .map_err(|error| ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string()))
+    });
+    unanswered.done();
+    match text {
+        Ok(text) => log.answer(text, Ok(())),
+        Err(error) => log.answer(encode_error(Some(&id), &error), Err(error.code)),
+    }
+}
+
+/// Says so when a request ends without an answer.
+struct Unanswered<'a> {
+    log: &'a EventLog,
+    id: &'a RequestId,
+    done: bool,
+}
+
+impl Unanswered<'_> {
+    fn done(mut self) {
+        self.done = true;
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        if std::thread::panicking() {
+            let error = ErrorObject::new(error_code::INTERNAL_ERROR, "the request panicked");
+            self.log.answer(encode_error(Some(self.id), &error), Err(error.code));
+        } else {
+            // It was cancelled, and who cancels wants no answer.
+            self.log.give_up_one();
+        }
+    }
+}
