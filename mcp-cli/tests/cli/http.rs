@@ -89,7 +89,7 @@ fn the_demo_server_answers_in_both_lifecycles() {
     BufReader::new(serving.0.stdout.take().unwrap()).read_line(&mut url).unwrap();
     let url = url.trim();
     for era in ["auto", "legacy", "modern"] {
-        let words = ["call", url, "calculate", "expression=6*7", "--era", era];
+        let words = ["call", url, "calculator", "expression=6*7", "--era", era];
         let ended = sandbox.mcp(&words);
         assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{era}: {}", ended.stderr);
     }
@@ -97,7 +97,7 @@ fn the_demo_server_answers_in_both_lifecycles() {
 
 #[test]
 fn a_command_can_be_written_as_an_address() {
-    let words = ["call", "stdio://mcp?arg=demo-server", "calculate", "expression=6*7"];
+    let words = ["call", "stdio://mcp?arg=demo-server", "calculator", "expression=6*7"];
     let ended = Sandbox::new().mcp(&words);
     assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{}", ended.stderr);
     let ended = Sandbox::new().mcp(&["tools", "stdio://mcp?argument=x"]);

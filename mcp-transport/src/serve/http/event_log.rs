@@ -239,12 +239,13 @@ impl Drop for Reader {
 mod tests {
     use super::*;
 
-    fn take(reader: &mut Reader) -> Option<Option<u64>> {
+    fn take(reader: &mut Reader) -> Poll<Option<u64>> {
         let mut cx = Context::from_waker(Waker::noop());
-        match reader.poll_next(&mut cx) {
-            Poll::Ready(event) => Some(event.map(|event| event.number)),
-            Poll::Pending => None,
-        }
+        reader.poll_next(&mut cx).map(|event| event.map(|event| event.number))
+    }
+
+    const fn number(number: u64) -> Poll<Option<u64>> {
+        Poll::Ready(Some(number))
     }
 
     #[tokio::test]
@@ -253,16 +254,16 @@ mod tests {
         let mut first = log.attach(None);
         log.push("a".into()).await;
         log.push("b".into()).await;
-        assert_eq!((take(&mut first), take(&mut first)), (Some(Some(1)), Some(Some(2))));
-        assert_eq!(take(&mut first), None);
+        assert_eq!((take(&mut first), take(&mut first)), (number(1), number(2)));
+        assert_eq!(take(&mut first), Poll::Pending);
         let mut second = log.attach(Some(1));
-        assert_eq!(take(&mut first), Some(None));
+        assert_eq!(take(&mut first), Poll::Ready(None));
         drop(first);
         assert!(log.is_attached());
         log.answer("c".into(), Ok(()));
         assert!(log.is_finished());
-        assert_eq!((take(&mut second), take(&mut second)), (Some(Some(2)), Some(Some(3))));
-        assert_eq!(take(&mut second), Some(None));
+        assert_eq!((take(&mut second), take(&mut second)), (number(2), number(3)));
+        assert_eq!(take(&mut second), Poll::Ready(None));
     }
 
     #[tokio::test]
@@ -274,7 +275,7 @@ mod tests {
         }
         assert_eq!(log.lock().events.len(), MAX_EVENTS);
         let mut reader = log.attach(None);
-        assert_eq!(take(&mut reader), Some(Some(1)));
+        assert_eq!(take(&mut reader), number(1));
     }
 
     #[tokio::test]
@@ -287,7 +288,7 @@ mod tests {
         let mut more = Box::pin(log.push("y".into()));
         let mut cx = Context::from_waker(Waker::noop());
         assert!(more.as_mut().poll(&mut cx).is_pending());
-        assert_eq!(take(&mut reader), Some(Some(1)));
+        assert_eq!(take(&mut reader), number(1));
         assert!(more.as_mut().poll(&mut cx).is_ready());
         drop(reader);
         assert!(!log.is_attached());

@@ -91,7 +91,7 @@ impl Events {
                 let mut text = BytesMut::with_capacity(event.text.len() + 32);
                 if let Some(stream) = self.stream {
                     // Writing to a buffer cannot fail.
-                    let _ = write!(text, "id: {stream}-{}\n", event.number);
+                    let _ = writeln!(text, "id: {stream}-{}", event.number);
                 }
                 text.extend_from_slice(b"data: ");
                 // In JSON, line ends stand only between values.
@@ -186,9 +186,8 @@ pub(super) fn events(events: Events) -> Response<ReplyBody> {
 /// The status of a modern answer.
 pub(super) fn modern_status(outcome: Result<(), i64>) -> StatusCode {
     match outcome {
-        Ok(()) => StatusCode::OK,
         Err(code) if error_code::is_modern(code) => StatusCode::BAD_REQUEST,
         Err(error_code::METHOD_NOT_FOUND) => StatusCode::NOT_FOUND,
-        Err(_) => StatusCode::OK,
+        Ok(()) | Err(_) => StatusCode::OK,
     }
 }

@@ -84,8 +84,13 @@ impl Case {
             builder.options(options).connect().await
         } else {
             running.push(places.serve(&self.start.command, &self.start.env)?);
-            let url = format!("http://127.0.0.1:{}{}", places.port, self.start.path);
-            Client::http(url).options(options).connect().await
+            let scheme = match self.transport {
+                "websocket" => "ws",
+                "tcp" => "tcp",
+                _ => "http",
+            };
+            let url = format!("{scheme}://127.0.0.1:{}{}", places.port, self.start.path);
+            Client::from_url(url)?.options(options).connect().await
         };
         let client = match (connected, &self.expected) {
             (Err(ConnectFailure::Handshake(_) | ConnectFailure::NoCommonVersion { .. }), None) => {

@@ -21,6 +21,8 @@ pub(crate) struct Peer {
     stdio: Option<Start>,
     http: Option<Start>,
     sse: Option<Start>,
+    websocket: Option<Start>,
+    tcp: Option<Start>,
     operations: Operations,
     #[serde(default)]
     also: Vec<Operation>,
@@ -79,7 +81,13 @@ impl Peers {
     pub(crate) fn cases(&self, filters: &[String]) -> Vec<Case> {
         let mut cases = Vec::new();
         for peer in &self.peers {
-            let transports = [("stdio", &peer.stdio), ("http", &peer.http), ("sse", &peer.sse)];
+            let transports = [
+                ("stdio", &peer.stdio),
+                ("http", &peer.http),
+                ("sse", &peer.sse),
+                ("websocket", &peer.websocket),
+                ("tcp", &peer.tcp),
+            ];
             for (transport, start) in transports {
                 let Some(start) = start else { continue };
                 for era in ["auto", "legacy", "modern"] {
