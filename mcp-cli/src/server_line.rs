@@ -22,16 +22,23 @@ pub(crate) enum Kind {
     Stdio,
     /// An address.
     Http,
+    /// A WebSocket.
+    WebSocket,
+    /// A TCP port.
+    Tcp,
+    /// A Unix socket.
+    Unix,
 }
 
 impl Kind {
     /// The kind that an endpoint speaks of.
     pub(crate) fn of(status: &ServerStatus) -> Self {
-        let endpoint = &status.endpoint;
-        if endpoint.starts_with("http://") || endpoint.starts_with("https://") {
-            Self::Http
-        } else {
-            Self::Stdio
+        match status.endpoint.split_once("://").map(|(scheme, _)| scheme) {
+            Some("http" | "https") => Self::Http,
+            Some("ws" | "wss") => Self::WebSocket,
+            Some("tcp") => Self::Tcp,
+            Some("unix") => Self::Unix,
+            _ => Self::Stdio,
         }
     }
 
@@ -39,6 +46,9 @@ impl Kind {
         match self {
             Self::Stdio => "stdio",
             Self::Http => "http",
+            Self::WebSocket => "ws",
+            Self::Tcp => "tcp",
+            Self::Unix => "unix",
         }
     }
 }
