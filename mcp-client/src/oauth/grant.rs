@@ -195,9 +195,8 @@ impl<'a> Discovered<'a> {
             client_id_metadata::check(url)?;
             return Ok(ClientCredentials::public(url));
         }
-        let redirect_uris: Vec<_> = redirect_uri.map(str::to_owned).into_iter().collect();
         if let Some(known) = self.registration().await?
-            && redirect_uris.iter().all(|uri| known.redirect_uris.contains(uri))
+            && known.covers(redirect_uri, grant_types)
         {
             return Ok(known.credentials());
         }
@@ -206,6 +205,7 @@ impl<'a> Discovered<'a> {
         scopes.sort_unstable();
         scopes.dedup();
         let scope = scopes.join(" ");
+        let redirect_uris: Vec<_> = redirect_uri.map(str::to_owned).into_iter().collect();
         let name = &self.settings.client_name;
         let applicant =
             Applicant { name, redirect_uris: &redirect_uris, grant_types, scope: &scope };

@@ -24,6 +24,7 @@ pub(super) struct Registration {
     /// Seconds since 1970; `None` for ever.
     expires_at: Option<u64>,
     pub(super) redirect_uris: Vec<String>,
+    grant_types: Vec<String>,
 }
 
 impl Registration {
@@ -33,6 +34,13 @@ impl Registration {
             client_id: self.client_id.clone(),
             authentication: ClientAuthentication::of_registration(self.method.as_deref(), secret),
         }
+    }
+
+    /// Whether it was made for this redirect URI and these grants.
+    pub(super) fn covers(&self, redirect_uri: Option<&str>, grant_types: &[&str]) -> bool {
+        let has = |list: &[String], item: &str| list.iter().any(|one| one == item);
+        redirect_uri.is_none_or(|uri| has(&self.redirect_uris, uri))
+            && grant_types.iter().all(|grant| has(&self.grant_types, grant))
     }
 
     /// Whether it is still good.
@@ -137,6 +145,7 @@ pub(super) async fn register(
         method: registered.token_endpoint_auth_method.or_else(|| Some(method.to_owned())),
         expires_at: (!lasting).then_some(registered.client_secret_expires_at),
         redirect_uris: applicant.redirect_uris.to_vec(),
+        grant_types: applicant.grant_types.iter().map(ToString::to_string).collect(),
     })
 }
 
@@ -190,6 +199,7 @@ mod tests {
             method: Some("client_secret_post".to_owned()),
             expires_at: Some(1000),
             redirect_uris: list("http://127.0.0.1:1/cb"),
+            grant_types: list("authorization_code refresh_token"),
         };
         let secret = registration.to_secret().unwrap();
         let again = Registration::from_secret(&secret).unwrap();
@@ -198,6 +208,9 @@ mod tests {
             panic!("another method")
         };
         assert_eq!(secret.reveal(), "s");
+        assert!(again.covers(Some("http://127.0.0.1:1/cb"), &["authorization_code"]));
+        assert!(!again.covers(Some("http://127.0.0.1:2/cb"), &["authorization_code"]));
+        assert!(!again.covers(None, &["urn:ietf:params:oauth:grant-type:device_code"]));
         assert!(again.is_valid(UNIX_EPOCH + Duration::from_secs(900)));
         assert!(!again.is_valid(UNIX_EPOCH + Duration::from_secs(950)));
         assert!(Registration { expires_at: None, ..again }.is_valid(SystemTime::now()));
