@@ -98,7 +98,7 @@ impl Transport for MemoryTransport {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.routes.unsolicited()
+        self.connection.unsolicited()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,6 +1,12 @@
 //! The seam between the client and whatever carries its messages.
 
-use std::{borrow::Cow, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt,
+    future::{Future, poll_fn},
+    pin::Pin,
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use mcp_protocol::{
@@ -10,7 +16,7 @@ use mcp_protocol::{
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{ConnectError, DeliveryError, Exchange};
+use crate::{ConnectError, DeliveryError, Exchange, routing::OwnMessages};
 
 /// A future in a box, so that traits with async methods can be trait objects.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -168,20 +174,29 @@ pub struct OutgoingMessage {
 
 /// What a server sends on its own account: legacy notifications and requests.
 pub struct Unsolicited {
-    messages: mpsc::Receiver<Message>,
+    messages: Messages,
     /// Dropped or fired when the stream is open, or will not be.
     opened: Option<oneshot::Receiver<()>>,
+}
+
+enum Messages {
+    Queue(mpsc::Receiver<Message>),
+    Own(OwnMessages),
 }
 
 impl Unsolicited {
     /// Wraps the receiving end of a queue that the transport fills.
     pub fn new(messages: mpsc::Receiver<Message>) -> Self {
-        Self { messages, opened: None }
+        Self { messages: Messages::Queue(messages), opened: None }
+    }
+
+    pub(crate) fn own(messages: OwnMessages) -> Self {
+        Self { messages: Messages::Own(messages), opened: None }
     }
 
     /// As [`new`](Self::new), for a stream that is still being opened; `opened` tells when.
     pub fn opening(messages: mpsc::Receiver<Message>, opened: oneshot::Receiver<()>) -> Self {
-        Self { messages, opened: Some(opened) }
+        Self { messages: Messages::Queue(messages), opened: Some(opened) }
     }
 
     /// Waits until the stream is open, or it is clear that the server offers none. What a server
@@ -202,7 +217,10 @@ impl Unsolicited {
     /// # Cancel safety
     /// No message is lost when the future is dropped.
     pub async fn next(&mut self) -> Option<Message> {
-        self.messages.recv().await
+        match &mut self.messages {
+            Messages::Queue(messages) => messages.recv().await,
+            Messages::Own(messages) => poll_fn(|cx| messages.poll_next(cx)).await,
+        }
     }
 }
 

@@ -30,3 +30,35 @@ fn a_small_call_over_stdio() {
     assert!(per_call <= 20, "{per_call} allocations per call");
     runtime.block_on(client.close());
 }
+
+/// Idle connections that are counted together.
+const IDLE: usize = 20;
+
+#[test]
+fn an_idle_connection_over_stdio() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let mut clients = Vec::with_capacity(IDLE);
+    let connect = || async {
+        let server = Client::stdio(env!("CARGO_BIN_EXE_misbehave")).arg("ok");
+        let client = server.connect().await.unwrap();
+        client.list_tools().await.unwrap();
+        client
+    };
+    // What the program needs once is not counted.
+    let first = runtime.block_on(connect());
+    let counted = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..IDLE {
+                clients.push(connect().await);
+            }
+        });
+    });
+    let kept = counted.bytes_current / i64::try_from(IDLE).unwrap();
+    println!("{kept} bytes per idle connection");
+    assert!(kept <= 8 << 10, "{kept} bytes per idle connection");
+    runtime.block_on(async {
+        for client in clients.iter().chain([&first]) {
+            client.close().await;
+        }
+    });
+}

@@ -154,7 +154,7 @@ impl Transport for LineTransport {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.routes.unsolicited()
+        self.connection.unsolicited()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -244,7 +244,7 @@ impl Transport for LegacySse {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        self.link.connection.routes.unsolicited()
+        self.link.connection.unsolicited()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -18,7 +18,7 @@ use super::{
     reading::{Reading, Seat, Source},
     routes::{End, Routed, Routes},
 };
-use crate::{DeliveryError, error::ClosedReason};
+use crate::{DeliveryError, Unsolicited, error::ClosedReason};
 
 /// Writes a message at once, when the outbox hands it to the caller.
 pub(crate) trait Outlet: Send + Sync + fmt::Debug + 'static {
@@ -105,6 +105,11 @@ impl Connection {
         Self::new(Outbox::popped(), LeftToTask, None)
     }
 
+    /// The server's own messages, once.
+    pub(crate) fn unsolicited(self: &Arc<Self>) -> Option<Unsolicited> {
+        self.routes.take_own().then(|| Unsolicited::own(OwnMessages(Arc::clone(self))))
+    }
+
     pub(super) fn carry_out(&self, put: Put) {
         self.outlet.carry_out(put, &self.outbox);
     }
@@ -178,6 +183,23 @@ impl Connection {
     pub(crate) fn reason_so_far(&self) -> ClosedReason {
         let note = self.note.lock().unwrap_or_else(PoisonError::into_inner).clone();
         ClosedReason { note, ..ClosedReason::default() }
+    }
+}
+
+/// The server's own messages. Dropping it drops those that come later.
+#[derive(Debug)]
+pub(crate) struct OwnMessages(Arc<Connection>);
+
+impl OwnMessages {
+    /// The next one; `None` when there will be no more.
+    pub(crate) fn poll_next(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.0.routes.poll_own(cx)
+    }
+}
+
+impl Drop for OwnMessages {
+    fn drop(&mut self) {
+        self.0.routes.abandon_own();
     }
 }
 

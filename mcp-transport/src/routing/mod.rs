@@ -17,7 +17,7 @@ mod replies;
 mod routes;
 
 pub(crate) use awaited::Awaited;
-pub(crate) use connection::{Connection, Inlet, Outlet};
+pub(crate) use connection::{Connection, Inlet, Outlet, OwnMessages};
 pub(crate) use outbox::{Entry, Outbox, Put, Shut, Written};
 pub(crate) use reading::{Progress, Reading, Source};
 pub(crate) use replies::RoutedReplies;

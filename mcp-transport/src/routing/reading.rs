@@ -28,7 +28,7 @@ use tokio::time::{Instant, sleep_until};
 use super::sync::{Mutex, MutexGuard, PoisonError};
 
 /// How long others may be kept waiting by a caller that reads and then is not polled any more.
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(5);
 
 /// Where messages come from.
 pub(crate) trait Source {
@@ -42,7 +42,7 @@ pub(crate) trait Source {
     /// Whether there is anything to read; as [`poll_read`](Self::poll_read) otherwise.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 
-    /// The channel has been quiet for a while: lets go of what can be had again.
+    /// Little comes at the moment: lets go of what can be had again.
     fn rest(&mut self);
 }
 
@@ -251,9 +251,13 @@ impl<S: Source> Reading<S> {
                     break;
                 }
             }
-            if let Place::Here(source) = &mut self.lock().source {
-                source.rest();
-            }
+            self.rest();
+        }
+    }
+
+    fn rest(&self) {
+        if let Place::Here(source) = &mut self.lock().source {
+            source.rest();
         }
     }
 
@@ -267,6 +271,9 @@ impl<S: Source> Reading<S> {
                 if last.replace(now).is_some_and(|last| now - last < TICK) {
                     return Poll::Ready(None);
                 }
+            }
+            if read.is_pending() {
+                self.rest();
             }
             read.map(Some)
         })

@@ -3,6 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
+    mem,
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,19 +16,18 @@ use mcp_protocol::{
     jsonrpc::{Message, NotificationMessage, ParseError, Request, RequestId, Response},
     version::Era,
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
 
 use super::correlation::{self, Names};
-use crate::{
-    Unsolicited,
-    error::{ClosedReason, DeliveryErrorKind},
-};
+use crate::error::{ClosedReason, DeliveryErrorKind};
 
 /// How many messages of the server's own account wait for the client to look at them.
 const UNSOLICITED_MESSAGES: usize = 1024;
 
 /// How much text those messages may hold, roughly; one alone may hold more.
 const UNSOLICITED_BYTES: usize = 16 << 20;
+
+/// How many of them there is room for while none wait.
+const IDLE_MESSAGES: usize = 8;
 
 /// How many notifications wait for one exchange; beyond it the oldest is dropped.
 const WAITING_NOTIFICATIONS: usize = 1024;
@@ -42,11 +42,20 @@ pub(crate) struct Routes {
 #[derive(Debug)]
 struct State {
     slots: HashMap<RequestId, Slot, BuildHasherDefault<IdHasher>>,
-    unsolicited: Option<mpsc::Sender<Message>>,
-    receiver: Option<mpsc::Receiver<Message>>,
+    own: Own,
     /// Notifications that nobody had room for.
     dropped: u64,
     end: Option<End>,
+}
+
+/// What the server sends on its own account, until the client looks at it.
+#[derive(Debug, Default)]
+struct Own {
+    messages: VecDeque<Message>,
+    waker: Option<Waker>,
+    taken: bool,
+    /// Nobody will look any more.
+    abandoned: bool,
 }
 
 /// One request under way.
@@ -96,12 +105,10 @@ pub(super) enum Routed {
 
 impl Routes {
     pub(crate) fn new() -> Self {
-        let (sender, receiver) = mpsc::channel(UNSOLICITED_MESSAGES);
         Self {
             state: Mutex::new(State {
                 slots: HashMap::default(),
-                unsolicited: Some(sender),
-                receiver: Some(receiver),
+                own: Own::default(),
                 dropped: 0,
                 end: None,
             }),
@@ -235,21 +242,24 @@ impl Routes {
     /// in. When the queue is full, a notification is dropped and a request is refused.
     fn pass_on(&self, message: Message) -> Routed {
         let mut state = self.lock();
-        let Some(sender) = &state.unsolicited else { return Routed::Dropped };
-        let waiting = sender.max_capacity() - sender.capacity();
-        let fits = waiting == 0 || text_len(&message) <= UNSOLICITED_BYTES / (waiting + 1);
-        let refused = if fits {
-            match sender.try_send(message) {
-                Ok(()) => return Routed::Passed,
-                Err(TrySendError::Full(message) | TrySendError::Closed(message)) => message,
+        if state.end.is_some() {
+            return Routed::Dropped;
+        }
+        let waiting = state.own.messages.len();
+        let small = waiting == 0 || text_len(&message) <= UNSOLICITED_BYTES / (waiting + 1);
+        if small && waiting < UNSOLICITED_MESSAGES && !state.own.abandoned {
+            state.own.messages.push_back(message);
+            let waker = state.own.waker.take();
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
             }
-        } else {
-            message
-        };
+            return Routed::Passed;
+        }
         state.dropped += 1;
         let dropped = state.dropped;
         drop(state);
-        match refused {
+        match message {
             Message::Request(Request { id, method, .. }) => {
                 tracing::warn!(%method, "refusing a request of the server: too many wait");
                 Routed::Refused(id)
@@ -280,9 +290,31 @@ impl Routes {
         true
     }
 
-    /// The receiving end of the server's own messages, once.
-    pub(crate) fn unsolicited(&self) -> Option<Unsolicited> {
-        self.lock().receiver.take().map(Unsolicited::new)
+    /// Whether this is the first to ask for the server's own messages.
+    pub(super) fn take_own(&self) -> bool {
+        !mem::replace(&mut self.lock().own.taken, true)
+    }
+
+    /// The next of the server's own messages; `None` when there will be no more.
+    pub(super) fn poll_own(&self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        let mut state = self.lock();
+        let message = state.own.messages.pop_front();
+        if message.is_some() || state.end.is_some() {
+            return Poll::Ready(message);
+        }
+        // What a flood needed is not kept for ever.
+        state.own.messages.shrink_to(IDLE_MESSAGES);
+        state.own.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Drops the server's own messages from now on.
+    pub(super) fn abandon_own(&self) {
+        let mut state = self.lock();
+        state.own.abandoned = true;
+        let messages = mem::take(&mut state.own.messages);
+        drop(state);
+        drop(messages);
     }
 
     /// Marks the connection as over, although the reason is not complete yet.
@@ -302,11 +334,10 @@ impl Routes {
             return;
         }
         state.end = Some(end);
-        let unsolicited = state.unsolicited.take();
-        let wakers: Vec<Waker> =
-            state.slots.values_mut().filter_map(|slot| slot.waker.take()).collect();
+        let own = state.own.waker.take();
+        let slots = state.slots.values_mut().filter_map(|slot| slot.waker.take());
+        let wakers: Vec<Waker> = slots.chain(own).collect();
         drop(state);
-        drop(unsolicited);
         for waker in wakers {
             waker.wake();
         }

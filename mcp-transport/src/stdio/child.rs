@@ -161,7 +161,7 @@ impl Transport for ChildProcess {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.routes.unsolicited()
+        self.connection.unsolicited()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -2,10 +2,14 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
+    io,
+    pin::Pin,
     sync::{Mutex, PoisonError},
+    task::{Context, Poll, ready},
 };
 
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// How many lines are kept.
 const LINES: usize = 50;
@@ -35,18 +39,10 @@ impl Tail {
     /// Reads until the stream ends. Lines are cut, never waited for in memory.
     pub(super) async fn follow(&self, mut source: impl AsyncRead + Unpin, program: &str) {
         let mut line = Line::default();
-        let mut buffer = [0; 1024];
         loop {
-            match source.read(&mut buffer).await {
+            match poll_fn(|cx| self.poll_part(&mut source, &mut line, program, cx)).await {
                 Ok(0) => break,
-                Ok(count) => {
-                    for part in buffer[..count].split_inclusive(|byte| *byte == b'\n') {
-                        line.extend(part);
-                        if part.ends_with(b"\n") {
-                            self.keep(line.finish(), program);
-                        }
-                    }
-                }
+                Ok(_) => {}
                 Err(error) => {
                     tracing::debug!(program, %error, "cannot read the server's standard error");
                     break;
@@ -56,6 +52,26 @@ impl Tail {
         if !line.is_empty() {
             self.keep(line.finish(), program);
         }
+    }
+
+    /// Reads once. The buffer lives no longer than that, so that a quiet server costs none.
+    fn poll_part(
+        &self,
+        source: &mut (impl AsyncRead + Unpin),
+        line: &mut Line,
+        program: &str,
+        cx: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut buffer);
+        ready!(Pin::new(source).poll_read(cx, &mut buffer))?;
+        for part in buffer.filled().split_inclusive(|byte| *byte == b'\n') {
+            line.extend(part);
+            if part.ends_with(b"\n") {
+                self.keep(line.finish(), program);
+            }
+        }
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     fn keep(&self, line: String, program: &str) {

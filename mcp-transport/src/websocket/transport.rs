@@ -211,7 +211,7 @@ impl Transport for WebSocketTransport {
     }
 
     fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.routes.unsolicited()
+        self.connection.unsolicited()
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,5 +1,6 @@
 //! Behaviour with real child processes.
 
+mod dropping;
 mod ending;
 mod faults;
 mod order;
