@@ -150,7 +150,7 @@ impl<R: Connect> ClientBuilder<R> {
     }
 
     /// Answers `roots/list` with these, and so declares the capability. They must be `file://`
-    /// URIs; [`Client::set_roots`] changes them.
+    /// URIs; [`Client::set_roots`](crate::Client::set_roots) changes them.
     pub fn roots(mut self, roots: impl IntoIterator<Item = Root>) -> Self {
         self.options.roots(roots);
         self
