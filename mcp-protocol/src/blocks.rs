@@ -20,6 +20,13 @@ pub(crate) struct Carry {
     in_string: u64,
 }
 
+impl Carry {
+    /// Inside a string, forgets it and says whether a backslash hides the next byte.
+    pub(crate) fn leave_string(&mut self) -> Option<bool> {
+        (self.in_string != 0).then(|| std::mem::take(self).escaped)
+    }
+}
+
 /// The brackets of a block, one bit per byte, the first byte lowest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Brackets {

@@ -121,7 +121,11 @@ fn skip_value(text: &[u8], at: usize) -> Result<usize, Malformed> {
 }
 
 fn skip_string(text: &[u8], at: usize) -> Result<usize, Malformed> {
-    let mut at = expect(text, at, b'"', "a string")?;
+    string_end(text, expect(text, at, b'"', "a string")?)
+}
+
+/// Goes from the inside of a string to behind its end.
+pub(crate) fn string_end(text: &[u8], mut at: usize) -> Result<usize, Malformed> {
     loop {
         match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
             None => return Err(Malformed { at: text.len(), expected: "the end of a string" }),
@@ -150,6 +154,10 @@ fn skip_nested(text: &[u8], start: usize) -> Result<usize, Malformed> {
         }
         depth = depth + opened - closed;
         at += BLOCK;
+        // What may be a long string is searched in longer steps.
+        if let Some(hidden) = carry.leave_string() {
+            at = string_end(text, at + usize::from(hidden))?;
+        }
     }
     Err(Malformed { at: text.len(), expected: "the end of an object or array" })
 }

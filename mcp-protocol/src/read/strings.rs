@@ -4,25 +4,37 @@ use serde::de::Visitor;
 use wide::u8x16;
 
 use super::{Reader, Refused};
-
-/// How many bytes are looked at together.
-const STEP: usize = 16;
+use crate::scan;
 
 /// The next byte from `at` on that is not plain: a quote, a backslash or a control character.
-pub(super) fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
-    let (quote, backslash) = (u8x16::splat(b'"'), u8x16::splat(b'\\'));
-    let space = u8x16::splat(b' ');
-    while let Some(step) = text.get(at..).and_then(|rest| rest.first_chunk::<STEP>()) {
-        let step = u8x16::from(*step);
-        let special = step.simd_eq(quote) | step.simd_eq(backslash) | step.simd_lt(space);
-        let special = special.to_bitmask();
+fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
+    // Most strings end within one step; the others are worth longer ones.
+    if let Some(step) = text.get(at..)?.first_chunk::<16>() {
+        let special = specials(*step).to_bitmask();
         if special != 0 {
             return Some(at + special.trailing_zeros() as usize);
         }
-        at += STEP;
+        at += 16;
+    }
+    while let Some(steps) = text.get(at..)?.first_chunk::<64>() {
+        let (steps, _) = steps.as_chunks::<16>();
+        let [a, b, c, d] = [0, 1, 2, 3].map(|index| specials(steps[index]));
+        if (a | b | c | d).to_bitmask() != 0 {
+            let mask = |special: u8x16| u64::from(special.to_bitmask());
+            let special = mask(a) | mask(b) << 16 | mask(c) << 32 | mask(d) << 48;
+            return Some(at + special.trailing_zeros() as usize);
+        }
+        at += 64;
     }
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
     Some(at + text.get(at..)?.iter().position(is_special)?)
+}
+
+/// All bits of each byte that is not plain.
+fn specials(step: [u8; 16]) -> u8x16 {
+    let step = u8x16::from(step);
+    let control = step.min(u8x16::splat(b' ' - 1)).simd_eq(step);
+    step.simd_eq(u8x16::splat(b'"')) | step.simd_eq(u8x16::splat(b'\\')) | control
 }
 
 impl<'de> Reader<'de> {
@@ -34,7 +46,7 @@ impl<'de> Reader<'de> {
             self.at = special + 1;
             return visitor.visit_borrowed_str(&self.text[start..special]);
         }
-        self.skip_string_from(special)?;
+        self.at = scan::string_end(self.bytes(), special).map_err(|_| Refused)?;
         visitor.visit_string(unescaped(&self.text[start..self.at - 1], special - start)?)
     }
 
@@ -73,13 +85,17 @@ fn escape_len(rest: &[u8]) -> Result<usize, Refused> {
     }
 }
 
-/// The inside of a string without its escapes, whose form was checked; the first is at `special`.
+/// The inside of a string without its escapes; the first is at `special`, unless that is a control
+/// character, which no string may have.
 fn unescaped(inside: &str, mut special: usize) -> Result<String, Refused> {
     // Never too little, and too much only by the escapes.
     let mut text = String::with_capacity(inside.len());
     let mut start = 0;
     loop {
         text.push_str(&inside[start..special]);
+        if inside.as_bytes()[special] != b'\\' {
+            return Err(Refused);
+        }
         let (character, len) = escaped(&inside.as_bytes()[special + 1..])?;
         text.push(character);
         start = special + 1 + len;
