@@ -91,7 +91,7 @@ async fn mirrored_call(
             // The server mirrors other arguments than we know of: ask, then try once more.
             request.client.list_tools().anew().await?;
             request.mirrored = mirrored_arguments(request)?;
-            rounds(request).await
+            Box::pin(rounds(request)).await
         }
         outcome => outcome,
     }
@@ -127,7 +127,7 @@ async fn legacy_call(
                 return Err(error);
             }
             request.params.task = Some(wanted.unwrap_or_default());
-            rounds(request).await
+            Box::pin(rounds(request)).await
         }
         outcome => outcome,
     }

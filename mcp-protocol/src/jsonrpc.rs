@@ -267,13 +267,16 @@ pub fn encode_notification<P: Serialize + ?Sized>(
     encode(None, method, params, meta)
 }
 
+/// Room for a request of the usual size, beside its `_meta`.
+const SMALL_BYTES: usize = 256;
+
 fn encode<P: Serialize + ?Sized>(
     id: Option<&RequestId>,
     method: &str,
     params: &P,
     meta: Option<&str>,
 ) -> Result<Bytes, serde_json::Error> {
-    let mut text = Vec::with_capacity(256);
+    let mut text = Vec::with_capacity(SMALL_BYTES + meta.map_or(0, str::len));
     text.extend_from_slice(br#"{"jsonrpc":"2.0","#);
     if let Some(id) = id {
         text.extend_from_slice(br#""id":"#);

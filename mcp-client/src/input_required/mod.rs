@@ -79,7 +79,9 @@ where
             Outcome::Task(task) => return Ok(Ended::Task(task)),
             _ => return Err(unexpected(link, method, "unknown")),
         };
-        let (responses, is_new) = patience.answer(link, method, &asked.input_requests).await?;
+        let answering = patience.answer(link, method, &asked.input_requests);
+        // In a box, since it is rare and would make the future of every call larger.
+        let (responses, is_new) = Box::pin(answering).await?;
         if is_new {
             rounds += 1;
         } else {
@@ -119,23 +121,25 @@ where
     let client = request.client;
     let link = client.link();
     let method = M::NAME;
-    let mirrored = request.mirrored();
-    let (params, options) = (&request.params, &mut request.options);
-    options.took_rounds |= answers.is_some();
+    request.options.took_rounds |= answers.is_some();
     let mut visited = HashSet::new();
+    // What is rare is in boxes, since it would make the future of every call larger.
     let result = loop {
+        let mirrored = request.mirrored();
+        let (params, options) = (&request.params, &mut request.options);
         let sent = match &answers {
-            None => link.request(method, params, mirrored.clone(), options).await,
+            None => link.request(method, params, mirrored, options).await,
             Some(Answers { responses, state }) => {
                 let retry = Retry { params, input_responses: responses, request_state: state };
-                link.request(method, &retry, mirrored.clone(), options).await
+                Box::pin(link.request(method, &retry, mirrored, options)).await
             }
         };
         match sent {
             Ok(result) => break result,
             Err(refusal) => match pages::named_in(&refusal) {
                 Some(pages) if link.era == Era::Legacy && link.handlers.url.is_some() => {
-                    pages::visit(link, method, refusal, pages, &mut visited, patience).await?;
+                    let visited = &mut visited;
+                    Box::pin(pages::visit(link, method, refusal, pages, visited, patience)).await?;
                 }
                 _ => return Err(refusal),
             },
@@ -144,8 +148,8 @@ where
     let outcome = match M::decode(&result) {
         Ok(outcome) => outcome,
         Err(error) => {
-            options.took_rounds = true;
-            extended::<M>(client, &result, error).await?
+            request.options.took_rounds = true;
+            Box::pin(extended::<M>(client, &result, error)).await?
         }
     };
     let unexpected_kind = match &outcome {

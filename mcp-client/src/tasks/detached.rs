@@ -72,7 +72,8 @@ impl Flow<tools::CallTool> for ToolFlow {
         match call(&mut request).await? {
             Ended::Complete(result) => Ok(result),
             Ended::Task(created) => {
-                super::finish(request.client, &created, &mut request.options).await
+                // In a box, since it is rare and would make the future of every call larger.
+                Box::pin(super::finish(request.client, &created, &mut request.options)).await
             }
         }
     }
