@@ -1,7 +1,8 @@
 //! Reading an object whose `type` says which shape it has, without a tree in between.
 //!
 //! Nearly all senders write `type` first; then the rest goes straight from the wire into the
-//! variant. When it comes later, what precedes it is kept as text and read a second time.
+//! variant. When it comes later, the reader of results looks for it and gives it first; with any
+//! other deserializer, what precedes it is kept as text and read a second time.
 
 use std::{fmt, marker::PhantomData};
 
@@ -11,7 +12,11 @@ use serde::{
 };
 
 use super::UnknownContent;
-use crate::{object::Object, raw::RawJson};
+use crate::{
+    object::Object,
+    raw::RawJson,
+    read::{TAG, TAG_FIRST},
+};
 
 /// An enum of the shapes of a tagged object.
 pub(crate) trait Tagged: Sized {
@@ -28,7 +33,7 @@ pub(crate) trait Tagged: Sized {
 pub(crate) fn read_tagged<'de, T: Tagged, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    deserializer.deserialize_map(BlockVisitor(PhantomData))
+    deserializer.deserialize_struct(TAG_FIRST, &[TAG], BlockVisitor(PhantomData))
 }
 
 struct BlockVisitor<T>(PhantomData<T>);
@@ -99,7 +104,7 @@ impl<'de> Deserialize<'de> for Key {
                 f.write_str("a key")
             }
             fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(if key == "type" { Key::Type } else { Key::Other(key.into()) })
+                Ok(if key == TAG { Key::Type } else { Key::Other(key.into()) })
             }
         }
         deserializer.deserialize_identifier(Visitor)

@@ -7,7 +7,7 @@ use serde::{
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor, value::BorrowedStrDeserializer},
 };
 
-use super::{RAW, Reader, Refused};
+use super::{RAW, Reader, Refused, TAG};
 
 /// The elements of a list. Stops before its bracket.
 pub(super) struct Elements<'a, 'de> {
@@ -42,12 +42,56 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 pub(super) struct Members<'a, 'de> {
     reader: &'a mut Reader<'de>,
     first: bool,
+    tag: Tag,
+}
+
+/// A member that is given before those that precede it.
+enum Tag {
+    /// There is none.
+    InPlace,
+    /// To be given; its key is here.
+    Wanted(usize),
+    /// Its key, which is here, was given; the members before it begin where `back` says.
+    Given { key: usize, back: usize },
+    /// To be left out where its key is.
+    Passed(usize),
 }
 
 impl<'a, 'de> Members<'a, 'de> {
     pub(super) fn of(reader: &'a mut Reader<'de>) -> Self {
-        Self { reader, first: true }
+        Self { reader, first: true, tag: Tag::InPlace }
     }
+
+    /// As [`of`](Self::of), but the member whose key is [`TAG`] comes first.
+    pub(super) fn tag_first(reader: &'a mut Reader<'de>) -> Result<Self, Refused> {
+        let tag = late_tag(*reader)?.map_or(Tag::InPlace, Tag::Wanted);
+        Ok(Self { reader, first: true, tag })
+    }
+}
+
+/// Where the key of the tag is, unless it is the first or there is none.
+fn late_tag(mut reader: Reader<'_>) -> Result<Option<usize>, Refused> {
+    let mut first = true;
+    while reader.peek()? == b'"' {
+        let start = reader.at;
+        reader.skip_string()?;
+        let key = &reader.text[start + 1..reader.at - 1];
+        if key == TAG {
+            return Ok((!first).then_some(start));
+        }
+        // It may be the tag's, so what comes first is not for this function to say.
+        if key.contains('\\') {
+            return Ok(None);
+        }
+        reader.expect(b':')?;
+        reader.skip_value()?;
+        if reader.peek()? == b'}' {
+            break;
+        }
+        reader.expect(b',')?;
+        first = false;
+    }
+    Ok(None)
 }
 
 impl<'de> MapAccess<'de> for Members<'_, 'de> {
@@ -57,21 +101,38 @@ impl<'de> MapAccess<'de> for Members<'_, 'de> {
         &mut self,
         seed: K,
     ) -> Result<Option<K::Value>, Refused> {
-        if self.reader.peek()? == b'}' {
-            return Ok(None);
+        if let Tag::Wanted(key) = self.tag {
+            self.tag = Tag::Given { key, back: self.reader.at };
+            self.reader.at = key;
+            return seed.deserialize(Key(self.reader)).map(Some);
         }
-        if !std::mem::take(&mut self.first) {
-            self.reader.expect(b',')?;
+        loop {
+            if self.reader.peek()? == b'}' {
+                return Ok(None);
+            }
+            if !std::mem::take(&mut self.first) {
+                self.reader.expect(b',')?;
+            }
+            if self.reader.peek()? != b'"' {
+                return Err(Refused);
+            }
+            if !matches!(self.tag, Tag::Passed(key) if key == self.reader.at) {
+                return seed.deserialize(Key(self.reader)).map(Some);
+            }
+            self.reader.skip_string()?;
+            self.reader.expect(b':')?;
+            self.reader.skip_value()?;
         }
-        if self.reader.peek()? != b'"' {
-            return Err(Refused);
-        }
-        seed.deserialize(Key(self.reader)).map(Some)
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Refused> {
         self.reader.expect(b':')?;
-        seed.deserialize(&mut *self.reader)
+        let value = seed.deserialize(&mut *self.reader)?;
+        if let Tag::Given { key, back } = self.tag {
+            self.reader.at = back;
+            self.tag = Tag::Passed(key);
+        }
+        Ok(value)
     }
 }
 

@@ -26,6 +26,12 @@ use self::access::{Elements, Members, RawMember, VariantName};
 /// The name under which `serde_json`'s `RawValue` asks for the text of a value.
 const RAW: &str = "$serde_json::private::RawValue";
 
+/// The name of a struct that wants its tag before its other members, wherever it was written.
+pub(crate) const TAG_FIRST: &str = "$mcp_protocol::tag_first";
+
+/// The key of a tag.
+pub(crate) const TAG: &str = "type";
+
 /// How deep values may nest, as in `serde_json`.
 const MAX_DEPTH: u8 = 127;
 
@@ -65,6 +71,7 @@ impl de::Error for Refused {
 }
 
 /// A place in the text.
+#[derive(Clone, Copy)]
 struct Reader<'de> {
     text: &'de str,
     at: usize,
@@ -232,11 +239,17 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     /// A struct written as a list is left to `serde_json`.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
-        _: &'static str,
+        name: &'static str,
         _: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Refused> {
-        self.deserialize_map(visitor)
+        if name != TAG_FIRST {
+            return self.deserialize_map(visitor);
+        }
+        if self.peek()? != b'{' {
+            return Err(Refused);
+        }
+        self.inside(b'}', |reader| visitor.visit_map(Members::tag_first(reader)?))
     }
 
     /// A variant that carries something is left to `serde_json`.

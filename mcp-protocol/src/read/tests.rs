@@ -51,6 +51,35 @@ fn reads_what_servers_write() {
 }
 
 #[test]
+fn a_tag_may_come_late() {
+    for text in [
+        r#"{"text":"a","type":"text"}"#,
+        r#" { "text" : "\n" , "annotations" : {"type":"x"} , "type" : "text" , "x" : 1 } "#,
+        r#"{"a":1,"type":"new","b":2}"#,
+        r#"{"mimeType":"image/png","type":"image","data":""}"#,
+    ] {
+        let block: ContentBlock = from_slice(text.as_bytes()).unwrap();
+        let value = serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(serde_json::to_value(&block).unwrap()["type"], value["type"]);
+        check::<ContentBlock>(text.as_bytes());
+        check_all(format!(r#"{{"content":[{text},{text}]}}"#).as_bytes());
+    }
+    for text in [
+        r#"{"text":"a"}"#,
+        r#"{"text":"a","type":"text","type":"image"}"#,
+        r#"{"text":"a","type":"text","text":"b"}"#,
+        r#"{"type":"text","type":"text","text":"b"}"#,
+        r#"{"text":"a","type":"text""#,
+        r#"{"text":"a" "type":"text"}"#,
+        r#"{"text":"a","ty\u0070e":"text"}"#,
+        r#"{"text":"a","ty\u0070e":"text","type":"image"}"#,
+        r#"{"text":"a","type":"text",}"#,
+    ] {
+        check::<ContentBlock>(text.as_bytes());
+    }
+}
+
+#[test]
 fn numbers_are_those_of_serde_json() {
     for text in ["0", "-0", "-1", "18446744073709551615", "-9223372036854775808", "1e400", "0.1"] {
         check::<Value>(text.as_bytes());
@@ -157,6 +186,8 @@ proptest! {
     ) {
         let json = format!(r#"{before}{{"content":[{{"type":"text","text":"{text}"{more}}}]}}"#);
         check_all(json.as_bytes());
+        let late = format!(r#"{before}{{"text":"{text}"{more},"type":"text"}}"#);
+        check_all(late.as_bytes());
     }
 
     #[test]
