@@ -37,6 +37,7 @@ pub mod raw;
 mod read;
 mod scan;
 mod tolerant;
+pub mod uri_template;
 pub mod version;
 
 // What every message may carry.
