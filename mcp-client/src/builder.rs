@@ -3,7 +3,9 @@
 use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
 
 use mcp_protocol::{
-    implementation::Implementation, jsonrpc::NotificationMessage, logging::LoggingMessageParams,
+    implementation::Implementation,
+    jsonrpc::NotificationMessage,
+    logging::{LoggingLevel, LoggingMessageParams},
 };
 #[cfg(feature = "websocket")]
 use mcp_transport::websocket::WebSocketConfig;
@@ -59,6 +61,10 @@ pub struct ClientOptions {
     /// What is known of the eras of servers; in memory by default, for all clients with these
     /// options.
     pub verdicts: Arc<dyn VerdictStore>,
+    /// The least grave log messages to ask servers for. Without it, modern servers send none and
+    /// legacy ones what they like. [`Request::log_level`](crate::Request::log_level) says it for one
+    /// call.
+    pub log_level: Option<LoggingLevel>,
     pub(crate) handlers: Handlers,
     pub(crate) extensions: Extensions,
     pub(crate) trace: Option<TraceSource>,
@@ -76,6 +82,7 @@ impl Default for ClientOptions {
             input_timeout: Some(Duration::from_secs(600)),
             cache: Cache::default(),
             verdicts: Arc::new(MemoryVerdicts::default()),
+            log_level: None,
             handlers: Handlers::default(),
             extensions: Extensions::default(),
             trace: None,
@@ -390,6 +397,12 @@ impl<R: Connect> ClientBuilder<R> {
         source: impl Fn() -> Option<TraceContext> + Send + Sync + 'static,
     ) -> Self {
         self.options.trace(source);
+        self
+    }
+
+    /// The least grave log messages to ask servers for; see [`ClientOptions::log_level`].
+    pub fn log_level(mut self, level: LoggingLevel) -> Self {
+        self.options.log_level = Some(level);
         self
     }
 

@@ -19,8 +19,9 @@ use mcp_protocol::{
     jsonrpc::{self, Message, NotificationMessage, RequestId, Response},
     logging::LoggingLevel,
     meta,
-    method::Notification as _,
+    method::{Method as _, Notification as _},
     notifications::ProgressParams,
+    subscriptions::SubscriptionsListen,
     tasks::{TaskChanged, TaskParams, legacy::TaskStatusChanged},
     version::{Era, ProtocolVersion},
 };
@@ -96,6 +97,8 @@ pub(crate) struct Link {
     pub(crate) cache: CacheAccess,
     /// The shortest time between two looks at what a server does not tell of.
     pub(crate) poll_interval: Option<Duration>,
+    /// For requests that say nothing else.
+    pub(crate) log_level: Option<LoggingLevel>,
 }
 
 /// What goes on beside the calls.
@@ -164,7 +167,9 @@ impl Link {
     /// The text of `_meta`, if there is anything to say.
     fn request_meta(&self, method: &str, token: i64, options: &CallOptions) -> Option<String> {
         let wants_progress = options.wants_progress || options.on_progress.is_some();
-        let log_level = options.log_level.as_ref().filter(|_| self.era == Era::Modern);
+        // Log messages come with a response, and must not come on a stream of changes.
+        let may_log = self.era == Era::Modern && method != SubscriptionsListen::NAME;
+        let log_level = options.log_level.as_ref().or(self.log_level.as_ref()).filter(|_| may_log);
         let trace = self.trace.as_ref().and_then(TraceSource::current);
         let declared = if options.by_caller {
             self.declared.by_caller(method)

@@ -6,6 +6,7 @@ mod changes;
 mod era;
 mod hub;
 mod input;
+mod logging;
 mod oauth;
 mod oauth_grants;
 mod readme;

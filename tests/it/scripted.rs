@@ -79,6 +79,17 @@ pub(crate) async fn connect_modern(
 /// Connects to a legacy server with these capabilities.
 pub(crate) async fn legacy(capabilities: Value) -> (Client, Server) {
     let (client, mut server) = server(EraChoice::Legacy);
+    let client = connect_legacy(client, &mut server, capabilities, async |_| {}).await;
+    (client, server)
+}
+
+/// As [`legacy`], with settings, and with more to do before the client is ready.
+pub(crate) async fn connect_legacy(
+    client: ClientBuilder<MemoryConnect>,
+    server: &mut Server,
+    capabilities: Value,
+    then: impl AsyncFnOnce(&mut Server),
+) -> Client {
     let (client, ()) = tokio::join!(client.connect(), async {
         let initialize = server.request("initialize").await;
         let result = json!({
@@ -87,8 +98,9 @@ pub(crate) async fn legacy(capabilities: Value) -> (Client, Server) {
         });
         server.answer(&initialize, result);
         server.notified("notifications/initialized").await;
+        then(server).await;
     });
-    (client.unwrap(), server)
+    client.unwrap()
 }
 
 impl Server {

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_protocol::{
     initialize::{Initialize, InitializeParams, Initialized},
+    logging::{LoggingLevel, SetLevel, SetLevelParams},
     method::{Method, Notification},
     version::Era,
 };
@@ -12,7 +13,10 @@ use mcp_transport::transport::Mirrored;
 use tokio::time::timeout;
 
 use super::{Declared, Dialed, Opening};
-use crate::{CallErrorKind, Client, ConnectFailure, ServerInfo, link::CallOptions};
+use crate::{
+    CallErrorKind, Client, ConnectFailure, ServerInfo,
+    link::{CallOptions, Link},
+};
 
 /// How long the opening waits for the stream of unasked messages. Some servers send its head only
 /// with its first event.
@@ -51,6 +55,11 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
     {
         tracing::debug!(endpoint = %opening.endpoint, "the stream for unasked messages opens late");
     }
+    if let Some(level) = options.log_level.clone()
+        && result.capabilities.logging.is_some()
+    {
+        set_log_level(&link, level, options.connect_timeout).await;
+    }
     let info = ServerInfo {
         era: Era::Legacy,
         protocol_version: version,
@@ -59,4 +68,15 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
         instructions: result.instructions,
     };
     Ok(Client::new(link, info, options, unsolicited))
+}
+
+/// A server that refuses is as good as before; its log messages are then what they are.
+async fn set_log_level(link: &Arc<Link>, level: LoggingLevel, limit: Duration) {
+    let mut options = CallOptions { total: Some(limit), ..CallOptions::default() };
+    let params = SetLevelParams::new(level);
+    if let Err(error) =
+        link.request(SetLevel::NAME, &params, Mirrored::default(), &mut options).await
+    {
+        tracing::warn!(endpoint = %link.endpoint, %error, "the level of log messages is not set");
+    }
 }

@@ -263,6 +263,7 @@ impl Opening {
             beside: Beside::default(),
             watchers: Arc::default(),
             poll_interval: self.options.poll_interval,
+            log_level: self.options.log_level.clone(),
         })
     }
 }
