@@ -8,6 +8,7 @@ from typing import Annotated
 
 import anyio
 from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
 from mcp.server.mcpserver import (
     AcceptedElicitation,
     Context,
@@ -22,7 +23,12 @@ from pydantic import BaseModel
 
 from surface import DOT_PNG, LANGUAGES
 
-server = MCPServer("python-sdk", instructions="A peer for interoperability tests.", log_level="WARNING")
+server = MCPServer(
+    "python-sdk",
+    instructions="A peer for interoperability tests.",
+    log_level="WARNING",
+    cache_hints={"tools/list": CacheHint(ttl_ms=60_000, scope="public")},
+)
 
 
 @server.tool(annotations=ToolAnnotations(read_only_hint=True), structured_output=False)
@@ -74,6 +80,14 @@ async def log(message: str, ctx: Context) -> str:
     """Logs this message"""
     await ctx.log("info", message, logger_name="peer")
     return "logged"
+
+
+@server.tool(structured_output=False)
+async def touch(ctx: Context) -> str:
+    """Changes the motto and the tools"""
+    await ctx.notify_tools_changed()
+    await ctx.notify_resource_updated("peer://motto")
+    return "touched"
 
 
 class Person(BaseModel):

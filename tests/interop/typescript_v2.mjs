@@ -23,10 +23,17 @@ import { DOT_PNG, LANGUAGES } from './surface.mjs';
 
 const text = (text) => ({ content: [{ type: 'text', text }] });
 
+// Over HTTP each request has a server of its own, so the handler tells of changes.
+let notify;
+
 function build() {
   const server = new McpServer(
     { name: 'typescript-v2', version: '1.0.0' },
-    { capabilities: { logging: {} }, instructions: 'A peer for interoperability tests.' },
+    {
+      capabilities: { logging: {}, resources: { subscribe: true, listChanged: true } },
+      cacheHints: { 'tools/list': { ttlMs: 60_000, cacheScope: 'public' } },
+      instructions: 'A peer for interoperability tests.',
+    },
   );
 
   server.registerTool(
@@ -88,6 +95,17 @@ function build() {
       return text('logged');
     },
   );
+  server.registerTool('touch', { description: 'Changes the motto and the tools' }, async () => {
+    const uri = 'peer://motto';
+    if (notify) {
+      notify.toolsChanged();
+      notify.resourceUpdated(uri);
+    } else {
+      server.sendToolListChanged();
+      await server.server.sendResourceUpdated({ uri });
+    }
+    return text('touched');
+  });
   const person = z.object({ name: z.string() });
   server.registerTool('greet', { description: 'Asks for a name first' }, async (ctx) => {
     const answer = ctx.mcpReq.inputResponses?.person;
@@ -125,7 +143,9 @@ function build() {
 
 const [flag, port] = process.argv.slice(2);
 if (flag === '--http') {
-  const handle = toNodeHandler(createMcpHandler(build));
+  const handler = createMcpHandler(build);
+  notify = handler.notify;
+  const handle = toNodeHandler(handler);
   const [validateHost, validateOrigin] = [localhostHostValidation(), localhostOriginValidation()];
   createServer((request, response) => {
     if (validateHost(request, response) && validateOrigin(request, response)) {

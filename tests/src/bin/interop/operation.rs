@@ -1,21 +1,29 @@
 //! One operation on a connected peer, and whether what came of it is right.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 use mcp_client::{
-    CallError, CallErrorKind, CallTool, Client, Started, TaskError, TaskHandle,
+    CallError, CallErrorKind, CallTool, Change, Client, Source, Started, TaskError, TaskHandle,
+    WatchState,
     protocol::{
         completion::{CompleteParams, CompletionReference},
         content::ContentBlock,
         logging::LoggingLevel,
         resources::ResourceContents,
+        subscriptions::SubscriptionFilter,
         tools::CallToolResult,
     },
 };
 use serde_json::{Value, json};
 
 use crate::case::lock;
+
+/// A change that takes longer to be told is not told.
+const HANG: Duration = Duration::from_secs(30);
 
 /// What the client's callbacks heard and answer.
 #[derive(Clone, Default)]
@@ -26,6 +34,12 @@ pub(crate) struct Heard {
 
 pub(crate) async fn check(client: &Client, what: &Value, heard: &Heard) -> Result<()> {
     let text = |key: &str| what[key].as_str();
+    if let Some(uri) = text("watch") {
+        return watch(client, uri, what).await;
+    }
+    if what["cached"] == json!(true) {
+        return cached(client).await;
+    }
     if let Some(tool) = text("call") {
         return call(client, tool, what, heard).await;
     }
@@ -82,6 +96,40 @@ pub(crate) async fn check(client: &Client, what: &Value, heard: &Heard) -> Resul
     Ok(())
 }
 
+/// Watches a resource, and the list of tools if that is said, while a tool changes them.
+async fn watch(client: &Client, uri: &str, what: &Value) -> Result<()> {
+    let with_tools = what["tools"] == json!(true);
+    let mut watch = client.watch(SubscriptionFilter {
+        tools_list_changed: with_tools,
+        resource_subscriptions: vec![uri.to_owned()],
+        ..SubscriptionFilter::default()
+    });
+    let state = tokio::time::timeout(HANG, watch.ready()).await.context("it is never ready")?;
+    ensure!(state == WatchState::Live, "the watch is {state:?}");
+    let tool = what["call"].as_str().context("no tool to call")?;
+    client.call_tool(tool, json!({})).await?;
+    let mut expected = vec![Change::Resource(uri.into())];
+    expected.extend(with_tools.then_some(Change::Tools));
+    let mut missing = expected.clone();
+    while !missing.is_empty() {
+        let change = tokio::time::timeout(HANG, watch.next()).await;
+        let change = change.with_context(|| format!("never heard of {missing:?}"))?;
+        let change = change.context("the watch has ended")?;
+        ensure!(expected.contains(&change), "heard of {change:?}");
+        missing.retain(|one| *one != change);
+    }
+    Ok(())
+}
+
+/// The server lets its list of tools be kept, so the second time nobody asks it.
+async fn cached(client: &Client) -> Result<()> {
+    let first = client.list_tools().anew().await?;
+    let second = client.list_tools().cached().await?;
+    ensure!(matches!(second.source(), Source::Cache { .. }), "from {:?}", second.source());
+    ensure!(first.items == second.items, "the lists differ");
+    Ok(())
+}
+
 async fn call(client: &Client, tool: &str, what: &Value, heard: &Heard) -> Result<()> {
     lock(&heard.logs).clear();
     *lock(&heard.answer) = what["answer"].clone();
@@ -129,7 +177,7 @@ async fn call(client: &Client, tool: &str, what: &Value, heard: &Heard) -> Resul
             if lock(&heard.logs).iter().any(|log| log.contains(message)) {
                 break;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         let logs = lock(&heard.logs).clone();
         ensure!(logs.iter().any(|log| log.contains(message)), "the log was {logs:?}");
