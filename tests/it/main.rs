@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod cache;
+mod cache_sharing;
 mod changes;
 mod era;
 mod hub;
