@@ -69,7 +69,7 @@ impl DemoServer {
     fn answer(&self, request: &Request) -> Result<RawJson, ErrorObject> {
         let era = revision::of(request, &self.initialized)?;
         match (&*request.method, era) {
-            ("initialize", _) => write(&initialize(&read::<InitializeParams>(request)?)),
+            ("initialize", Era::Legacy) => write(&initialize(&read::<InitializeParams>(request)?)),
             ("ping", Era::Legacy) => write(&EmptyResult::default()),
             ("server/discover", _) => write(&discover()),
             ("tools/list", era) => {

@@ -20,11 +20,11 @@ pub(super) fn of(request: &Request, initialized: &AtomicBool) -> Result<Era, Err
     }
     let params: Params = serde_json::from_slice(&request.params)
         .map_err(|error| ErrorObject::new(error_code::INVALID_PARAMS, error.to_string()))?;
-    if &*request.method == "initialize" {
+    let meta = params.meta.unwrap_or_default();
+    if &*request.method == "initialize" && meta.protocol_version.is_none() {
         initialized.store(true, Ordering::Relaxed);
         return Ok(Era::Legacy);
     }
-    let meta = params.meta.unwrap_or_default();
     match meta.protocol_version {
         Some(version) if version == ProtocolVersion::V2026_07_28 => {
             if meta.client_capabilities.is_none() {

@@ -94,3 +94,19 @@ async fn notes_can_be_written_found_and_read() {
         "buy milk\nsell hay"
     );
 }
+
+#[test]
+fn what_the_newest_revision_removed_is_gone_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = DemoServer::new(Notes::in_folder(folder.path().join("notes")));
+    let meta = json!({
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    for method in ["initialize", "ping"] {
+        let params = json!({ "_meta": meta }).to_string().into();
+        let request = Request { id: 1.into(), method: method.into(), params };
+        let error = server.answer(&request).unwrap_err();
+        assert_eq!(error.code, error_code::METHOD_NOT_FOUND, "{method}");
+    }
+}
