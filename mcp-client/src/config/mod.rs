@@ -1,7 +1,7 @@
 //! Servers as configuration files describe them, in the way of writing of any common client.
 //!
 //! A file is read in two steps. [`declare`] finds its servers and keeps their variables as
-//! variables, so that they can be shown, and written in another program's way by [`export`].
+//! variables, so that they can be shown, and written in another program's way by `export`.
 //! [`Declared::resolve`] looks the variables up. [`read_file`] does both.
 //!
 //! One bad entry never hides the others: it becomes a [`Problem`] with its file and line.
@@ -9,12 +9,13 @@
 mod dialect;
 mod document;
 mod entry;
+#[cfg(feature = "config-formats")]
 mod export;
 mod fields;
 mod read;
 mod resolve;
 mod template;
-#[cfg(test)]
+#[cfg(all(test, feature = "config-formats"))]
 mod tests;
 
 use std::{
@@ -24,10 +25,11 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "config-formats")]
+pub use self::export::{Exported, export};
 pub use self::{
     dialect::Dialect,
     entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
-    export::{Exported, export},
     read::{declare, declared_in},
     template::{Lookup, Template, Variable, Variables},
 };
@@ -211,7 +213,7 @@ pub enum ConfigError {
         source: io::Error,
     },
     /// The file is not what its ending or its beginning says.
-    #[error("{origin} is not {syntax}: {reason}")]
+    #[error("cannot read {origin} as {syntax}: {reason}")]
     Malformed {
         /// The place of the fault.
         origin: Origin,

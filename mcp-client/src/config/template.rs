@@ -117,6 +117,7 @@ impl Template {
         Self(parts)
     }
 
+    #[cfg(feature = "config-formats")]
     pub(super) fn parts(&self) -> &[Part] {
         &self.0
     }

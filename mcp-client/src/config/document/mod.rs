@@ -1,7 +1,9 @@
 //! A configuration file as a tree whose every value knows its line, whatever the syntax.
 
 mod json;
+#[cfg(feature = "config-formats")]
 mod toml;
+#[cfg(feature = "config-formats")]
 mod yaml;
 
 use std::path::Path;
@@ -58,8 +60,18 @@ pub(super) fn read(text: &str, file: &Path) -> Result<(Syntax, Node), Malformed>
     };
     let node = match syntax {
         Syntax::Json => json::read(text),
+        #[cfg(feature = "config-formats")]
         Syntax::Toml => toml::read(text),
+        #[cfg(feature = "config-formats")]
         Syntax::Yaml => yaml::read(text),
+        #[cfg(not(feature = "config-formats"))]
+        Syntax::Toml | Syntax::Yaml => Err(Malformed {
+            syntax,
+            line: 1,
+            reason:
+                "this program reads only JSON; the feature `config-formats` of mcp-client is off"
+                    .to_owned(),
+        }),
     };
     node.map(|node| (syntax, node))
 }
@@ -115,7 +127,7 @@ impl Lines {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "config-formats"))]
 mod tests {
     use serde_json::json;
 
