@@ -29,7 +29,7 @@ fn sample(dialect: Dialect) -> (&'static str, &'static str) {
 
 fn declared(dialect: Dialect) -> Declared {
     let (file, text) = sample(dialect);
-    let declared = declare(text, Path::new(file), None).unwrap();
+    let declared = declare(text, Path::new(file), None).expect("the sample is well-formed");
     assert_eq!(declared.dialect, Some(dialect), "{file}");
     declared
 }
