@@ -27,7 +27,7 @@ fn a_small_call_over_stdio() {
     let counted = allocation_counter::measure(call);
     let per_call = counted.count_total.div_ceil(CALLS);
     println!("{per_call} allocations, {} bytes per call", counted.bytes_total / CALLS);
-    assert!(per_call <= 20, "{per_call} allocations per call");
+    assert!(per_call <= 12, "{per_call} allocations per call");
     runtime.block_on(client.close());
 }
 
