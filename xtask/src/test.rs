@@ -7,7 +7,17 @@ use anyhow::Result;
 use crate::process;
 
 /// All packages but those.
-const WORKSPACE: &[&str] = &["--workspace", "--exclude", "mcp-peers", "--exclude", "mcp-benches"];
+const WORKSPACE: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "mcp-peers",
+    "--exclude",
+    "mcp-benches",
+    "--exclude",
+    "mcp-benches-rmcp",
+    "--exclude",
+    "mcp-bench-kit",
+];
 
 /// Arguments filter the tests by name; with a filter the documentation's examples are left out.
 pub(crate) fn run(filters: &[String]) -> Result<()> {

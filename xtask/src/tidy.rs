@@ -11,7 +11,8 @@ use crate::process;
 pub(crate) const LAYERS: &[&str] =
     &["mcp-protocol", "mcp-transport", "mcp-client", "mcp-agent", "mcp-cli"];
 /// Depend on whatever they like, and nothing depends on them.
-const TESTS: &[&str] = &["tests", "tests/peers", "tests/benches"];
+const TESTS: &[&str] =
+    &["tests", "tests/peers", "tests/benches", "tests/benches/kit", "tests/benches/rmcp"];
 /// Depends on none of the others.
 const TASKS: &str = "xtask";
 

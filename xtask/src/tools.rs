@@ -37,6 +37,26 @@ pub(crate) fn interop() -> Result<PathBuf> {
     Ok(to)
 }
 
+/// The Python of the interop matrix, which has the SDK, without its peers in other languages.
+pub(crate) fn python() -> Result<PathBuf> {
+    let from = process::root().join("tests/interop");
+    let to = process::root().join(".cache/interop");
+    let _lock = lock::hold(&to)?;
+    venv(&from, &to)?;
+    Ok(to.join("venv/bin/python"))
+}
+
+/// The contenders of the benches in other languages: a copy of `tests/benches/peers` with
+/// `node_modules` in it.
+pub(crate) fn benches() -> Result<PathBuf> {
+    let from = process::root().join("tests/benches/peers");
+    let to = process::root().join(".cache/bench");
+    let _lock = lock::hold(&to)?;
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    Ok(to)
+}
+
 /// The official suite, with the Node 22 that it needs in `node_modules/.bin`.
 pub(crate) fn conformance() -> Result<PathBuf> {
     let from = process::root().join("tests/conformance");

@@ -2,21 +2,20 @@
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::cells::{Cell, Figure, Place};
-use super::contenders::{self, Contender, Kind};
+use super::contenders::{Contender, Kind, Programs};
 use super::statistics::median;
 use crate::process;
 
 /// What every measurement needs.
 pub(crate) struct Bench {
-    server: PathBuf,
-    starter: PathBuf,
+    programs: Programs,
     /// Everything is done so many times less often.
     haste: usize,
     /// Where sequential cells run.
@@ -58,11 +57,10 @@ impl Measured {
 }
 
 impl Bench {
-    pub(crate) fn new(haste: usize) -> Result<Self> {
+    pub(crate) fn new(programs: Programs, haste: usize) -> Result<Self> {
         process::require("taskset", "Install util-linux.")?;
-        let (server, starter) = contenders::server_and_starter()?;
         let cpus = std::thread::available_parallelism()?.get();
-        Ok(Self { server, starter, haste, cpu: cpus - 1 })
+        Ok(Self { programs, haste, cpu: cpus - 1 })
     }
 
     pub(crate) fn measure(
@@ -71,7 +69,7 @@ impl Bench {
         contenders: &[Contender],
         rounds: usize,
     ) -> Result<Measured> {
-        let server = HttpServer::start(self, cell)?;
+        let server = HttpServer::start(&self.programs.server, cell, Some(self.cpu))?;
         let mut runs: Vec<Vec<Result<Value, String>>> =
             contenders.iter().map(|_| Vec::new()).collect();
         for _ in 0..rounds {
@@ -94,14 +92,20 @@ impl Bench {
     }
 
     fn once(&self, cell: &Cell, contender: &Contender, port: u16) -> Result<Value> {
-        let job = self.job(cell, contender, port);
+        let mut job = job(cell, &self.programs.server, port);
+        let once = cell.figure == Figure::Process;
+        let operations = contender.operations(cell, self.haste);
+        let warm_up = (cell.warm_up() / contender.slowness).max(usize::from(cell.warm_up() > 0));
+        job["operations"] = json!(if once { 1 } else { operations });
+        job["warm_up"] = json!(warm_up);
+        job["threads"] = json!(contender.threads(cell));
+        job["tuned"] = json!(contender.kind == Kind::RmcpTuned);
         let mut words: Vec<OsString> = Vec::new();
         if cell.is_sequential() {
             words.extend(["taskset".into(), "-c".into(), self.cpu.to_string().into()]);
         }
-        if cell.figure == Figure::Process {
-            let runs = self.operations(cell, contender).to_string();
-            words.extend([self.starter.clone().into(), runs.into()]);
+        if once {
+            words.extend([self.programs.start.clone().into(), operations.to_string().into()]);
         }
         words.extend(contender.command.iter().map(OsString::from));
         words.push(job.to_string().into());
@@ -121,37 +125,29 @@ impl Bench {
         let line = said.lines().next_back().context("it printed nothing")?;
         serde_json::from_str(line).with_context(|| format!("not a report: {line}"))
     }
+}
 
-    fn job(&self, cell: &Cell, contender: &Contender, port: u16) -> Value {
-        let server = match cell.place {
-            Place::Stdio => {
-                let args = ["stdio", cell.era, &cell.tools.to_string()].map(str::to_owned);
-                json!({"program": self.server.display().to_string(), "args": args})
-            }
-            Place::Json | Place::Sse => {
-                let reply = if cell.place == Place::Sse { "sse" } else { "json" };
-                let path = format!("{}/{reply}/{}", cell.era, cell.tools);
-                json!({"url": format!("http://127.0.0.1:{port}/{path}")})
-            }
-        };
-        let once = cell.figure == Figure::Process;
-        json!({
-            "work": cell.work,
-            "era": cell.era,
-            "server": server,
-            "tools": cell.tools,
-            "operations": if once { 1 } else { self.operations(cell, contender) },
-            "warm_up": (cell.warm_up() / contender.slowness).max(usize::from(cell.warm_up() > 0)),
-            "in_flight": cell.in_flight,
-            "connections": cell.connections,
-            "threads": if cell.many_threads { "many" } else { "one" },
-        })
-    }
-
-    fn operations(&self, cell: &Cell, contender: &Contender) -> usize {
-        let least = cell.in_flight.max(cell.connections).max(2);
-        (cell.operations / contender.slowness / self.haste).max(least.min(cell.operations))
-    }
+/// What all contenders are asked alike in that cell, with a server over HTTP at that port.
+pub(super) fn job(cell: &Cell, server: &Path, port: u16) -> Value {
+    let server = match cell.place {
+        Place::Stdio => {
+            let args = ["stdio", cell.era, &cell.tools.to_string()].map(str::to_owned);
+            json!({"program": server.display().to_string(), "args": args})
+        }
+        Place::Json | Place::Sse => {
+            let reply = if cell.place == Place::Sse { "sse" } else { "json" };
+            let path = format!("{}/{reply}/{}", cell.era, cell.tools);
+            json!({"url": format!("http://127.0.0.1:{port}/{path}")})
+        }
+    };
+    json!({
+        "work": cell.work,
+        "era": cell.era,
+        "server": server,
+        "tools": cell.tools,
+        "in_flight": cell.in_flight,
+        "connections": cell.connections,
+    })
 }
 
 fn figures(cell: &Cell, kind: Kind, reports: &[Value]) -> Option<Figures> {
@@ -177,19 +173,21 @@ fn figures(cell: &Cell, kind: Kind, reports: &[Value]) -> Option<Figures> {
 }
 
 /// A server of its own for every cell, so that none inherits the state of another.
-struct HttpServer {
+pub(super) struct HttpServer {
     child: Child,
-    port: u16,
+    pub(super) port: u16,
 }
 
 impl HttpServer {
-    fn start(bench: &Bench, cell: &Cell) -> Result<Self> {
-        let mut command = if cell.is_sequential() {
-            let mut command = Command::new("taskset");
-            command.args(["-c", &bench.cpu.to_string()]).arg(&bench.server);
-            command
-        } else {
-            Command::new(&bench.server)
+    /// On that CPU alone, if the cell is one for that.
+    pub(super) fn start(program: &Path, cell: &Cell, cpu: Option<usize>) -> Result<Self> {
+        let mut command = match cpu.filter(|_| cell.is_sequential()) {
+            Some(cpu) => {
+                let mut command = Command::new("taskset");
+                command.args(["-c", &cpu.to_string()]).arg(program);
+                command
+            }
+            None => Command::new(program),
         };
         let mut child = command
             .arg("http")

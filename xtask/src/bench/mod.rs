@@ -5,6 +5,7 @@
 
 mod cells;
 mod contenders;
+mod instructions;
 mod machine;
 mod measure;
 mod page;
@@ -14,7 +15,7 @@ mod table;
 use anyhow::{Context, Result, bail};
 
 use cells::CELLS;
-use contenders::Contender;
+use contenders::{Contender, Programs};
 use measure::{Bench, Measured};
 
 /// What was asked for.
@@ -24,6 +25,16 @@ struct Options {
     cells: Vec<String>,
     rounds: Option<usize>,
     write: bool,
+    instructions: Option<Baseline>,
+}
+
+/// What to do with counted instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Baseline {
+    /// Compare them with those committed.
+    Compare,
+    /// Commit to them.
+    Write,
 }
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
@@ -33,6 +44,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
             bail!("usage: cargo xtask bench client [--quick] [--cell NAME] [--rounds N] [--write]")
         }
     }
+}
+
+/// The gate of CI.
+pub(crate) fn gate() -> Result<()> {
+    instructions::run(Baseline::Compare)
 }
 
 fn options(arguments: &[String]) -> Result<Options> {
@@ -46,11 +62,20 @@ fn options(arguments: &[String]) -> Result<Options> {
                 options.rounds = Some(rest.next().context("--rounds needs a number")?.parse()?);
             }
             "--write" => options.write = true,
+            "--instructions" => {
+                options.instructions.get_or_insert(Baseline::Compare);
+            }
+            "--bless" => options.instructions = Some(Baseline::Write),
             other => bail!("unknown argument `{other}`"),
         }
     }
     if options.rounds == Some(0) {
         bail!("--rounds is at least 1");
+    }
+    if options.instructions.is_some()
+        && (options.write || options.quick || options.rounds.is_some() || !options.cells.is_empty())
+    {
+        bail!("--instructions goes with --bless and nothing else");
     }
     if options.write && (options.quick || !options.cells.is_empty()) {
         bail!("only a whole run is written down: --write goes without --quick and --cell");
@@ -68,9 +93,10 @@ fn client(options: &Options) -> Result<()> {
     if cells.is_empty() {
         bail!("no such cell; they are in xtask/src/bench/cells.rs");
     }
-    let (contenders, absent) = Contender::all(options.quick)?;
+    let programs = Programs::build()?;
+    let (contenders, absent) = Contender::all(&programs, options.quick)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
-    let bench = Bench::new(if options.quick { 10 } else { 1 })?;
+    let bench = Bench::new(programs, if options.quick { 10 } else { 1 })?;
     let conditions = machine::describe(&contenders, rounds)?;
     let mut rows: Vec<Measured> = Vec::with_capacity(cells.len());
     for cell in cells {

@@ -37,8 +37,8 @@ fn weighs(cell: &Cell) -> bool {
 
 fn figures(text: &mut String, contenders: &[Contender], rows: &[Measured]) -> Result<()> {
     let names: Vec<_> = contenders.iter().map(|contender| contender.name).collect();
-    writeln!(text, "| cell | unit | {} | ours/limit | target | |", names.join(" | "))?;
-    writeln!(text, "|---|---|{}---:|---:|---|", "---:|".repeat(names.len()))?;
+    writeln!(text, "| cell | unit | {} | ours/limit | rmcp/ours | target | |", names.join(" | "))?;
+    writeln!(text, "|---|---|{}---:|---:|---:|---|", "---:|".repeat(names.len()))?;
     for row in rows {
         write!(text, "| {} | {} |", row.cell.name, row.cell.figure.unit())?;
         for outcome in &row.outcomes {
@@ -50,7 +50,10 @@ fn figures(text: &mut String, contenders: &[Contender], rows: &[Measured]) -> Re
         }
         let ours = row.figure(Kind::Ours);
         let ratio = ours.zip(row.figure(Kind::Limit)).map(|(ours, limit)| ours / limit);
-        write!(text, " {} |", ratio.map_or("–".to_owned(), show))?;
+        let gain = row.figure(Kind::Rmcp).zip(ours).map(|(rmcp, ours)| rmcp / ours);
+        for ratio in [ratio, gain] {
+            write!(text, " {} |", ratio.map_or("–".to_owned(), show))?;
+        }
         writeln!(text, " {} | {} |", target(row.cell), verdict(row.cell, ours, ratio))?;
     }
     Ok(())

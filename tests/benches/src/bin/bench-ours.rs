@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, Result, ensure};
-use mcp_benches::{Contender, Job, Server};
+use mcp_bench_kit::{Contender, Job, Server};
 use mcp_client::Client;
 use serde::Serialize;
 
@@ -54,5 +54,5 @@ impl Contender for Ours {
 }
 
 fn main() -> Result<()> {
-    mcp_benches::main::<Ours>()
+    mcp_bench_kit::main::<Ours>()
 }

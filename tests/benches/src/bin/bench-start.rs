@@ -8,7 +8,7 @@
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
-use mcp_benches::{Meter, Report};
+use mcp_bench_kit::{Meter, Report};
 use tokio::time::Instant;
 
 fn main() -> Result<()> {

@@ -10,7 +10,7 @@ mod post;
 use std::sync::OnceLock;
 
 use anyhow::{Result, ensure};
-use mcp_benches::{Contender, Era, Job, Server};
+use mcp_bench_kit::{Contender, Era, Job, Server};
 use tokio::time::Duration;
 
 use message::{Message, Messages};
@@ -100,7 +100,7 @@ impl Contender for Limit {
         operations: usize,
     ) -> Result<(Vec<Self>, Vec<Duration>)> {
         let [Self { messages, link: Link::Pipe(pipe), next, .. }] = &mut handles[..] else {
-            return mcp_benches::crowd(handles, operations).await;
+            return mcp_bench_kit::crowd(handles, operations).await;
         };
         let laps = pipe.crowd(&messages.echo, *next, job.in_flight, operations).await?;
         *next += laps.len() as u64;
@@ -119,5 +119,5 @@ impl Contender for Limit {
 }
 
 fn main() -> Result<()> {
-    mcp_benches::main::<Limit>()
+    mcp_bench_kit::main::<Limit>()
 }

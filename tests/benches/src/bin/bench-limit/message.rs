@@ -1,7 +1,7 @@
 //! The requests, written once but for the id.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use mcp_benches::Era;
+use mcp_bench_kit::Era;
 use serde_json::{Value, json};
 
 /// A request or notification with a gap for the id.

@@ -27,6 +27,9 @@ pub struct Job {
     /// Which runtime.
     #[serde(default)]
     pub threads: Threads,
+    /// Whether a contender that has settings for speed uses them.
+    #[serde(default)]
+    pub tuned: bool,
 }
 
 /// What one operation is.
