@@ -21,7 +21,7 @@ pub(crate) fn write(text: &str) -> Result<()> {
 fn replaced(page: &str, text: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+    Some(format!("{before}{BEGIN}\n{}\n\n{END}{after}", text.trim_end()))
 }
 
 #[cfg(test)]
@@ -32,7 +32,7 @@ mod tests {
     fn only_what_is_between_the_marks_changes() {
         let page = format!("words\n{BEGIN}old\n{END}more\n");
         let new = replaced(&page, "new").unwrap();
-        assert_eq!(new, format!("words\n{BEGIN}\nnew\n{END}more\n"));
+        assert_eq!(new, format!("words\n{BEGIN}\nnew\n\n{END}more\n"));
         assert_eq!(replaced("no marks", "new"), None);
     }
 }
