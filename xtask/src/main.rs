@@ -35,7 +35,7 @@ const TASKS: &[Task] = &[
     Task { name: "ci", arguments: "", about: "all of CI, in order, with a summary", run: ci::run },
     Task {
         name: "bench",
-        arguments: "client [--quick] [--cell NAME] [--rounds N] [--write] [--instructions [--bless]]",
+        arguments: "client [--quick] [--cell NAME] [--rounds N] [--write] | --instructions",
         about: "how fast the client is, beside others",
         run: bench::run,
     },

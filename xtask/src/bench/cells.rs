@@ -60,7 +60,7 @@ const ECHO: Cell = Cell {
     place: Place::Stdio,
     era: "legacy",
     tools: 3,
-    operations: 20_000,
+    operations: 10_000,
     in_flight: 1,
     connections: 1,
     many_threads: false,
@@ -70,7 +70,7 @@ const ECHO: Cell = Cell {
     who: Who::All,
 };
 
-const LIST: Cell = Cell { name: "list1000", work: "list", tools: 1_000, operations: 200, ..ECHO };
+const LIST: Cell = Cell { name: "list1000", work: "list", tools: 1_000, operations: 100, ..ECHO };
 const COLD: Cell = Cell { name: "cold", work: "cold", era: "modern", operations: 300, ..ECHO };
 const IDLE: Cell = Cell {
     name: "idle",
@@ -81,7 +81,7 @@ const IDLE: Cell = Cell {
     ..ECHO
 };
 const START: Cell = Cell { name: "start", figure: Figure::Process, operations: 40, ..COLD };
-const MANY: Cell = Cell { operations: 60_000, who: Who::Ours, ..ECHO };
+const MANY: Cell = Cell { operations: 30_000, who: Who::Ours, ..ECHO };
 
 /// All cells. Targets are those of the project; a ratio is to the limit.
 pub(crate) const CELLS: &[Cell] = &[
@@ -103,13 +103,13 @@ pub(crate) const CELLS: &[Cell] = &[
         ..ECHO
     }
     .at_most(33.0, 1.25),
-    Cell { name: "conc64/stdio", in_flight: 64, operations: 60_000, ..ECHO }.at_most(1.2, 4.0),
+    Cell { name: "conc64/stdio", in_flight: 64, operations: 30_000, ..ECHO }.at_most(1.2, 4.0),
     Cell { name: "conc64/http-json", in_flight: 64, place: Place::Json, ..ECHO }
         .at_most(10.2, 1.18),
     Cell { name: "list1000/stdio", ..LIST }.at_most(1_400.0, 8.0),
     Cell { name: "list1000/http-json", place: Place::Json, ..LIST }.at_most(1_100.0, 13.0),
-    Cell { name: "blob1M/stdio", work: "blob1m", operations: 200, ..ECHO }.at_most(750.0, 8.0),
-    Cell { name: "blob1M/http-json", work: "blob1m", operations: 200, place: Place::Json, ..ECHO }
+    Cell { name: "blob1M/stdio", work: "blob1m", operations: 100, ..ECHO }.at_most(750.0, 8.0),
+    Cell { name: "blob1M/http-json", work: "blob1m", operations: 100, place: Place::Json, ..ECHO }
         .at_most(750.0, 8.0),
     Cell { name: "blob10M/stdio", work: "blob10m", operations: 30, ..ECHO }.at_most(8_000.0, 5.5),
     Cell { name: "blob10M/http-json", work: "blob10m", operations: 30, place: Place::Json, ..ECHO }

@@ -43,25 +43,35 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Builds them for release.
-    pub(crate) fn build() -> Result<Self> {
-        let flags =
-            ["--release", "--bin", "bench-server", "--bin", "bench-limit", "--bin", "bench-start"];
-        let ours = process::build("mcp-benches", "bench-ours", &flags)?;
-        let folder = ours.parent().map(Path::to_path_buf).context("a binary is in a folder")?;
-        Ok(Self {
-            server: folder.join("bench-server"),
-            limit: folder.join("bench-limit"),
-            start: folder.join("bench-start"),
-            ours,
-        })
+    /// Those in the folder, as someone built them before, or built now for release.
+    pub(crate) fn of(folder: Option<&Path>) -> Result<Self> {
+        const BINARIES: &[&str] = &["bench-server", "bench-limit", "bench-start"];
+        let folder = if let Some(folder) = folder {
+            folder.to_path_buf()
+        } else {
+            let mut flags = vec!["--release"];
+            for binary in BINARIES {
+                flags.extend(["--bin", binary]);
+            }
+            let built = process::build("mcp-benches", "bench-ours", &flags)?;
+            let built = built.parent().context("a binary is in a folder")?;
+            built.to_path_buf()
+        };
+        let [server, limit, start, ours] =
+            ["bench-server", "bench-limit", "bench-start", "bench-ours"]
+                .map(|name| folder.join(name));
+        Ok(Self { server, limit, ours, start })
     }
 }
 
 impl Contender {
     /// The limit and ours, and unless that is all that is wanted, all others that there are here.
     /// For each that is not: why.
-    pub(crate) fn all(programs: &Programs, only_ours: bool) -> Result<(Vec<Self>, Vec<String>)> {
+    pub(crate) fn all(
+        programs: &Programs,
+        built: Option<&Path>,
+        only_ours: bool,
+    ) -> Result<(Vec<Self>, Vec<String>)> {
         let mut contenders = vec![
             Self {
                 name: "limit",
@@ -86,7 +96,10 @@ impl Contender {
         if only_ours {
             return Ok((contenders, absent));
         }
-        let rmcp = process::build("mcp-benches-rmcp", "bench-rmcp", &["--release"])?;
+        let rmcp = match built {
+            Some(folder) => folder.join("bench-rmcp"),
+            None => process::build("mcp-benches-rmcp", "bench-rmcp", &["--release"])?,
+        };
         let version = locked("rmcp")?;
         contenders.push(Self {
             name: "rmcp",
@@ -132,7 +145,7 @@ impl Contender {
         let slowness = if cell.operations > 1_000 || cell.figure == Figure::Process {
             self.slowness
         } else {
-            self.slowness.min(10)
+            self.slowness.min(20)
         };
         let least = cell.in_flight.max(cell.connections).max(3);
         (cell.operations / slowness / haste).max(least.min(cell.operations))
@@ -153,7 +166,7 @@ fn typescript() -> Result<Contender> {
         name: "typescript",
         kind: Kind::Other,
         command: vec![node, folder.join("typescript.mjs")],
-        slowness: 40,
+        slowness: 60,
         version: format!("{package} {locked}, node {}", version.trim()),
     })
 }
@@ -170,7 +183,7 @@ fn python() -> Result<Contender> {
         name: "python",
         kind: Kind::Other,
         command: vec![python, script],
-        slowness: 60,
+        slowness: 100,
         version: version.trim().to_owned(),
     })
 }

@@ -12,6 +12,8 @@ mod page;
 mod statistics;
 mod table;
 
+use std::path::PathBuf;
+
 use anyhow::{Context, Result, bail};
 
 use cells::CELLS;
@@ -25,6 +27,8 @@ struct Options {
     cells: Vec<String>,
     rounds: Option<usize>,
     write: bool,
+    /// The programs as they were built last.
+    built: Option<PathBuf>,
     instructions: Option<Baseline>,
 }
 
@@ -48,7 +52,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 /// The gate of CI.
 pub(crate) fn gate() -> Result<()> {
-    instructions::run(Baseline::Compare)
+    instructions::run(Baseline::Compare, None)
 }
 
 fn options(arguments: &[String]) -> Result<Options> {
@@ -62,6 +66,9 @@ fn options(arguments: &[String]) -> Result<Options> {
                 options.rounds = Some(rest.next().context("--rounds needs a number")?.parse()?);
             }
             "--write" => options.write = true,
+            "--built" => {
+                options.built = Some(rest.next().context("--built needs a folder")?.into());
+            }
             "--instructions" => {
                 options.instructions.get_or_insert(Baseline::Compare);
             }
@@ -93,15 +100,18 @@ fn client(options: &Options) -> Result<()> {
     if cells.is_empty() {
         bail!("no such cell; they are in xtask/src/bench/cells.rs");
     }
-    let programs = Programs::build()?;
-    let (contenders, absent) = Contender::all(&programs, options.quick)?;
+    let built = options.built.as_deref();
+    let programs = Programs::of(built)?;
+    let (contenders, absent) = Contender::all(&programs, built, options.quick)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
     let bench = Bench::new(programs, if options.quick { 10 } else { 1 })?;
     let conditions = machine::describe(&contenders, rounds)?;
     let mut rows: Vec<Measured> = Vec::with_capacity(cells.len());
     for cell in cells {
         eprintln!("bench: {}", cell.name);
-        rows.push(bench.measure(cell, &contenders, rounds)?);
+        let row = bench.measure(cell, &contenders, rounds)?;
+        eprintln!("       {}", table::line(&contenders, &row));
+        rows.push(row);
     }
     let text = table::markdown(&conditions, &contenders, &absent, &rows)?;
     println!("{text}");

@@ -31,6 +31,18 @@ pub(crate) fn markdown(
     Ok(text)
 }
 
+/// One row as it comes, for those who wait.
+pub(crate) fn line(contenders: &[Contender], row: &Measured) -> String {
+    let shown = contenders.iter().zip(&row.outcomes).filter_map(|(contender, outcome)| {
+        let figure = match outcome.as_ref()? {
+            Ok(figures) => show(figures.figure),
+            Err(reason) => format!("fails ({reason})"),
+        };
+        Some(format!("{} {figure}", contender.name))
+    });
+    format!("{}: {}", row.cell.figure.unit(), shown.collect::<Vec<_>>().join(", "))
+}
+
 fn weighs(cell: &Cell) -> bool {
     cell.work.starts_with("blob") || cell.work == "list" || cell.figure == Figure::Process
 }
