@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
-use crate::{bench, conformance, docs, interop, live, process, test, tidy, tools};
+use crate::{conformance, docs, interop, live, process, test, tidy, tools};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -18,7 +18,6 @@ const STEPS: &[Step] = &[
     ("interop", || interop::run(&[])),
     ("live", || live::run(&[])),
     ("conformance", || conformance::run(&[])),
-    ("bench", bench::gate),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

@@ -1,4 +1,4 @@
-//! Instructions per operation in user space, counted by callgrind: the gate of CI.
+//! Instructions per operation in user space, counted by callgrind, beside a baseline.
 //!
 //! They do not depend on the load of the machine. The difference between a short run and a long
 //! one is counted, so that start-up is in no figure.

@@ -1,4 +1,4 @@
-//! How fast the client is: cells × contenders, and instruction counts that gate CI.
+//! How fast the client is: cells × contenders, and counted instructions beside a baseline.
 //!
 //! Every figure is taken in the same run from contenders that take turns, so that the load of the
 //! machine, which falls on all of them, is in no ratio.
@@ -43,16 +43,18 @@ enum Baseline {
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     match arguments.split_first() {
-        Some((what, rest)) if what == "client" => client(&options(rest)?),
-        _ => {
-            bail!("usage: cargo xtask bench client [--quick] [--cell NAME] [--rounds N] [--write]")
+        Some((what, rest)) if what == "client" => {
+            let options = options(rest)?;
+            match options.instructions {
+                Some(baseline) => instructions::run(baseline, options.built.as_deref()),
+                None => client(&options),
+            }
         }
+        _ => bail!(
+            "usage: cargo xtask bench client [--built DIR] ([--quick] [--cell NAME] [--rounds N] \
+             [--write] | --instructions [--bless])"
+        ),
     }
-}
-
-/// The gate of CI.
-pub(crate) fn gate() -> Result<()> {
-    instructions::run(Baseline::Compare, None)
 }
 
 fn options(arguments: &[String]) -> Result<Options> {
