@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) param_headers: Mutex<BTreeMap<String, Arc<ParamHeaders>>>,
     /// Which tools of a legacy server run as tasks; `None` until they were listed.
     task_support: Mutex<Option<BTreeMap<String, TaskSupport>>>,
+    #[cfg(feature = "schema")]
+    pub(crate) tool_schemas: crate::schema::ToolSchemas,
     listener: Option<AbortHandle>,
     /// Whether the connection is known to be over.
     ended: Arc<watch::Sender<bool>>,
@@ -105,6 +107,8 @@ impl Client {
             call_timeout: options.call_timeout,
             param_headers: Mutex::default(),
             task_support: Mutex::default(),
+            #[cfg(feature = "schema")]
+            tool_schemas: crate::schema::ToolSchemas::default(),
             listener,
             ended,
         }));

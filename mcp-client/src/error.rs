@@ -17,6 +17,8 @@ use mcp_transport::{
 
 use crate::oauth::OAuthError;
 
+use crate::TaskError;
+
 /// A call did not give a result.
 ///
 /// Its methods answer what a caller must decide: did it run, may it be repeated, when, who refused.
@@ -56,6 +58,12 @@ pub enum CallErrorKind {
     Undecodable(DecodeError),
     /// The caller's parameters cannot be written as JSON.
     InvalidParams(serde_json::Error),
+    /// The arguments do not satisfy the tool's schema; nothing was sent.
+    #[cfg(feature = "schema")]
+    InvalidArguments(crate::SchemaError),
+    /// The structured result does not satisfy the tool's schema.
+    #[cfg(feature = "schema")]
+    InvalidResult(crate::SchemaError),
     /// The server asked for input that could not be given.
     Input(InputError),
     /// The task into which the call turned has no result.
@@ -129,38 +137,6 @@ pub enum InputError {
     UnexpectedResultType(String),
 }
 
-/// Why a task has no result, or cannot be asked for it.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum TaskError {
-    /// It was stopped.
-    #[error("the task was cancelled{}", .message.as_ref().map(|text| format!(": {text}")).unwrap_or_default())]
-    Cancelled {
-        /// What the server says about it. Untrusted text.
-        message: Option<String>,
-    },
-    /// It has outlived its time without a result.
-    #[error("the task did not end within the {ttl:?} for which the server keeps it")]
-    Expired {
-        /// How long the server keeps it.
-        ttl: Duration,
-    },
-    /// It belongs to another server, or to another era of this one.
-    #[error("the task belongs to {endpoint} at revision {version}; connect to that")]
-    OtherServer {
-        /// A command line or a URL, without secrets.
-        endpoint: String,
-        /// The revision at which it was created.
-        version: ProtocolVersion,
-    },
-    /// The server's revision has no such request.
-    #[error("the revision that the server speaks has no `{method}`")]
-    Unsupported {
-        /// Such as `tasks/update`.
-        method: &'static str,
-    },
-}
-
 impl CallError {
     pub(crate) fn new(
         kind: CallErrorKind,
@@ -213,6 +189,10 @@ impl CallError {
 
     /// Whether the server may have seen the request. When it may, the tool may have run.
     pub fn was_sent(&self) -> bool {
+        #[cfg(feature = "schema")]
+        if matches!(self.0.kind, CallErrorKind::InvalidArguments(_)) {
+            return false;
+        }
         !matches!(self.0.kind, CallErrorKind::NotSent(_) | CallErrorKind::InvalidParams(_))
     }
 
@@ -347,6 +327,14 @@ impl fmt::Display for CallError {
             CallErrorKind::InvalidParams(_) => {
                 write!(f, "the parameters of `{method}` cannot be sent")
             }
+            #[cfg(feature = "schema")]
+            CallErrorKind::InvalidArguments(_) => {
+                write!(f, "the arguments of `{method}` do not fit the tool; nothing was sent")
+            }
+            #[cfg(feature = "schema")]
+            CallErrorKind::InvalidResult(_) => {
+                write!(f, "{endpoint} answered `{method}` with what the tool does not promise")
+            }
             CallErrorKind::Input(_) => write!(f, "`{method}` needs input of {endpoint}'s choice"),
             CallErrorKind::Task(_) => write!(f, "`{method}` on {endpoint} has no result"),
             CallErrorKind::Endless { reason } => {
@@ -363,6 +351,10 @@ impl Error for CallError {
             CallErrorKind::NotSent(error) | CallErrorKind::Lost(error) => Some(&error.kind),
             CallErrorKind::Undecodable(error) => Some(error),
             CallErrorKind::InvalidParams(error) => Some(error),
+            #[cfg(feature = "schema")]
+            CallErrorKind::InvalidArguments(error) | CallErrorKind::InvalidResult(error) => {
+                Some(error)
+            }
             CallErrorKind::Input(error) => Some(error),
             CallErrorKind::Task(error) => Some(error),
             CallErrorKind::TimedOut { .. }

@@ -39,6 +39,8 @@ mod prompts;
 mod recipe;
 mod request;
 mod resources;
+#[cfg(feature = "schema")]
+mod schema;
 mod secret;
 mod server_requests;
 mod subscriptions;
@@ -46,13 +48,13 @@ mod tasks;
 mod tools;
 mod trace;
 
+#[cfg(feature = "schema")]
+pub use self::schema::{SchemaError, SchemaValidator, Validate, Violation};
 pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
     cache::{Cache, CacheStats, Cached, Source},
     client::{Client, ServerInfo},
-    error::{
-        CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TaskError, TimeLimit,
-    },
+    error::{CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TimeLimit},
     extension::{ExtendedResult, Extension},
     handlers::{Asker, Destination, RootsError, UnsafeDestination},
     hub::{
@@ -67,7 +69,7 @@ pub use self::{
     resources::{ReadResource, Reading},
     secret::Secret,
     subscriptions::{Change, Watch, WatchState},
-    tasks::{Detached, FollowTask, Started, TaskHandle, TaskReport, Tasks, WhenDropped},
+    tasks::{Detached, FollowTask, Started, TaskError, TaskHandle, TaskReport, Tasks, WhenDropped},
     tools::{CallTool, ToolFlow},
     trace::{InvalidTrace, TraceContext},
 };

@@ -67,6 +67,9 @@ pub(crate) struct CallOptions {
     pub(crate) took_rounds: bool,
     /// Hears how a task stands into which the request turned.
     pub(crate) on_task: Option<TaskHandler>,
+    /// What is checked against a tool's schemas.
+    #[cfg(feature = "schema")]
+    pub(crate) validate: crate::Validate,
 }
 
 impl std::fmt::Debug for CallOptions {

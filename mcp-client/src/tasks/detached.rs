@@ -8,6 +8,8 @@ use mcp_protocol::{
 };
 
 use super::TaskHandle;
+#[cfg(feature = "schema")]
+use crate::schema::{check_arguments, check_result};
 use crate::{
     CallError, CallTool, Request,
     input_required::Ended,
@@ -69,12 +71,23 @@ impl Flow<tools::CallTool> for ToolFlow {
     type Output = CallToolResult;
 
     async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<CallToolResult, CallError> {
-        match call(&mut request).await? {
-            Ended::Complete(result) => Ok(result),
+        #[cfg(feature = "schema")]
+        let compiled = check_arguments(
+            request.client,
+            request.options.validate,
+            &request.params.name,
+            request.params.arguments.as_ref(),
+        )
+        .await?;
+        let result = match call(&mut request).await? {
+            Ended::Complete(result) => result,
             Ended::Task(created) => {
                 // In a box, since it is rare and would make the future of every call larger.
-                Box::pin(super::finish(request.client, &created, &mut request.options)).await
+                Box::pin(super::finish(request.client, &created, &mut request.options)).await?
             }
-        }
+        };
+        #[cfg(feature = "schema")]
+        check_result(request.client, compiled.as_deref(), &result)?;
+        Ok(result)
     }
 }

@@ -6,6 +6,7 @@
 
 mod calls;
 mod detached;
+mod error;
 mod follow;
 mod handle;
 mod legacy;
@@ -20,6 +21,7 @@ pub(crate) use self::follow::finish;
 pub use self::{
     calls::{FollowTask, WhenDropped},
     detached::{Detached, Started},
+    error::TaskError,
     handle::{TaskHandle, TaskReport},
 };
 use crate::Extension;
