@@ -127,7 +127,6 @@ pub(crate) const CELLS: &[Cell] = &[
     Cell { name: "flight/stdio, 1", ..MANY },
     Cell { name: "flight/stdio, 64", in_flight: 64, ..MANY },
     Cell { name: "flight/stdio, 1024", in_flight: 1_024, ..MANY },
-    Cell { name: "flight/stdio, 4096", in_flight: 4_096, ..MANY },
     Cell { name: "flight/http-json, 64", in_flight: 64, place: Place::Json, ..MANY },
     Cell { name: "flight/http-json, 1024", in_flight: 1_024, place: Place::Json, ..MANY },
     Cell { name: "connections/http-json, 1", place: Place::Json, ..MANY },
