@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use mcp_protocol::{
     elicitation::{ElicitationComplete, ElicitationCompleteParams},
+    initialize::Initialize,
     jsonrpc::{self, Message, NotificationMessage, RequestId, Response},
     logging::LoggingLevel,
     meta,
@@ -38,7 +39,7 @@ use crate::{
     cache::{CacheAccess, Wish},
     extension::Extensions,
     handlers::{Asker, Handlers, LogHandler, on_log},
-    lifecycle::Declared,
+    lifecycle::{Declared, Sessions},
     news::News,
     subscriptions::Watchers,
     tasks::TaskHandler,
@@ -87,6 +88,8 @@ pub(crate) struct Link {
     pub(crate) binding: Binding,
     pub(crate) handlers: Handlers,
     pub(crate) era: Era,
+    /// Of legacy Streamable HTTP.
+    pub(crate) sessions: Option<Sessions>,
     /// `None` until a legacy version is negotiated.
     pub(crate) version: Option<ProtocolVersion>,
     /// Shared by the links of one transport, so that an id is never used twice.
@@ -129,6 +132,30 @@ impl Link {
         mirrored: Mirrored,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
+        let Some(sessions) = &self.sessions else {
+            return self.request_once(method, params, mirrored, options).await;
+        };
+        let session = sessions.current();
+        match self.request_once(method, params, mirrored.clone(), options).await {
+            // The server did not take the request, so it may be sent again.
+            Err(error) if error.is_session_lost() => {
+                if !Box::pin(sessions.renew(session, self)).await? {
+                    return Err(error);
+                }
+                self.request_once(method, params, mirrored, options).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// [`request`](Self::request) within the session as it is.
+    pub(crate) async fn request_once<P: Serialize + ?Sized>(
+        self: &Arc<Self>,
+        method: &'static str,
+        params: &P,
+        mirrored: Mirrored,
+        options: &mut CallOptions,
+    ) -> Result<Bytes, CallError> {
         let (number, request) = self.outgoing(method, params, mirrored, options)?;
         self.drive(request, method, number, options).await
     }
@@ -161,7 +188,8 @@ impl Link {
             method: Cow::Borrowed(method),
             body,
             era: self.era,
-            protocol_version: self.version.clone(),
+            // A session that is opened again negotiates it again.
+            protocol_version: self.version.clone().filter(|_| method != Initialize::NAME),
             mirrored,
         };
         Ok((number, request))

@@ -8,11 +8,11 @@ use mcp_protocol::{
     method::{Method, Notification},
     version::Era,
 };
-use mcp_transport::transport::Mirrored;
+use mcp_transport::transport::{Binding, Mirrored};
 
 use tokio::time::timeout;
 
-use super::{Declared, Dialed, Opening};
+use super::{Declared, Dialed, Opening, session::Sessions};
 use crate::{
     CallErrorKind, Client, ConnectFailure, ServerInfo,
     link::{CallOptions, Link},
@@ -24,7 +24,7 @@ const STREAM_LIMIT: Duration = Duration::from_secs(1);
 
 pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client, ConnectFailure> {
     let options = &opening.options;
-    let link = opening.link(&dialed, Era::Legacy, None, Declared::default());
+    let link = opening.link(&dialed, Era::Legacy, None, Declared::default(), None);
     let mut capabilities = options.handlers.legacy_capabilities();
     options.extensions.declare_legacy(&mut capabilities);
     let params = InitializeParams::new(capabilities, options.implementation.clone());
@@ -46,7 +46,11 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
             supported: vec![version.as_str().to_owned()],
         });
     }
-    let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), Declared::default());
+    let logs = result.capabilities.logging.is_some();
+    let sessions = (opening.recipe.binding() == Binding::Http)
+        .then(|| Sessions::new(params, options.connect_timeout, logs));
+    let declared = Declared::default();
+    let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), declared, sessions);
     link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;
     // A question that the server asks during the first call must find the stream open.
     let mut unsolicited = link.transport.unsolicited();
@@ -56,7 +60,7 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
         tracing::debug!(endpoint = %opening.endpoint, "the stream for unasked messages opens late");
     }
     if let Some(level) = options.log_level.clone()
-        && result.capabilities.logging.is_some()
+        && logs
     {
         set_log_level(&link, level, options.connect_timeout).await;
     }
@@ -71,11 +75,11 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
 }
 
 /// A server that refuses is as good as before; its log messages are then what they are.
-async fn set_log_level(link: &Arc<Link>, level: LoggingLevel, limit: Duration) {
+pub(super) async fn set_log_level(link: &Arc<Link>, level: LoggingLevel, limit: Duration) {
     let mut options = CallOptions { total: Some(limit), ..CallOptions::default() };
     let params = SetLevelParams::new(level);
     if let Err(error) =
-        link.request(SetLevel::NAME, &params, Mirrored::default(), &mut options).await
+        link.request_once(SetLevel::NAME, &params, Mirrored::default(), &mut options).await
     {
         tracing::warn!(endpoint = %link.endpoint, %error, "the level of log messages is not set");
     }

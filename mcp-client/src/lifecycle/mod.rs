@@ -4,6 +4,7 @@ mod declared;
 mod detect;
 mod legacy;
 mod modern;
+mod session;
 mod sibling;
 mod verdicts;
 
@@ -25,9 +26,9 @@ use mcp_transport::{
 use serde::Deserialize;
 use tokio::time::timeout;
 
-pub(crate) use self::declared::Declared;
 use self::detect::{ProbeOutcome, Verdict, classify};
 pub use self::verdicts::{FileVerdicts, MemoryVerdicts, VerdictStore};
+pub(crate) use self::{declared::Declared, session::Sessions};
 use crate::{
     CallError, CallErrorKind, Client, ClientOptions, ConnectFailure, EraChoice,
     cache::CacheAccess,
@@ -233,7 +234,7 @@ impl Opening {
 
     fn modern_link(&self, dialed: &Dialed, version: ProtocolVersion) -> Arc<Link> {
         let declared = Declared::modern(version.clone(), &self.options);
-        self.link(dialed, Era::Modern, Some(version), declared)
+        self.link(dialed, Era::Modern, Some(version), declared, None)
     }
 
     fn link(
@@ -242,6 +243,7 @@ impl Opening {
         era: Era,
         version: Option<ProtocolVersion>,
         declared: Declared,
+        sessions: Option<Sessions>,
     ) -> Arc<Link> {
         Arc::new(Link {
             transport: Arc::clone(&dialed.transport),
@@ -249,6 +251,7 @@ impl Opening {
             binding: self.recipe.binding(),
             handlers: self.options.handlers.clone(),
             era,
+            sessions,
             version,
             ids: Arc::clone(&dialed.ids),
             cache: CacheAccess::new(

@@ -33,8 +33,13 @@ pub(super) async fn run(link: &Arc<Link>) {
     let mut subscribed = BTreeSet::new();
     let mut refused = BTreeSet::new();
     let mut policy = Relisten::default();
+    let mut beginning = link.watchers.beginning();
     loop {
         interest.borrow_and_update();
+        let latest = link.watchers.beginning();
+        if std::mem::replace(&mut beginning, latest) != latest {
+            subscribed.clear();
+        }
         if link.transport.is_closed() {
             link.watchers.close();
         }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use mcp_protocol::{capabilities::ServerCapabilities, subscriptions::SubscriptionFilter};
@@ -23,6 +26,8 @@ pub(crate) struct Watchers {
     state: Mutex<State>,
     /// Counts changes of what is wanted.
     interest: watch::Sender<u64>,
+    /// How often the server lost what was subscribed to.
+    beginning: AtomicU64,
     coverage: watch::Sender<Coverage>,
     offered: OnceLock<ServerCapabilities>,
 }
@@ -65,6 +70,18 @@ impl Watchers {
         if self.lock().inboxes.remove(&id).is_some() {
             self.interest.send_modify(|count| *count += 1);
         }
+    }
+
+    /// What was subscribed to is gone at the server; whoever serves the watchers begins again.
+    pub(crate) fn begin_again(&self) {
+        self.beginning.fetch_add(1, Ordering::Release);
+        self.interest.send_modify(|count| *count += 1);
+        self.announce(&Change::Gap);
+    }
+
+    /// Tells one beginning from the next.
+    pub(super) fn beginning(&self) -> u64 {
+        self.beginning.load(Ordering::Acquire)
     }
 
     /// Tells when what is wanted changes.
