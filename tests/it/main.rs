@@ -12,4 +12,5 @@ mod oauth;
 mod oauth_grants;
 mod readme;
 mod scripted;
+mod sessions;
 mod tasks;
