@@ -131,6 +131,7 @@ impl fmt::Debug for TraceSource {
 mod tests {
     use super::*;
 
+    // covers: trace-context
     #[test]
     fn only_w3c_formats_are_sent() {
         let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

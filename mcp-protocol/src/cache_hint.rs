@@ -37,6 +37,7 @@ impl CacheHint {
 mod tests {
     use super::*;
 
+    // covers: cache-private
     #[test]
     fn shares_only_what_is_public() {
         assert_eq!(CacheHint::new(None, None), CacheHint::default());

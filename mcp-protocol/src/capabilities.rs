@@ -228,6 +228,7 @@ mod tests {
 
     use super::*;
 
+    // covers: unknown-fields
     #[test]
     fn keeps_what_it_does_not_know() {
         let wire = json!({
@@ -260,6 +261,7 @@ mod tests {
         assert!(error.to_string().contains("`roots`"), "{error}");
     }
 
+    // covers: elicitation-modes
     #[test]
     fn form_is_the_default_mode() {
         for (wire, form, url) in [

@@ -100,6 +100,7 @@ mod tests {
         assert_eq!(data.elicitations[0].elicitation_id.as_deref(), Some("e"));
     }
 
+    // covers: era-probe, error-codes-any
     #[test]
     fn only_three_codes_tell_the_era() {
         for (code, modern) in [

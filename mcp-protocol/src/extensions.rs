@@ -71,6 +71,7 @@ impl Extensions {
 mod tests {
     use super::*;
 
+    // covers: extension-ids
     #[test]
     fn ids_need_a_prefix() {
         let mut extensions = Extensions::default();

@@ -60,6 +60,7 @@ mod tests {
         }
     }
 
+    // covers: icons
     #[test]
     fn refuses_schemes_that_run_or_leak() {
         for (src, safe) in [

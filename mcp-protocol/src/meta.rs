@@ -233,6 +233,7 @@ fn is_name(name: &str) -> bool {
 mod tests {
     use super::*;
 
+    // covers: extension-ids
     #[test]
     fn key_rules() {
         for (key, valid, reserved) in [

@@ -44,6 +44,7 @@ impl PaginatedParams {
 mod tests {
     use super::*;
 
+    // covers: cursors
     #[test]
     fn an_empty_cursor_is_a_cursor() {
         let params: PaginatedParams = serde_json::from_str(r#"{"cursor":""}"#).unwrap();

@@ -71,6 +71,7 @@ async fn a_silent_server_times_out() {
     assert_eq!(failure.stderr_tail(), ["waiting for the database"]);
 }
 
+// covers: era-probe-stdio-death
 #[tokio::test]
 async fn a_server_that_dies_on_the_probe_is_started_again() {
     let client = connect("dies-on-probe").await;
@@ -78,18 +79,21 @@ async fn a_server_that_dies_on_the_probe_is_started_again() {
     assert_eq!(call(&client).await.unwrap(), "ok");
 }
 
+// covers: version-any-legacy
 #[tokio::test]
 async fn an_unknown_revision_is_refused_by_name() {
     let failure = server("future").era(EraChoice::Legacy).connect().await.unwrap_err();
     assert!(failure.to_string().contains("2099-01-01"), "{failure}");
 }
 
+// covers: stdio-noise
 #[tokio::test]
 async fn a_banner_on_stdout_does_no_harm() {
     let client = connect("banner").await;
     assert_eq!(call(&client).await.unwrap(), "ok");
 }
 
+// covers: unknown-fields
 #[tokio::test]
 async fn answers_that_are_right_in_the_end_are_taken() {
     for (fault, expected) in [
@@ -105,6 +109,7 @@ async fn answers_that_are_right_in_the_end_are_taken() {
     }
 }
 
+// covers: timeouts
 #[tokio::test]
 async fn no_answer_times_out_and_the_connection_lives() {
     for fault in ["no-answer", "garbage"] {
@@ -117,6 +122,7 @@ async fn no_answer_times_out_and_the_connection_lives() {
     }
 }
 
+// covers: late-replies, cancel-races, request-ids
 #[tokio::test]
 async fn a_late_answer_reaches_nobody_else() {
     let client = connect("late").await;
@@ -128,6 +134,7 @@ async fn a_late_answer_reaches_nobody_else() {
     }
 }
 
+// covers: stdio-stderr
 #[tokio::test]
 async fn a_server_that_dies_during_a_call_is_quoted() {
     for fault in ["exit-mid-call", "half-a-line"] {
@@ -160,6 +167,7 @@ async fn invalid_utf8_is_an_error_that_says_so() {
     assert!(text.contains("tools/call"), "{text}");
 }
 
+// covers: local-errors-apart
 #[tokio::test]
 async fn a_sloppy_field_is_named() {
     let client = connect("sloppy-field").await;
@@ -176,6 +184,7 @@ async fn one_bad_tool_hides_no_other() {
     assert!(listing.skipped.len() >= 2, "{:?}", listing.skipped);
 }
 
+// covers: cursors
 #[tokio::test]
 async fn lists_without_end_end() {
     for fault in ["cursor-loop", "endless-pages"] {
@@ -185,6 +194,7 @@ async fn lists_without_end_end() {
     }
 }
 
+// covers: tool-errors-are-results
 #[tokio::test]
 async fn a_tool_error_is_a_result() {
     let client = connect("tool-error").await;

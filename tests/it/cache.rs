@@ -45,6 +45,7 @@ async fn asked(client: &Client, server: &mut Server, result: Value) -> Vec<Strin
     names
 }
 
+// covers: cache-fresh
 #[tokio::test(start_paused = true)]
 async fn a_list_is_good_for_as_long_as_the_server_says() {
     let cache = Cache::default();
@@ -68,6 +69,7 @@ async fn a_list_is_good_for_as_long_as_the_server_says() {
     assert_eq!((stats.hits, stats.misses, stats.stored), (3, 4, 1));
 }
 
+// covers: cache-fresh
 #[tokio::test(start_paused = true)]
 async fn without_a_word_of_the_server_nothing_is_kept_unless_the_user_says_so() {
     let (client, mut server) = modern(&Cache::default()).await;
@@ -114,6 +116,7 @@ async fn many_who_ask_at_the_same_time_are_one_request() {
     assert_eq!(names, ["two"]);
 }
 
+// covers: cache-invalidation
 #[tokio::test(start_paused = true)]
 async fn an_announced_change_makes_a_list_old_at_once_even_while_it_is_fetched() {
     let (client, mut server) = modern(&Cache::default()).await;
@@ -142,6 +145,7 @@ async fn an_announced_change_makes_a_list_old_at_once_even_while_it_is_fetched()
     assert_eq!(list(&client).await, ["three"]);
 }
 
+// covers: cache-stale
 #[tokio::test(start_paused = true)]
 async fn an_old_result_is_given_only_to_who_can_see_that_it_is_old() {
     let cache = Cache::default();
@@ -169,6 +173,7 @@ async fn an_old_result_is_given_only_to_who_can_see_that_it_is_old() {
     assert_eq!(cache.stats().stale, 1);
 }
 
+// covers: cache-key, cache-private
 #[tokio::test(start_paused = true)]
 async fn what_is_private_or_of_another_connection_is_not_found() {
     // Neither can two servers in memory be taken for the same, whatever they call public.
@@ -182,6 +187,7 @@ async fn what_is_private_or_of_another_connection_is_not_found() {
     }
 }
 
+// covers: cache-mrtr
 #[tokio::test(start_paused = true)]
 async fn what_took_input_is_not_kept() {
     let cache = Cache::default();
@@ -199,6 +205,7 @@ async fn what_took_input_is_not_kept() {
     assert_eq!(cache.stats().stored, 0);
 }
 
+// covers: cursor-invalid
 #[tokio::test(start_paused = true)]
 async fn a_list_that_changes_between_its_pages_is_begun_again_once() {
     let (client, mut server) = modern(&Cache::default()).await;

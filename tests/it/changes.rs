@@ -51,6 +51,7 @@ async fn next(watch: &mut Watch) -> Change {
     watch.next().await.expect("the connection is over")
 }
 
+// covers: listen-merge
 #[tokio::test(start_paused = true)]
 async fn one_stream_serves_all_wishes_and_changes_without_a_gap() {
     let (client, mut server) = scripted::modern(json!({"tools": {"listChanged": true}})).await;
@@ -102,6 +103,7 @@ async fn one_stream_serves_all_wishes_and_changes_without_a_gap() {
     assert_eq!(again.ready().await, WatchState::Live);
 }
 
+// covers: listen-demux
 #[tokio::test(start_paused = true)]
 async fn what_belongs_to_another_subscription_or_nobody_asked_for_is_not_heard() {
     let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
@@ -125,6 +127,7 @@ async fn what_belongs_to_another_subscription_or_nobody_asked_for_is_not_heard()
     assert_eq!(watch.next().await, None);
 }
 
+// covers: listen-end, listen-again
 #[tokio::test(start_paused = true)]
 async fn after_a_cut_the_stream_is_opened_again_and_the_gap_is_told() {
     let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
@@ -159,6 +162,7 @@ async fn after_a_cut_the_stream_is_opened_again_and_the_gap_is_told() {
     assert_eq!(next(&mut watch).await, Change::Gap);
 }
 
+// covers: listen-ack
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_acknowledges_is_looked_at_instead() {
     let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
@@ -174,6 +178,7 @@ async fn a_server_that_never_acknowledges_is_looked_at_instead() {
     assert_eq!(watch.ready().await, WatchState::Polling);
 }
 
+// covers: listen-ack
 #[tokio::test(start_paused = true)]
 async fn what_a_server_does_not_tell_is_asked_for_while_somebody_watches() {
     let (client, mut server) = scripted::modern(json!({"tools": {}, "resources": {}})).await;
@@ -252,6 +257,7 @@ async fn a_watch_ends_with_the_connection() {
     assert_eq!(watch.next().await, None);
 }
 
+// covers: resource-subscribe, capabilities-used
 #[tokio::test(start_paused = true)]
 async fn a_legacy_server_is_subscribed_to_and_announces_what_it_declared() {
     let capabilities =

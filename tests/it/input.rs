@@ -64,6 +64,7 @@ fn accept(content: &'static [(&'static str, u32)]) -> ElicitResult {
     ElicitResult::accept(content.iter().map(|(key, value)| (*key, json!(value))).collect())
 }
 
+// covers: elicitation-validated, elicitation-defaults
 #[tokio::test(start_paused = true)]
 async fn forms_get_their_defaults_and_wrong_answers_stay_here() {
     let (builder, seen) = asking(&json!({"who": form(&age())}), 1);
@@ -86,6 +87,7 @@ async fn forms_get_their_defaults_and_wrong_answers_stay_here() {
     assert_eq!(seen.params("tools/call").len(), 1);
 }
 
+// covers: elicitation-url
 #[tokio::test(start_paused = true)]
 async fn pages_are_visited_by_consent_and_on_the_web_only() {
     let asked = Arc::new(AtomicUsize::new(0));
@@ -121,6 +123,7 @@ async fn a_server_that_waits_for_a_page_does_not_ask_again() {
     assert_eq!(seen.params("tools/call").len(), 31);
 }
 
+// covers: mrtr-bounds
 #[tokio::test(start_paused = true)]
 async fn questions_are_bounded_in_number_and_in_time() {
     let (builder, seen) = asking(&json!({"who": form(&age())}), 1_000);
@@ -143,6 +146,7 @@ async fn questions_are_bounded_in_number_and_in_time() {
     assert!(is_bounded, "{error:?}");
 }
 
+// covers: sampling-refusal
 #[tokio::test(start_paused = true)]
 async fn consent_comes_before_every_handler() {
     let (builder, seen) = asking(&json!({"who": form(&age())}), 1);
@@ -160,6 +164,7 @@ async fn consent_comes_before_every_handler() {
     assert_eq!(seen.params("tools/call").len(), 1);
 }
 
+// covers: mrtr-persist
 #[tokio::test(start_paused = true)]
 async fn questions_can_be_stored_and_answered_by_another_process() {
     let (builder, seen) = asking(&json!({"who": form(&age())}), 2);
@@ -204,6 +209,7 @@ async fn questions_can_be_stored_and_answered_by_another_process() {
     assert!(is_other, "{error:?}");
 }
 
+// covers: elicitation-legacy-url
 #[tokio::test(start_paused = true)]
 async fn a_legacy_server_gets_its_pages_visited_and_the_call_again() {
     let mut calls = 0;
@@ -254,6 +260,7 @@ async fn a_legacy_server_gets_its_pages_visited_and_the_call_again() {
     assert_eq!(error.error_object().unwrap().code, -32042);
 }
 
+// covers: elicitation-modes, legacy-tasks
 #[tokio::test(start_paused = true)]
 async fn an_answer_within_a_legacy_task_names_the_task_and_undeclared_modes_are_refused() {
     let question = |id: u32, mut params: Value| {
@@ -280,6 +287,7 @@ async fn an_answer_within_a_legacy_task_names_the_task_and_undeclared_modes_are_
     assert_eq!(answers[1]["code"], -32602);
 }
 
+// covers: roots
 #[tokio::test]
 async fn roots_are_files_and_their_changes_are_told() {
     let legacy = |method: &str, _: &Value| {
@@ -332,6 +340,7 @@ impl Extension for Tickets {
     }
 }
 
+// covers: trace-context, extension-ids
 #[tokio::test]
 async fn an_extension_of_ones_own_and_the_trace_of_a_request() {
     let server = || {

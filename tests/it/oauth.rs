@@ -94,6 +94,7 @@ async fn tokens_are_renewed_before_they_end() {
     assert_eq!(world.count("GET /metadata"), 1, "only the first request was refused");
 }
 
+// covers: auth-refresh
 #[tokio::test]
 async fn a_refresh_token_that_was_taken_back_leads_to_the_person() {
     let server = ProtectedServer::start().await.unwrap();

@@ -58,6 +58,7 @@ fn question() -> Value {
     }}})
 }
 
+// covers: tasks-follow, tasks-input
 #[tokio::test(start_paused = true)]
 async fn a_call_follows_its_task_and_answers_each_question_once() {
     let (client, seen) = modern(|asked| match asked {
@@ -89,6 +90,7 @@ async fn a_call_follows_its_task_and_answers_each_question_once() {
     assert!(!seen.methods().contains(&"tasks/cancel".to_owned()));
 }
 
+// covers: meta-capabilities-honest, extension-ids
 #[tokio::test(start_paused = true)]
 async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
     let (client, seen) = modern(|_| result(task("completed", json!({"result": text("ok")})))).await;
@@ -110,6 +112,7 @@ async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
     assert!(matches!(error.kind(), CallErrorKind::Input(_)), "{error:?}");
 }
 
+// covers: tasks-durable
 #[tokio::test(start_paused = true)]
 async fn a_handle_outlives_the_connection() {
     let (client, _) = modern(|_| result(task("working", json!({})))).await;
@@ -147,6 +150,7 @@ async fn a_handle_outlives_the_connection() {
     );
 }
 
+// covers: tasks-cancel
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_cancels_its_task() {
     let (client, seen) = modern(|_| result(task("working", json!({})))).await;
@@ -211,6 +215,7 @@ async fn a_server_that_stumbles_is_asked_again_but_not_for_ever() {
     assert_eq!(seen.params("tasks/get").len(), 5);
 }
 
+// covers: tasks-follow
 #[tokio::test(start_paused = true)]
 async fn a_notification_is_a_reason_to_ask_at_once() {
     let note = json!({"jsonrpc": "2.0", "method": "notifications/tasks",
@@ -259,6 +264,7 @@ async fn legacy(support: &'static str) -> (Client, Seen) {
     (Client::connect_with(recipe).connect().await.expect("it speaks MCP"), seen)
 }
 
+// covers: legacy-tasks
 #[tokio::test(start_paused = true)]
 async fn a_legacy_tool_runs_as_a_task_where_it_must_and_may() {
     // Not listed before: the refusal is what tells.
@@ -281,6 +287,7 @@ async fn a_legacy_tool_runs_as_a_task_where_it_must_and_may() {
     assert!(seen.params("tools/call")[0]["task"].is_null());
 }
 
+// covers: legacy-tasks
 #[tokio::test(start_paused = true)]
 async fn legacy_tasks_are_listed_and_cancelled() {
     let (client, _) = legacy("required").await;
@@ -295,6 +302,7 @@ async fn legacy_tasks_are_listed_and_cancelled() {
     assert!(is_unsupported, "{error:?}");
 }
 
+// covers: capability-missing
 #[tokio::test]
 async fn a_missing_capability_is_named() {
     let (recipe, _) = scripted::server(|method, _| {

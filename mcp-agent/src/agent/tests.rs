@@ -125,6 +125,7 @@ async fn not_more_calls_at_a_time_than_allowed() {
     assert_eq!(started.elapsed(), Duration::from_secs(3));
 }
 
+// covers: tool-errors-are-results
 #[tokio::test]
 async fn errors_of_tools_are_results() {
     let model = ScriptedModel::new([

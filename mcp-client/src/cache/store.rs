@@ -144,6 +144,7 @@ mod tests {
         Entry { value: Arc::new(()), bytes, received, fresh_for, is_changed: false }
     }
 
+    // covers: cache-fresh
     #[test]
     fn freshness_by_table() {
         let start = Instant::now();

@@ -58,6 +58,7 @@ mod tests {
         Destination::of(&ElicitUrlParams::new("Please sign in", url))
     }
 
+    // covers: elicitation-url
     #[test]
     fn only_the_web_is_visited() {
         let page = of("https://example.com/sign-in?x=1").unwrap();

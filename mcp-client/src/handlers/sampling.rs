@@ -62,6 +62,7 @@ mod tests {
         check(&serde_json::from_value(params).unwrap(), with_tools).is_ok()
     }
 
+    // covers: sampling-tool-results
     #[test]
     fn tool_uses_and_results_go_in_pairs() {
         let text = json!({"type": "text", "text": "x"});

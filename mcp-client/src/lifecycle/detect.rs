@@ -134,6 +134,7 @@ mod tests {
         ProbeOutcome::Rejected { code, supported: supported.map(versions) }
     }
 
+    // covers: era-probe, era-no-verdict-from-faults, version-any-legacy
     #[test]
     fn by_table() {
         use ProbeOutcome::{Died, Discovered, Mute, OtherResult, Silence, Status, Unreachable};
@@ -176,6 +177,7 @@ mod tests {
         }
     }
 
+    // covers: http-sse-fallback
     #[test]
     fn http_sse_by_table() {
         for (status, code, expected) in [

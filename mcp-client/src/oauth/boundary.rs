@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(found, expected, "{server} {url}");
     }
 
-    // covers: auth-https, auth-redirect
+    // covers: auth-https, auth-redirect, auth-ssrf
     #[test]
     fn endpoints_are_https_and_public() {
         check("https://a.example/mcp", "https://b.example/token", Some(Reach::Public));

@@ -116,6 +116,7 @@ mod tests {
         AuthenticateChallenge::all(&headers)
     }
 
+    // covers: auth-challenge
     #[test]
     fn parameters_with_and_without_quotes() {
         let found = read_all(&[

@@ -40,6 +40,7 @@ fn backs_off_and_gives_up_after_failures_in_a_row() {
     assert!(!pace.failed());
 }
 
+// covers: tasks-ttl
 #[test]
 fn a_task_lives_as_long_as_the_server_said() {
     for (created, ttl, now, expected) in [

@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 
+// covers: completion
 #[test]
 fn asks_for_prompts_and_templates() {
     let mut params = CompleteParams::new(CompletionReference::prompt("p"), "a", "v");

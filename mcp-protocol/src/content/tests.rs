@@ -8,6 +8,7 @@ fn read(wire: &str) -> ContentBlock {
     decode::strict(wire.as_bytes()).unwrap()
 }
 
+// covers: content-kinds
 #[test]
 fn every_kind_survives_the_round_trip() {
     for (wire, kind) in [
@@ -55,6 +56,7 @@ fn the_type_may_come_anywhere() {
     }
 }
 
+// covers: content-kinds
 #[test]
 fn unknown_kinds_keep_their_text() {
     let wire = r#"{"a":1.10,"type":"x","b":"\u0041"}"#;

@@ -7,6 +7,7 @@ fn field(wire: &Value) -> PrimitiveSchema {
     serde_json::from_value(wire.clone()).unwrap()
 }
 
+// covers: elicitation-schemas
 #[test]
 fn every_shape_of_field_survives_the_round_trip() {
     for (wire, shape) in [
@@ -67,6 +68,7 @@ fn options_have_names() {
     assert_eq!(field(&json!({"type": "boolean"})).options(), None);
 }
 
+// covers: elicitation-defaults
 #[test]
 fn forms_keep_the_order_and_know_their_defaults() {
     let wire = r#"{"type":"object","properties":{"z":{"type":"string","default":"x"},"a":{"type":"integer","default":3},"m":{"type":"boolean"}},"required":["z"]}"#;
@@ -88,6 +90,7 @@ fn forms_keep_the_order_and_know_their_defaults() {
     assert_eq!(built, form);
 }
 
+// covers: elicitation-modes
 #[test]
 fn modes() {
     let form = json!({"message": "m", "requestedSchema": {"type": "object", "properties": {}}});

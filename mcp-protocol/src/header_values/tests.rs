@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+// covers: http-header-encoding
 #[test]
 fn writes_what_headers_can_carry() {
     for (value, written) in [

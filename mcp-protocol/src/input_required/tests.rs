@@ -51,6 +51,7 @@ fn a_bad_question_is_named() {
     assert!(error.to_string().contains("`message`"), "{error}");
 }
 
+// covers: mrtr-state
 #[test]
 fn the_state_is_given_back_to_the_byte() {
     for literal in [r#""""#, r#""plain""#, r#""\u00e9\/\ud800\n""#, r#"" é ""#] {
@@ -67,6 +68,7 @@ fn the_state_is_given_back_to_the_byte() {
     assert!(!format!("{state:?}").contains("cret"));
 }
 
+// covers: mrtr-all-inputs
 #[test]
 fn answers_go_bare_and_in_order() {
     let mut answers = InputResponses::default();
@@ -97,6 +99,7 @@ fn the_same_questions_as_requests() {
 }
 
 proptest! {
+    // covers: mrtr-state
     #[test]
     fn any_state_comes_back(text in any::<String>()) {
         let state = RequestState::new(&text);

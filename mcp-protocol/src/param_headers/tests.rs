@@ -14,6 +14,7 @@ fn with(property: Value) -> Value {
     schema
 }
 
+// covers: param-headers-invalid
 #[test]
 fn refuses_bad_marks() {
     use ParamHeaderProblem as P;
@@ -76,6 +77,7 @@ fn finds_a_mark_written_with_escapes() {
     assert_eq!(plan.names().collect::<Vec<_>>(), ["Mcp-Param-A"]);
 }
 
+// covers: param-headers
 #[test]
 fn repeats_values() {
     let plan = plan(json!({"type": "object", "properties": {

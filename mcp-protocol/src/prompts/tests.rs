@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 
+// covers: prompts
 #[test]
 fn reads_a_filled_prompt() {
     let wire = json!({"description": "d", "messages": [
@@ -14,6 +15,7 @@ fn reads_a_filled_prompt() {
     assert_eq!(outcome.complete().unwrap().messages[2].role, Role::Other("system".into()));
 }
 
+// covers: tasks-elsewhere
 #[test]
 fn a_prompt_may_ask_but_not_become_a_task() {
     let ask = br#"{"resultType":"input_required","requestState":"x"}"#;

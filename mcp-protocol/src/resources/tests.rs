@@ -2,6 +2,7 @@ use serde_json::json;
 
 use super::*;
 
+// covers: resource-contents
 #[test]
 fn reads_text_and_bytes() {
     let wire = json!({"contents": [
@@ -29,6 +30,7 @@ fn refuses_contents_without_a_body() {
     }
 }
 
+// covers: unknown-fields
 #[test]
 fn lists_keep_the_good_entries() {
     let wire = json!({"resources": [

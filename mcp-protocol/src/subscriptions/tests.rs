@@ -16,6 +16,7 @@ fn asks_for_what_is_named_only() {
     assert_eq!(serde_json::from_value::<SubscriptionsListenParams>(wire).unwrap(), params);
 }
 
+// covers: listen-ack
 #[test]
 fn tells_what_is_not_granted() {
     let wanted: SubscriptionFilter = serde_json::from_value(json!({

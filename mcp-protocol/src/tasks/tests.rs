@@ -45,6 +45,7 @@ fn an_end_needs_its_outcome() {
     }
 }
 
+// covers: tasks-elsewhere, result-type-unknown
 #[test]
 fn other_kinds_of_result_are_refused() {
     let wire = task(&json!({"status": "working", "resultType": "input_required"})).to_string();
@@ -52,6 +53,7 @@ fn other_kinds_of_result_are_refused() {
     assert!(CancelTask::decode(br#"{"resultType":"later"}"#).unwrap_err().path == "resultType");
 }
 
+// covers: tasks-header
 #[test]
 fn requests_name_the_task() {
     let params = TaskParams::new("t");

@@ -12,6 +12,7 @@ fn complete(wire: &Value) -> CallToolResult {
     call(wire).complete().unwrap()
 }
 
+// covers: icons, apps-passed
 #[test]
 fn a_tool_survives_the_round_trip() {
     let wire = json!({
@@ -29,6 +30,7 @@ fn a_tool_survives_the_round_trip() {
     assert_eq!(serde_json::to_value(&tool).unwrap(), wire);
 }
 
+// covers: schemas-unaltered
 #[test]
 fn schemas_keep_their_text() {
     let schema = r#"{"type":"object","x":1.50,"b":1,"a":2}"#;
@@ -38,6 +40,7 @@ fn schemas_keep_their_text() {
     assert_eq!(serde_json::to_string(&tool).unwrap(), wire);
 }
 
+// covers: icons
 #[test]
 fn display_names_in_order() {
     let mut tool = Tool::new("n", json!({"type": "object"}));
@@ -48,6 +51,7 @@ fn display_names_in_order() {
     assert_eq!(tool.display_name(), "t");
 }
 
+// covers: annotations-untrusted
 #[test]
 fn hints_default_to_caution() {
     let silent = ToolAnnotations::default();
@@ -119,6 +123,7 @@ fn durations_are_numbers_of_any_kind() {
     }
 }
 
+// covers: revisions, result-type-absent
 #[test]
 fn results_of_every_revision() {
     let plain = complete(&json!({"content": [{"type": "text", "text": "x"}]}));
@@ -136,6 +141,7 @@ fn results_of_every_revision() {
     }
 }
 
+// covers: structured-any-json
 #[test]
 fn null_is_a_structured_result() {
     let result = complete(&json!({"structuredContent": null}));

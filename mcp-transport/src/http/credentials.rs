@@ -46,6 +46,7 @@ fn percent_decoded(text: &str) -> Cow<'_, str> {
 mod tests {
     use super::*;
 
+    // covers: auth-static
     #[test]
     fn user_information_becomes_basic() {
         let url = Url::parse("https://me:p%40ss%2F@example.com/mcp").unwrap();

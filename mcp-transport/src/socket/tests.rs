@@ -65,6 +65,7 @@ async fn line(peer: &mut BufReader<TcpStream>) -> String {
     line
 }
 
+// covers: byte-streams
 #[tokio::test]
 async fn many_calls_over_a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();

@@ -111,6 +111,7 @@ fn is_closed(error: &DeliveryError, words: &str) {
     assert!(note.contains(words), "{note}");
 }
 
+// covers: websocket-handshake
 #[tokio::test]
 async fn the_handshake_carries_headers_and_credentials() {
     let server = Listening::new().await;
@@ -126,6 +127,7 @@ async fn the_handshake_carries_headers_and_credentials() {
     assert!(!transport.unwrap().is_closed());
 }
 
+// covers: websocket-in-flight
 #[tokio::test]
 async fn answers_in_another_order_find_their_callers() {
     let server = Listening::new().await;

@@ -36,8 +36,8 @@ fn signal(pid: i32, signal: &str) {
     assert!(status.success());
 }
 
-#[tokio::test]
 // covers: stdio-restart
+#[tokio::test]
 async fn a_server_that_was_killed_is_started_again() {
     let hub = Hub::start(vec![misbehaving("one", "ok"), misbehaving("two", "ok")], &quick());
     hub.ready().await;

@@ -39,6 +39,7 @@ fn awkward() -> impl Strategy<Value = String> {
 }
 
 proptest! {
+    // covers: tool-names
     #[test]
     fn always_valid_and_never_alike(tools in prop::collection::hash_set((awkward(), awkward()), 0..60)) {
         let names = expose_all(tools.iter().map(|(server, tool)| (server.as_str(), tool.as_str())));

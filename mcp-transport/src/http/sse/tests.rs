@@ -25,6 +25,7 @@ fn data(text: &str) -> Vec<String> {
         .collect()
 }
 
+// covers: sse-parsing
 #[test]
 fn reads_lines_of_every_kind() {
     for (text, expected) in [

@@ -24,6 +24,7 @@ async fn refusal(reply: Reply) -> HttpFailure {
     }
 }
 
+// covers: http-headers
 #[tokio::test]
 async fn json_with_the_headers_of_the_era() {
     let server = Server::start(Received::echo).await;
@@ -61,6 +62,7 @@ async fn json_with_the_headers_of_the_era() {
     }
 }
 
+// covers: http-headers, sse-parsing
 #[tokio::test]
 async fn events_then_the_response() {
     let server = Server::start(|request| {
@@ -103,6 +105,7 @@ async fn a_notification_is_there_before_the_response() {
     assert!(matches!(exchange.next().await, Some(Ok(Message::Response(_)))));
 }
 
+// covers: batches-received
 #[tokio::test]
 async fn a_legacy_batch() {
     let server = Server::start(|request| {

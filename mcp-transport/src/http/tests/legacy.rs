@@ -35,6 +35,7 @@ fn http_failure(error: DeliveryError) -> HttpFailure {
     }
 }
 
+// covers: session-id, session-delete, legacy-version-header
 #[tokio::test]
 async fn the_session_is_kept_and_ended() {
     let (server, transport) = with_session(Received::echo).await;
@@ -66,6 +67,7 @@ async fn the_session_is_kept_and_ended() {
     assert!(transport.send(notification("notifications/x")).await.is_err());
 }
 
+// covers: session-lost
 #[tokio::test]
 async fn a_forgotten_session_is_told_apart_and_replaced() {
     let (server, transport) = with_session(|_| Reply::status("404 Not Found")).await;
@@ -80,6 +82,7 @@ async fn a_forgotten_session_is_told_apart_and_replaced() {
     assert_eq!(last.header("mcp-session-id"), Some("s-1"));
 }
 
+// covers: legacy-version-header, session-id
 #[tokio::test]
 async fn only_a_legacy_handshake_opens_a_session() {
     let server = Server::start(|request| {
@@ -108,6 +111,7 @@ async fn an_unsendable_session_id_is_ignored() {
     assert_eq!(server.received()[1].header("mcp-session-id"), None);
 }
 
+// covers: legacy-cancel
 #[tokio::test]
 async fn giving_up_is_said_in_words() {
     let (server, transport) = with_session(|_| Reply::default().hang()).await;
@@ -148,6 +152,7 @@ async fn what_is_over_or_not_begun_is_not_cancelled() {
     assert_eq!(methods, ["initialize", "notifications/initialized", "tools/list", "broken", ""]);
 }
 
+// covers: legacy-cancel
 #[tokio::test]
 async fn initialize_is_not_cancelled() {
     let server = Server::start(|_| Reply::default().hang()).await;
@@ -160,6 +165,7 @@ async fn initialize_is_not_cancelled() {
     assert_eq!(server.received().len(), 1);
 }
 
+// covers: http-cancel
 #[tokio::test]
 async fn modern_requests_are_cancelled_by_leaving() {
     let server = Server::start(|_| Reply::events().chunk(": open\n\n").hang()).await;
@@ -172,6 +178,7 @@ async fn modern_requests_are_cancelled_by_leaving() {
     assert_eq!(server.received().len(), 1);
 }
 
+// covers: sse-resume
 #[tokio::test]
 async fn a_broken_stream_goes_on() {
     let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": {} });
@@ -219,6 +226,7 @@ async fn a_stream_that_cannot_go_on_says_why() {
     assert!(source.to_string().contains("405"), "{source}");
 }
 
+// covers: http-lost-stream
 #[tokio::test]
 async fn a_modern_stream_does_not_go_on() {
     let server =
@@ -228,6 +236,7 @@ async fn a_modern_stream_does_not_go_on() {
     assert_eq!(server.received().len(), 1);
 }
 
+// covers: get-stream, sse-resume
 #[tokio::test]
 async fn unasked_messages_arrive_across_breaks() {
     let opened = Arc::new(AtomicUsize::new(0));
@@ -263,6 +272,7 @@ async fn unasked_messages_arrive_across_breaks() {
     server.until_abandoned(1).await;
 }
 
+// covers: get-stream
 #[tokio::test]
 async fn a_server_without_unasked_messages() {
     let (server, transport) = with_session(|_| Reply::status("405 Method Not Allowed")).await;

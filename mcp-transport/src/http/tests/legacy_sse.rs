@@ -98,6 +98,7 @@ fn failed(error: ConnectError) -> DeliveryError {
     }
 }
 
+// covers: http-sse-endpoint
 #[tokio::test]
 async fn answers_come_on_the_stream() {
     let server = Listening::new().await;
@@ -143,6 +144,7 @@ async fn an_answer_may_overtake_the_receipt_of_its_request() {
     assert_eq!(response.unwrap().outcome.unwrap(), "1");
 }
 
+// covers: http-sse-endpoint
 #[tokio::test]
 async fn messages_go_to_the_same_origin_only() {
     for elsewhere in ["http://127.0.0.1:1/messages", "https://example.com/", "//evil.example/m"] {

@@ -24,6 +24,7 @@ async fn the_same_origin_is_followed() {
     }
 }
 
+// covers: http-redirects, auth-tokens-bound
 #[tokio::test]
 async fn another_origin_gets_nothing_and_is_named() {
     let other = Server::start(server::Received::echo).await;

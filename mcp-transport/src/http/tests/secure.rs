@@ -167,6 +167,7 @@ async fn pins_are_checked() {
     }
 }
 
+// covers: auth-static
 #[tokio::test]
 async fn a_server_can_ask_who_calls() {
     let authority = Authority::new("a");

@@ -42,6 +42,7 @@ async fn says_what_is_wrong() {
     }
 }
 
+// covers: auth-secrets-hidden
 #[tokio::test]
 async fn secrets_are_not_shown() {
     let config = HttpConfig::new("https://me:hidden1@example.com:8443/mcp?key=hidden2&k2=hidden3")

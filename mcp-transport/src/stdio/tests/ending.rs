@@ -41,6 +41,7 @@ async fn a_good_server_ends_when_its_input_does() {
     bounded(server.close()).await;
 }
 
+// covers: stdio-shutdown
 #[tokio::test]
 async fn sigterm_comes_before_sigkill() {
     let folder = tempfile::tempdir().unwrap();
@@ -99,6 +100,7 @@ async fn closing_fails_what_is_under_way() {
     closed(response(exchange).await.unwrap_err());
 }
 
+// covers: stdio-shutdown
 #[tokio::test]
 async fn others_of_the_group_end_with_the_server() {
     let folder = tempfile::tempdir().unwrap();

@@ -10,6 +10,7 @@ fn after_one_request(script: &str) -> String {
 
 const ANSWER: &str = r#"printf '{"jsonrpc":"2.0","id":1,"result":{"x":1}}\n'; cat >/dev/null"#;
 
+// covers: stdio-noise
 #[tokio::test]
 async fn garbage_before_the_answer_is_skipped() {
     for garbage in [
@@ -45,6 +46,7 @@ async fn a_carriage_return_is_not_part_of_a_message() {
     assert_eq!(result(&server, 1).await, "7");
 }
 
+// covers: batches-received
 #[tokio::test]
 async fn a_batch_is_taken_apart() {
     let server = start(&after_one_request(
@@ -71,6 +73,7 @@ async fn a_malformed_answer_fails_its_request() {
     }
 }
 
+// covers: late-replies, cancel-races
 #[tokio::test]
 async fn a_second_answer_is_ignored() {
     let script = r#"
@@ -100,6 +103,7 @@ async fn an_answer_without_its_line_end_counts() {
     assert_eq!(result(&server, 1).await, "7");
 }
 
+// covers: stdio-noise
 #[tokio::test]
 async fn a_line_above_the_limit_ends_the_connection() {
     let script = after_one_request("head -c 100000 /dev/zero | tr '\\0' x; echo; cat >/dev/null");

@@ -20,6 +20,7 @@ fn cancelled_id(line: &str) -> Option<i64> {
     rest.split([',', '}']).next()?.parse().ok()
 }
 
+// covers: stdio-cancel
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_cancellation_never_overtakes_its_request() {
     let folder = tempfile::tempdir().unwrap();
@@ -93,6 +94,7 @@ async fn messages_of_one_caller_keep_their_order() {
     }
 }
 
+// covers: late-replies
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn answers_in_any_order_find_their_callers() {
     let script = r#"head -n 1000 | shuf |
@@ -181,6 +183,7 @@ async fn a_full_outbox_makes_callers_wait_and_lets_them_go_on_in_order() {
     assert_eq!(lines[1..], [r#"{"method":"0"}"#, r#"{"method":"2"}"#]);
 }
 
+// covers: legacy-cancel
 #[tokio::test]
 async fn initialize_is_never_cancelled() {
     let folder = tempfile::tempdir().unwrap();
@@ -197,6 +200,7 @@ async fn initialize_is_never_cancelled() {
     assert_eq!(cancelled_id(&lines[3]), Some(2));
 }
 
+// covers: stdio-lines
 #[tokio::test]
 async fn line_ends_inside_a_message_do_not_break_the_framing() {
     let folder = tempfile::tempdir().unwrap();

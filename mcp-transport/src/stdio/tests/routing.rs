@@ -16,6 +16,7 @@ async fn next_method(exchange: &mut Exchange) -> String {
     method(&message).to_owned()
 }
 
+// covers: progress
 #[tokio::test]
 async fn notifications_reach_the_request_they_belong_to() {
     let script = r#"

@@ -9,6 +9,7 @@ async fn stderr_of(command: ChildCommand) -> Vec<String> {
     closed(response(server.exchange(request(1, "test"))).await.unwrap_err()).stderr
 }
 
+// covers: stdio-environment
 #[tokio::test]
 async fn the_environment_holds_only_what_was_allowed() {
     // Cargo sets variables that no server is to see.
@@ -73,6 +74,7 @@ async fn a_malformed_variable_is_refused() {
     }
 }
 
+// covers: auth-secrets-hidden
 #[test]
 fn secrets_are_not_shown() {
     let command = ChildCommand::new("server")
