@@ -19,6 +19,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod alarms;
 mod builder;
 mod cache;
 mod client;

@@ -5,7 +5,6 @@ use std::{
     borrow::Cow,
     fmt::Write as _,
     future::Future,
-    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicI64, AtomicUsize, Ordering},
@@ -36,6 +35,7 @@ use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     CallError, CallErrorKind, TimeLimit,
+    alarms::Alarms,
     cache::{CacheAccess, Wish},
     extension::Extensions,
     handlers::{Asker, Handlers, LogHandler, on_log},
@@ -114,6 +114,7 @@ pub(crate) struct Beside {
     open_questions: AtomicUsize,
     /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
+    alarms: Alarms,
     /// Wakes those who wait for a task.
     pub(crate) tasks: News,
     /// Wakes those who wait for a person to finish at a page (legacy).
@@ -248,12 +249,12 @@ impl Link {
         let started = Instant::now();
         let mut clock = Clock::new(started, options);
         let mut exchange = self.transport.exchange(request);
-        let mut alarm = pin!(tokio::time::sleep_until(clock.next_alarm()));
+        let mut alarm = self.beside.alarms.set(clock.next_alarm());
         loop {
             let message = tokio::select! {
                 biased;
                 message = exchange.next() => message,
-                () = &mut alarm, if clock.is_set() => {
+                () = &mut alarm => {
                     if self.transport.is_asking() {
                         clock.restart(Instant::now());
                     }
@@ -263,7 +264,7 @@ impl Link {
                         let kind = CallErrorKind::TimedOut { after, limit, stderr };
                         return Err(self.error(kind, method));
                     }
-                    alarm.as_mut().reset(clock.next_alarm());
+                    alarm.reset(clock.next_alarm());
                     continue;
                 }
             };
@@ -276,7 +277,7 @@ impl Link {
                 }
                 Some(Ok(Message::Notification(notification))) => {
                     clock.heard(Instant::now());
-                    alarm.as_mut().reset(clock.next_alarm());
+                    alarm.reset(clock.next_alarm());
                     self.on_exchange_notification(notification, token, options);
                 }
                 Some(Ok(Message::Request(request))) => {
@@ -441,10 +442,6 @@ impl Clock {
         Self { started: now, last_heard: now, idle: options.idle, total: options.total }
     }
 
-    fn is_set(&self) -> bool {
-        self.idle.is_some() || self.total.is_some()
-    }
-
     fn heard(&mut self, now: Instant) {
         self.last_heard = now;
     }
@@ -455,15 +452,10 @@ impl Clock {
         self.last_heard = now;
     }
 
-    fn next_alarm(&self) -> Instant {
+    fn next_alarm(&self) -> Option<Instant> {
         let idle = self.idle.map(|idle| self.last_heard + idle);
         let total = self.total.map(|total| self.started + total);
-        match (idle, total) {
-            (Some(idle), Some(total)) => idle.min(total),
-            (Some(one), None) | (None, Some(one)) => one,
-            // Never polled; any instant will do.
-            (None, None) => self.started,
-        }
+        idle.into_iter().chain(total).min()
     }
 
     /// Which limit is over. While a person is being asked, silence is not the server's fault.
