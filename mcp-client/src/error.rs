@@ -252,6 +252,17 @@ impl CallError {
         }
     }
 
+    /// Whether the server refused the call because there is no such resource: -32002 up to
+    /// 2025-11-25 and, for a method of resources, -32602 since, which may also mean that the URI
+    /// is not one.
+    pub fn is_resource_not_found(&self) -> bool {
+        self.error_object().is_some_and(|object| match object.code {
+            error_code::RESOURCE_NOT_FOUND => true,
+            error_code::INVALID_PARAMS => self.method().starts_with("resources/"),
+            _ => false,
+        })
+    }
+
     /// The capabilities for want of which the server refused the call (-32021). An extension among
     /// them is enabled with [`ClientBuilder::extension`](crate::ClientBuilder::extension).
     pub fn required_capabilities(&self) -> Option<ClientCapabilities> {

@@ -38,8 +38,7 @@ impl Client {
     /// Reads a resource. It need not be in any list.
     ///
     /// # Errors
-    /// As any call; a resource that does not exist is refused with code -32602 or, by older
-    /// servers, -32002.
+    /// As any call; [`CallError::is_resource_not_found`] tells that there is no such resource.
     pub fn read_resource(&self, uri: impl Into<String>) -> ReadResource<'_> {
         Request::new(self, ReadResourceParams::new(uri))
     }

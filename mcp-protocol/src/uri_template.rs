@@ -79,7 +79,8 @@ impl ResourceTemplate {
 mod tests {
     use super::*;
 
-    /// From RFC 6570, sections 1.2 and 3.2.
+    // From RFC 6570, sections 1.2 and 3.2.
+    // covers: uri-templates
     #[test]
     fn by_table() {
         let values = [

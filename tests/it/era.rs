@@ -52,6 +52,7 @@ fn initialized(method: &str) -> Act {
     scripted::legacy(method, "2024-11-05", &json!({})).unwrap_or(Act::Silence)
 }
 
+// covers: era-verdict-cached
 #[tokio::test(start_paused = true)]
 async fn a_server_that_dies_of_a_probe_is_started_again_and_remembered() {
     let script = |method: &str, _: &Value| match method {
@@ -118,6 +119,7 @@ fn modern() -> Act {
     scripted::modern("server/discover", &json!({})).unwrap_or(Act::Silence)
 }
 
+// covers: era-verdict-cached
 #[tokio::test(start_paused = true)]
 async fn a_verdict_that_proves_wrong_is_forgotten() {
     let mut options = ClientOptions::default();

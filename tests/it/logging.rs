@@ -9,6 +9,7 @@ use crate::scripted::{self, params};
 
 const LEVEL: &str = "io.modelcontextprotocol/logLevel";
 
+// covers: log-level
 #[tokio::test]
 async fn a_modern_server_is_told_with_each_request_but_not_with_a_subscription() {
     let (client, server) = scripted::server(EraChoice::Modern);
@@ -32,6 +33,7 @@ async fn a_modern_server_is_told_with_each_request_but_not_with_a_subscription()
     assert!(params(&listen)["_meta"].get(LEVEL).is_none());
 }
 
+// covers: log-level
 #[tokio::test]
 async fn a_legacy_server_is_told_once_if_it_logs_at_all() {
     for (capabilities, logs) in [(json!({"logging": {}}), true), (json!({}), false)] {

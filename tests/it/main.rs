@@ -11,6 +11,7 @@ mod logging;
 mod oauth;
 mod oauth_grants;
 mod readme;
+mod requests;
 mod scripted;
 mod sessions;
 mod tasks;

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use mcp_client::{
     Client, ClientBuilder, EraChoice,
-    protocol::jsonrpc::{Message, Request},
+    protocol::jsonrpc::{ErrorObject, Message, Request},
     transport::memory::{MemoryConnect, MemoryPeer},
 };
 use serde_json::{Value, json};
@@ -142,6 +142,23 @@ impl Server {
 
     pub(crate) fn notify(&self, method: &str, params: Value) {
         self.say(json!({"jsonrpc": "2.0", "method": method, "params": params}));
+    }
+
+    /// Sends a request to the client; gives the result or the error of its answer, which must be
+    /// the client's next message.
+    pub(crate) async fn ask(&mut self, method: &str, params: Value) -> Result<Value, ErrorObject> {
+        self.request_unanswered(method, params);
+        match self.next().await {
+            Message::Response(response) => {
+                response.outcome.map(|result| serde_json::from_slice(&result).unwrap())
+            }
+            other => panic!("{other:?} in place of an answer to `{method}`"),
+        }
+    }
+
+    /// Sends a request to the client and waits for nothing.
+    pub(crate) fn request_unanswered(&self, method: &str, params: Value) {
+        self.say(json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params}));
     }
 
     fn say(&self, message: Value) {

@@ -2,3 +2,4 @@
 
 pub mod protected_server;
 pub mod scripted;
+pub mod scripted_http;

@@ -27,6 +27,7 @@ fn an_error_names_the_place_and_the_rule_but_not_the_value() {
     assert!(!error.to_string().contains("4711"), "{error}");
 }
 
+// covers: schema-dialects
 #[test]
 fn both_dialects_mean_what_they_say() {
     let tuple = json!([1, "x"]);
@@ -39,6 +40,7 @@ fn both_dialects_mean_what_they_say() {
     assert!(reason(other).contains("draft-04"));
 }
 
+// covers: schema-bounds
 #[test]
 fn what_cannot_be_bounded_is_refused() {
     assert!(reason(json!({"$ref": "https://example.com/schema.json"})).contains("example.com"));
@@ -72,6 +74,7 @@ async fn serve(mut peer: MemoryPeer) {
     }
 }
 
+// covers: structured-validated
 #[tokio::test]
 async fn calls_are_checked_by_choice() {
     let client = Client::connect_with(MemoryConnect::new(serve)).connect().await.unwrap();

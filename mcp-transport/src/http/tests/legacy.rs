@@ -179,6 +179,7 @@ async fn modern_requests_are_cancelled_by_leaving() {
 }
 
 // covers: sse-resume
+// covers: sse-resume-dedupe
 #[tokio::test]
 async fn a_broken_stream_goes_on() {
     let progress = json!({ "jsonrpc": "2.0", "method": "notifications/progress", "params": {} });
