@@ -45,17 +45,30 @@ impl fmt::Display for Case {
     }
 }
 
-type Results = Vec<(String, Result<(), String>)>;
+/// What came of a case.
+pub(crate) struct Findings {
+    /// The revision that was negotiated, if there is a connection.
+    pub(crate) revision: Option<String>,
+    /// By operation: why it went wrong, if it did.
+    pub(crate) results: Vec<(String, Result<(), String>)>,
+}
+
+impl Findings {
+    /// Without a connection.
+    pub(crate) fn only(name: &str, outcome: Result<(), String>) -> Self {
+        Self { revision: None, results: vec![(name.to_owned(), outcome)] }
+    }
+}
 
 impl Case {
-    pub(crate) async fn run(&self, settings: &Settings) -> Results {
+    pub(crate) async fn run(&self, settings: &Settings) -> Findings {
         match self.attempt(settings).await {
-            Ok(results) => results,
-            Err(error) => vec![("connect".to_owned(), Err(format!("{error:#}")))],
+            Ok(findings) => findings,
+            Err(error) => Findings::only("connect", Err(format!("{error:#}"))),
         }
     }
 
-    async fn attempt(&self, settings: &Settings) -> Result<Results> {
+    async fn attempt(&self, settings: &Settings) -> Result<Findings> {
         let work = tempfile::tempdir()?;
         let places = Places::new(settings, work.path())?;
         for (name, text) in &self.setting.files {
@@ -94,7 +107,7 @@ impl Case {
         };
         let client = match (connected, &self.expected) {
             (Err(ConnectFailure::Handshake(_) | ConnectFailure::NoCommonVersion { .. }), None) => {
-                return Ok(vec![("is refused".to_owned(), Ok(()))]);
+                return Ok(Findings::only("is refused", Ok(())));
             }
             (Err(failure), None) => {
                 return Err(anyhow::Error::new(failure).context("failed, but not by its era"));
@@ -113,6 +126,12 @@ impl Case {
         };
         let right = Some(era) == self.expected.as_deref();
         results.push(("era".to_owned(), if right { Ok(()) } else { Err(format!("found {era}")) }));
+        let revision = client.server().protocol_version.as_str().to_owned();
+        if let Some(expected) = &self.setting.revision {
+            let right = *expected == revision;
+            let outcome = if right { Ok(()) } else { Err(format!("negotiated {revision}")) };
+            results.push(("revision".to_owned(), outcome));
+        }
         for operation in &self.operations {
             let what = places.fill_json(Value::Object(operation.what.clone()));
             let outcome = operation::check(&client, &what, &heard).await;
@@ -121,7 +140,7 @@ impl Case {
         let alive = client.ping().await.map(drop).map_err(|error| error.to_string());
         results.push(("ping".to_owned(), alive));
         client.close().await;
-        Ok(results)
+        Ok(Findings { revision: Some(revision), results })
     }
 }
 

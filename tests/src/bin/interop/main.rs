@@ -11,7 +11,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
-use self::{case::Case, peers::Peers};
+use self::{
+    case::{Case, Findings},
+    peers::Peers,
+};
 
 /// A case that takes longer hangs.
 const WATCHDOG: Duration = Duration::from_secs(120);
@@ -23,14 +26,12 @@ async fn main() -> Result<ExitCode> {
     let mut rows = Vec::new();
     for case in peers.cases(&settings.filters) {
         let started = std::time::SystemTime::now();
-        let results = match tokio::time::timeout(WATCHDOG, case.run(&settings)).await {
-            Ok(results) => results,
-            Err(_) => vec![("case".to_owned(), Err("hangs".to_owned()))],
-        };
+        let findings = tokio::time::timeout(WATCHDOG, case.run(&settings)).await;
+        let findings = findings.unwrap_or_else(|_| Findings::only("case", Err("hangs".to_owned())));
         let seconds = started.elapsed().unwrap_or_default().as_secs_f64();
-        let row = Row { case, results, seconds };
+        let row = Row { case, findings, seconds };
         println!("{}", row.line());
-        for (operation, outcome) in &row.results {
+        for (operation, outcome) in &row.findings.results {
             if let Err(reason) = outcome {
                 println!("    {operation}: {reason}");
             }
@@ -40,12 +41,12 @@ async fn main() -> Result<ExitCode> {
     if rows.is_empty() {
         bail!("no case matches {:?}", settings.filters);
     }
-    println!("\n| peer | transport | era asked | era found | operations | time |");
-    println!("|---|---|---|---|---:|---:|");
+    println!("\n| peer | transport | era asked | era found | revision | operations | time |");
+    println!("|---|---|---|---|---|---:|---:|");
     for row in &rows {
         println!("{}", row.table());
     }
-    let missed = rows.iter().filter(|row| row.passed() < row.results.len()).count();
+    let missed = rows.iter().filter(|row| row.passed() < row.findings.results.len()).count();
     println!("\n{} cases, {missed} with misses", rows.len());
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -87,22 +88,28 @@ impl Settings {
 /// What came of one case.
 struct Row {
     case: Case,
-    results: Vec<(String, Result<(), String>)>,
+    findings: Findings,
     seconds: f64,
 }
 
 impl Row {
     fn passed(&self) -> usize {
-        self.results.iter().filter(|(_, outcome)| outcome.is_ok()).count()
+        self.findings.results.iter().filter(|(_, outcome)| outcome.is_ok()).count()
+    }
+
+    /// The negotiated one.
+    fn revision(&self) -> &str {
+        self.findings.revision.as_deref().unwrap_or("-")
     }
 
     fn line(&self) -> String {
-        let mark = if self.passed() == self.results.len() { "ok  " } else { "MISS" };
+        let mark = if self.passed() == self.findings.results.len() { "ok  " } else { "MISS" };
         format!(
-            "{mark} {} {}/{} {:.1} s",
+            "{mark} {} {} {}/{} {:.1} s",
             self.case,
+            self.revision(),
             self.passed(),
-            self.results.len(),
+            self.findings.results.len(),
             self.seconds
         )
     }
@@ -111,9 +118,10 @@ impl Row {
         let Case { peer, transport, era, expected, .. } = &self.case;
         let found = expected.as_deref().unwrap_or("refused, as it must");
         format!(
-            "| {peer} | {transport} | {era} | {found} | {}/{} | {:.1} s |",
+            "| {peer} | {transport} | {era} | {found} | {} | {}/{} | {:.1} s |",
+            self.revision(),
             self.passed(),
-            self.results.len(),
+            self.findings.results.len(),
             self.seconds
         )
     }

@@ -18,6 +18,8 @@ pub(crate) struct Peers {
 #[derive(Clone, Deserialize)]
 pub(crate) struct Peer {
     name: String,
+    /// The revision that must be negotiated.
+    pub(crate) revision: Option<String>,
     stdio: Option<Start>,
     http: Option<Start>,
     sse: Option<Start>,
