@@ -5,7 +5,7 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 use mcp_protocol::{
     capabilities::ClientCapabilities,
     decode::DecodeError,
-    error_code::{self, MissingRequiredClientCapability},
+    error_code::{self, MissingRequiredClientCapability, UnsupportedProtocolVersion},
     extensions::InvalidExtensionId,
     jsonrpc::ErrorObject,
     version::ProtocolVersion,
@@ -271,6 +271,16 @@ impl CallError {
         let data: MissingRequiredClientCapability =
             object.data.as_ref().filter(|_| is_this)?.parse().ok()?;
         Some(data.required_capabilities)
+    }
+
+    /// The revisions that the server speaks, when it refused the call for its revision (-32022):
+    /// it was replaced since the connection was made. Connecting anew finds what is common.
+    pub fn supported_versions(&self) -> Option<Vec<ProtocolVersion>> {
+        let object = self.error_object()?;
+        let is_this = object.code == error_code::UNSUPPORTED_PROTOCOL_VERSION;
+        let data: UnsupportedProtocolVersion =
+            object.data.as_ref().filter(|_| is_this)?.parse().ok()?;
+        Some(data.supported)
     }
 
     /// The last lines of the child process's standard error, at most 50.

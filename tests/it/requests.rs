@@ -10,7 +10,7 @@ use mcp_client::{
     protocol::{
         completion::{CompleteParams, CompletionReference},
         jsonrpc::ErrorObject,
-        version::Era,
+        version::{Era, ProtocolVersion},
     },
 };
 use mcp_tests::{
@@ -162,6 +162,22 @@ async fn a_method_that_is_not_found_is_not_a_lost_server() {
     assert!(!client.is_closed());
     client.list_tools().await.unwrap();
     assert_eq!(server.posted("server/discover").len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_was_replaced_says_what_it_speaks_now() {
+    let (recipe, seen) = closure::server(|method, _| {
+        closure::modern(method, &json!({"tools": {}})).unwrap_or_else(|| {
+            let data = json!({"supported": ["2025-11-25"], "requested": "2026-07-28"});
+            Act::Error(if method == "tools/call" { -32022 } else { -32603 }, "no", data)
+        })
+    });
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    let error = client.call_tool("t", json!({})).await.unwrap_err();
+    assert_eq!(error.supported_versions(), Some(vec![ProtocolVersion::V2025_11_25]));
+    assert_eq!(seen.params("tools/call").len(), 1, "no modern revision is left to try");
+    let error = client.list_tools().await.unwrap_err();
+    assert_eq!(error.supported_versions(), None);
 }
 
 // covers: resource-not-found
