@@ -57,6 +57,18 @@ impl Brackets {
     }
 }
 
+/// The quotes of a block that no backslash hides.
+pub(crate) fn quotes(block: &[u8; BLOCK], escaped: &mut bool) -> u64 {
+    let [mut quotes, mut backslashes] = [0; 2];
+    for (index, step) in block.as_chunks::<16>().0.iter().enumerate() {
+        let step = u8x16::from(*step);
+        let mask = |byte| u64::from(step.simd_eq(u8x16::splat(byte)).to_bitmask()) << (16 * index);
+        quotes |= mask(b'"');
+        backslashes |= mask(b'\\');
+    }
+    quotes & !hidden(backslashes, escaped)
+}
+
 /// The bytes that a backslash hides: of a run of backslashes, every second.
 fn hidden(backslashes: u64, carry: &mut bool) -> u64 {
     let carried = u64::from(*carry);

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use crate::blocks::{BLOCK, Brackets, Carry};
+use crate::blocks::{BLOCK, Brackets, Carry, quotes};
 
 /// Where the members of one JSON-RPC object lie in its text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -126,14 +126,25 @@ fn skip_string(text: &[u8], at: usize) -> Result<usize, Malformed> {
 
 /// Goes from the inside of a string to behind its end.
 pub(crate) fn string_end(text: &[u8], mut at: usize) -> Result<usize, Malformed> {
-    loop {
-        match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-            None => return Err(Malformed { at: text.len(), expected: "the end of a string" }),
-            Some(offset) if text[at + offset] == b'"' => return Ok(at + offset + 1),
-            // A backslash hides the byte after it.
-            Some(offset) => at += offset + 2,
-        }
+    let endless = Malformed { at: text.len(), expected: "the end of a string" };
+    match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        None => return Err(endless),
+        Some(offset) if text[at + offset] == b'"' => return Ok(at + offset + 1),
+        Some(offset) => at += offset,
     }
+    // Where one byte is escaped others are, and a search from each to the next would be slow.
+    let mut escaped = false;
+    while at < text.len() {
+        let quotes = match text[at..].first_chunk::<BLOCK>() {
+            Some(block) => quotes(block, &mut escaped),
+            None => quotes(&last_block(&text[at..]), &mut escaped),
+        };
+        if quotes != 0 {
+            return Ok(at + quotes.trailing_zeros() as usize + 1);
+        }
+        at += BLOCK;
+    }
+    Err(endless)
 }
 
 fn skip_nested(text: &[u8], start: usize) -> Result<usize, Malformed> {
@@ -222,6 +233,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_string_ends_where_a_reader_of_bytes_says(text in r#"[a"\\]{0,200}a{0,70}["\\]{0,9}"#) {
+            let mut bytes = text.bytes().enumerate();
+            let end = loop {
+                match bytes.next() {
+                    None => break None,
+                    Some((at, b'"')) => break Some(at + 1),
+                    Some((_, b'\\')) => drop(bytes.next()),
+                    Some(_) => {}
+                }
+            };
+            prop_assert_eq!(string_end(text.as_bytes(), 0).ok(), end, "{}", text);
+        }
+
         #[test]
         fn never_panics(text in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = members(&text);

@@ -6,6 +6,9 @@ use wide::u8x16;
 use super::{Reader, Refused};
 use crate::scan;
 
+/// How many bytes are looked at together where escapes may be close.
+const STEP: usize = 16;
+
 /// The next byte from `at` on that is not plain: a quote, a backslash or a control character.
 fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
     // Most strings end within one step; the others are worth longer ones.
@@ -85,27 +88,48 @@ fn escape_len(rest: &[u8]) -> Result<usize, Refused> {
     }
 }
 
-/// The inside of a string without its escapes; the first is at `special`, unless that is a control
+/// The inside of a string without its escapes; the first is at `at`, unless that is a control
 /// character, which no string may have.
-fn unescaped(inside: &str, mut special: usize) -> Result<String, Refused> {
-    // Never too little, and too much only by the escapes.
-    let mut text = String::with_capacity(inside.len());
-    let mut start = 0;
+fn unescaped(inside: &str, mut at: usize) -> Result<String, Refused> {
+    let bytes = inside.as_bytes();
+    // Never too little: an escape is longer than what it stands for. One step more is written than
+    // is kept.
+    let mut text = Vec::with_capacity(bytes.len() + STEP);
+    text.extend_from_slice(&bytes[..at]);
     loop {
-        text.push_str(&inside[start..special]);
-        if inside.as_bytes()[special] != b'\\' {
+        if let Some(step) = bytes.get(at..).and_then(<[u8]>::first_chunk::<STEP>) {
+            let special = specials(*step).to_bitmask();
+            text.extend_from_slice(step);
+            if special == 0 {
+                at += STEP;
+                continue;
+            }
+            let plain = special.trailing_zeros() as usize;
+            text.truncate(text.len() - STEP + plain);
+            at += plain;
+        } else {
+            match bytes.get(at) {
+                None => break,
+                Some(b'"' | b'\\' | 0..b' ') => {}
+                Some(plain) => {
+                    text.push(*plain);
+                    at += 1;
+                    continue;
+                }
+            }
+        }
+        if bytes[at] != b'\\' {
             return Err(Refused);
         }
-        let (character, len) = escaped(&inside.as_bytes()[special + 1..])?;
-        text.push(character);
-        start = special + 1 + len;
-        match next_special(inside.as_bytes(), start) {
-            Some(next) => special = next,
-            None => break,
+        let (character, len) = escaped(&bytes[at + 1..])?;
+        match u8::try_from(character) {
+            Ok(byte @ 0..0x80) => text.push(byte),
+            _ => text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
         }
+        at += 1 + len;
     }
-    text.push_str(&inside[start..]);
-    Ok(text)
+    // Cut at ASCII only, so it is still UTF-8.
+    String::from_utf8(text).map_err(|_| Refused)
 }
 
 /// What an escape stands for, and how long it is without its backslash.
