@@ -8,7 +8,7 @@ use crate::{meta::is_prefixed_key, object::Object, raw::RawJson};
 pub const TASKS: &str = "io.modelcontextprotocol/tasks";
 /// Pages that a tool shows in the client.
 pub const UI: &str = "io.modelcontextprotocol/ui";
-/// Instructions with files, served as resources.
+/// Instructions with files, served as resources; see [`skills`](crate::skills).
 pub const SKILLS: &str = "io.modelcontextprotocol/skills";
 /// OAuth for programs without a person.
 pub const OAUTH_CLIENT_CREDENTIALS: &str = "io.modelcontextprotocol/oauth-client-credentials";

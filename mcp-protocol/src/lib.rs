@@ -60,6 +60,7 @@ pub mod completion;
 pub mod content;
 pub mod prompts;
 pub mod resources;
+pub mod skills;
 pub mod tools;
 
 // What servers ask of clients.
