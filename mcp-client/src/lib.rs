@@ -44,6 +44,8 @@ mod resources;
 mod schema;
 mod secret;
 mod server_requests;
+#[cfg(feature = "skills")]
+mod skills;
 mod subscriptions;
 mod tasks;
 mod tools;
@@ -51,6 +53,8 @@ mod trace;
 
 #[cfg(feature = "schema")]
 pub use self::schema::{SchemaError, SchemaValidator, Validate, Violation};
+#[cfg(feature = "skills")]
+pub use self::skills::{LoadedSkill, ServerSkills, SkillError, SkillFile, Skills};
 pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
     cache::{Cache, CacheStats, Cached, Source},

@@ -14,4 +14,5 @@ mod readme;
 mod requests;
 mod scripted;
 mod sessions;
+mod skills;
 mod tasks;
