@@ -8,7 +8,7 @@ use std::{process::ExitCode, time::Duration};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use mcp_client::{
-    Client, EraChoice, Secret,
+    Client, EraChoice, Secret, Skills,
     oauth::{
         AssertionSource, ClientCredentials, ClientCredentialsGrant, EnterpriseManaged,
         IdentityProvider, OAuth, SigningKey, WorkloadIdentity,
@@ -67,6 +67,9 @@ async fn run() -> Result<()> {
     let mut client = Client::http(url);
     if scenario.starts_with("auth/") {
         client = client.auth(oauth(&scenario, &context)?);
+    }
+    if scenario.starts_with("sep-2640-") {
+        client = client.extension(Skills);
     }
     let client = client
         .name("conformance-client", env!("CARGO_PKG_VERSION"))
@@ -180,6 +183,16 @@ async fn act(client: &Client, scenario: &str, context: &Value) -> Result<()> {
         "sep-2322-client-request-state" => {
             for tool in client.list_tools().await?.items {
                 client.call_tool(tool.name, json!({})).await?;
+            }
+        }
+        "sep-2640-client-no-prefetch" => {
+            client.skills()?.list().await?;
+        }
+        verify if verify.starts_with("sep-2640-client-verify-") => {
+            let skills = client.skills()?;
+            for entry in skills.list().await?.items {
+                let skill = skills.load(entry).await?;
+                skill.read("references/FORMS.md").await?;
             }
         }
         auth if auth.starts_with("auth/") => {
