@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
-use crate::{conformance, docs, interop, live, process, test, tidy, tools};
+use crate::{bench, conformance, coverage, docs, interop, live, process, test, tidy, tools};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -11,6 +11,7 @@ type Step = (&'static str, fn() -> Result<()>);
 const STEPS: &[Step] = &[
     ("fmt", || process::run(&mut process::cargo(["fmt", "--all", "--check"]))),
     ("tidy", || tidy::run(&[])),
+    ("coverage", || coverage::run(&[])),
     ("clippy", clippy),
     ("docs", || docs::run(&[])),
     ("test", || test::run(&[])),
@@ -18,6 +19,7 @@ const STEPS: &[Step] = &[
     ("interop", || interop::run(&[])),
     ("live", || live::run(&[])),
     ("conformance", || conformance::run(&[])),
+    ("bench", || bench::run(&["client".to_owned(), "--instructions".to_owned()])),
 ];
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {

@@ -155,10 +155,11 @@ impl Server {
                     health.failed(now, error.to_string());
                 }
             });
-            let gone = client.is_closed() || error.is_session_lost();
-            if gone {
+            // A server that was replaced by a newer or older one refused the call for that alone.
+            let changed = error.supported_versions().is_some();
+            if changed || client.is_closed() || error.is_session_lost() {
                 self.slot.replace(&client);
-                if error.is_retryable() && !again {
+                if (changed || error.is_retryable()) && !again {
                     again = true;
                     client = self.client_other_than(Some(&client)).await?;
                     continue;
