@@ -89,7 +89,7 @@ pub(crate) struct Link {
     pub(crate) handlers: Handlers,
     pub(crate) era: Era,
     /// Of legacy Streamable HTTP.
-    pub(crate) sessions: Option<Sessions>,
+    pub(crate) sessions: Option<Box<Sessions>>,
     /// `None` until a legacy version is negotiated.
     pub(crate) version: Option<ProtocolVersion>,
     /// Shared by the links of one transport, so that an id is never used twice.

@@ -48,7 +48,7 @@ pub(super) async fn connect(opening: &Opening, dialed: Dialed) -> Result<Client,
     }
     let logs = result.capabilities.logging.is_some();
     let sessions = (opening.recipe.binding() == Binding::Http)
-        .then(|| Sessions::new(params, options.connect_timeout, logs));
+        .then(|| Box::new(Sessions::new(params, options.connect_timeout, logs)));
     let declared = Declared::default();
     let link = opening.link(&dialed, Era::Legacy, Some(version.clone()), declared, sessions);
     link.notify(Initialized::NAME, &()).await.map_err(ConnectFailure::Handshake)?;

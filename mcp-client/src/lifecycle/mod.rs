@@ -243,7 +243,7 @@ impl Opening {
         era: Era,
         version: Option<ProtocolVersion>,
         declared: Declared,
-        sessions: Option<Sessions>,
+        sessions: Option<Box<Sessions>>,
     ) -> Arc<Link> {
         Arc::new(Link {
             transport: Arc::clone(&dialed.transport),

@@ -264,7 +264,7 @@ fn a_pasted_map_and_a_file_of_variables() {
 #[test]
 fn what_is_no_configuration_is_said_with_its_place() {
     let error = |text, file| declare(text, Path::new(file), None).unwrap_err();
-    assert!(error("{\n \"a\": [1\n", "f.json").to_string().starts_with("f.json:"));
+    assert!(error("{\n \"a\": [1\n", "f.json").to_string().contains("f.json:"));
     assert!(matches!(error("{}", "f.json"), ConfigError::NoServers { .. }));
     assert!(matches!(error("[1, 2]", "f.json"), ConfigError::NoServers { .. }));
     assert!(matches!(error("a: 1", "f.yaml"), ConfigError::NoServers { .. }));
