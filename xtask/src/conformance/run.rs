@@ -52,8 +52,12 @@ impl Suite {
         Ok(Self { folder, node, client })
     }
 
-    pub(super) fn run(&self, scenario: &Scenario) -> Result<Outcome> {
-        let name = scenario.name.replace('/', "-");
+    /// Runs the scenario; the client is told which lifecycle to speak, or finds it out.
+    pub(super) fn run(&self, scenario: &Scenario, finds_out: bool) -> Result<Outcome> {
+        let mut name = scenario.name.replace('/', "-");
+        if finds_out {
+            name.push_str("-auto");
+        }
         let results = self.folder.join("results").join(scenario.era.revision()).join(name);
         if results.exists() {
             fs::remove_dir_all(&results)?;
@@ -75,6 +79,9 @@ impl Suite {
             .stdout(output)
             // A group of its own, so that the watchdog reaches the client too.
             .process_group(0);
+        if finds_out {
+            suite.env("MCP_CONFORMANCE_ERA", "auto");
+        }
         let mut suite = suite.spawn().context("cannot start the conformance suite")?;
         let in_time = wait(&mut suite)?;
 
