@@ -203,9 +203,12 @@ fn ctrl_c_is_heard_while_standard_input_is_read() {
         let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
         command.args(arguments).process_group(0).stdin(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
+        // Waiting for the child closes its input, which would end it in another way.
+        let stdin = child.stdin.take();
         thread::sleep(Duration::from_secs(1));
         interrupt(&child);
         assert_eq!(child.wait().unwrap().code(), Some(130), "{arguments:?}");
+        drop(stdin);
     }
 }
 
