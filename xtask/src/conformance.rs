@@ -1,14 +1,17 @@
-//! The official client scenarios, each singly, against the adapter `conformance-client`.
+//! The official client scenarios against the adapter `conformance-client`: each singly, and those
+//! that a revision requires as the sets that the suite itself makes of them.
 //!
 //! Singly, because a run of a whole set ignores exit codes, warnings, and clients that did
 //! nothing. A scenario passes here when at least the expected number of checks succeeded, none
 //! failed or warned, and the client ended as expected and in time.
 
+mod required;
 mod run;
 mod scenarios;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -25,8 +28,8 @@ pub(crate) fn has(name: &str) -> bool {
     SCENARIOS.iter().any(|scenario| scenario.name == name)
 }
 
-/// Runs all scenarios, or those of one era, or those named; with our adapter, or with another
-/// client for comparison.
+/// Runs all scenarios and sets, or those of one era, or the scenarios named; with our adapter, or
+/// with another client for comparison.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let mut era = None;
     let mut flags: &[&str] = &[];
@@ -66,40 +69,82 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     };
     let _lock = lock::hold(&folder.join("results"))?;
     let suite = Suite::new(folder, &client)?;
-    let mut failed = 0;
     println!(
         "{:<12}{:<8}{:<44}{:>7}{:>8}  result",
         "revision", "era", "scenario", "checks", "time"
     );
+    let (mut failed, mut count) = (0, 0);
+    let mut show_run = |run: &Run<'_>| -> Result<()> {
+        count += 1;
+        failed += usize::from(!run.complaints.is_empty());
+        run.show()
+    };
     // As told, and once more by finding out what the server speaks.
-    let runs = chosen.iter().flat_map(|scenario| [(scenario, false), (scenario, true)]);
-    for (scenario, finds_out) in runs.clone() {
+    for (scenario, finds_out) in chosen.iter().flat_map(|one| [(one, false), (one, true)]) {
         let time = Stopwatch::start();
         let outcome = suite.run(scenario, finds_out)?;
-        let complaints = scenario.judge(&outcome);
-        let result = if complaints.is_empty() { "ok".to_owned() } else { complaints.join("; ") };
-        println!(
-            "{:<12}{:<8}{:<44}{:>7}{:>8}  {result}",
-            scenario.era.revision(),
-            if finds_out { "auto" } else { "told" },
-            scenario.name,
-            outcome.passed,
-            show(time.elapsed())
-        );
-        if !complaints.is_empty() {
-            failed += 1;
-            let log = fs::read_to_string(&outcome.log)?;
-            let lines: Vec<_> = log.lines().collect();
-            for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
-                println!("    {line}");
-            }
-            println!("    all of it: {}", outcome.log.display());
-        }
+        show_run(&Run {
+            era: scenario.era,
+            finds_out,
+            name: scenario.name,
+            passed: outcome.passed,
+            time: time.elapsed(),
+            complaints: scenario.judge(&outcome),
+            log: &outcome.log,
+        })?;
     }
-    let count = runs.count();
+    let eras = [Era::Legacy, Era::Modern].into_iter();
+    let eras = eras.filter(|one| names.is_empty() && era.is_none_or(|era| era == *one));
+    for (era, finds_out) in eras.flat_map(|era| [(era, false), (era, true)]) {
+        let time = Stopwatch::start();
+        let (report, log) = suite.run_required(era, finds_out)?;
+        show_run(&Run {
+            era,
+            finds_out,
+            name: "all that the revision requires",
+            passed: report.passed,
+            time: time.elapsed(),
+            complaints: report.complaints,
+            log: &log,
+        })?;
+    }
     if failed > 0 {
         bail!("{failed} of {count} runs failed");
     }
-    println!("{} scenarios passed, each as told and by finding out", chosen.len());
+    println!("{count} runs passed: {} scenarios, as told and by finding out", chosen.len());
     Ok(())
+}
+
+/// A row of the table.
+struct Run<'a> {
+    era: Era,
+    finds_out: bool,
+    name: &'a str,
+    passed: usize,
+    time: Duration,
+    complaints: Vec<String>,
+    log: &'a Path,
+}
+
+impl Run<'_> {
+    /// Prints it, and the end of its log if something is wrong.
+    fn show(&self) -> Result<()> {
+        let Self { era, finds_out, name, passed, time, complaints, log } = self;
+        let result = if complaints.is_empty() { "ok".to_owned() } else { complaints.join("; ") };
+        let mode = if *finds_out { "auto" } else { "told" };
+        println!(
+            "{:<12}{mode:<8}{name:<44}{passed:>7}{:>8}  {result}",
+            era.revision(),
+            show(*time)
+        );
+        if !complaints.is_empty() {
+            let text = fs::read_to_string(log)?;
+            let lines: Vec<_> = text.lines().collect();
+            for line in &lines[lines.len().saturating_sub(LOG_LINES)..] {
+                println!("    {line}");
+            }
+            println!("    all of it: {}", log.display());
+        }
+        Ok(())
+    }
 }

@@ -1,4 +1,4 @@
-//! One run of the official suite with one scenario, and what came of it.
+//! One run of the official suite, with one scenario or a set of them, and what came of it.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -10,7 +10,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use super::scenarios::Scenario;
+use super::required::{self, Report};
+use super::scenarios::{Era, Scenario};
 use crate::stopwatch::Stopwatch;
 
 /// What the suite gives a client.
@@ -54,37 +55,10 @@ impl Suite {
 
     /// Runs the scenario; the client is told which lifecycle to speak, or finds it out.
     pub(super) fn run(&self, scenario: &Scenario, finds_out: bool) -> Result<Outcome> {
-        let mut name = scenario.name.replace('/', "-");
-        if finds_out {
-            name.push_str("-auto");
-        }
-        let results = self.folder.join("results").join(scenario.era.revision()).join(name);
-        if results.exists() {
-            fs::remove_dir_all(&results)?;
-        }
-        fs::create_dir_all(&results)?;
-        let log = results.join("log.txt");
-        let output = File::create(&log)?;
-
-        let mut suite = Command::new(&self.node);
-        suite
-            .arg(self.folder.join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
-            .args(["client", "--command", &self.client, "--scenario", scenario.name])
-            .args(["--spec-version", scenario.era.revision(), "--force"])
-            .args(["--timeout", &CLIENT_TIMEOUT.as_millis().to_string(), "--output-dir"])
-            .arg(&results)
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stderr(output.try_clone()?)
-            .stdout(output)
-            // A group of its own, so that the watchdog reaches the client too.
-            .process_group(0);
-        if finds_out {
-            suite.env("MCP_CONFORMANCE_ERA", "auto");
-        }
-        let mut suite = suite.spawn().context("cannot start the conformance suite")?;
-        let in_time = wait(&mut suite)?;
-
+        let revision = scenario.era.revision();
+        let results = self.results(scenario.era, &scenario.name.replace('/', "-"), finds_out)?;
+        let chosen = ["--scenario", scenario.name, "--spec-version", revision, "--force"];
+        let (log, in_time) = self.start(&chosen, &results, finds_out)?;
         let text = fs::read_to_string(&log)?;
         let end = if in_time { end(&text) } else { End::TimedOut };
         let mut outcome = Outcome { end, passed: 0, failed: 0, warned: 0, log };
@@ -102,6 +76,63 @@ impl Suite {
             bail!("the conformance suite left no result:\n{text}");
         }
         Ok(outcome)
+    }
+
+    /// Runs all that a revision requires of a client, as one set.
+    pub(super) fn run_required(&self, era: Era, finds_out: bool) -> Result<(Report, PathBuf)> {
+        let list = self.suite().join("requirements").join(format!("{}.yaml", era.revision()));
+        let list =
+            fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let results = self.results(era, "requirements", finds_out)?;
+        let chosen = ["--requirements", era.revision()];
+        let (log, in_time) = self.start(&chosen, &results, finds_out)?;
+        let text = fs::read_to_string(&log)?;
+        let mut report = required::judge(era, &required::named(&list), &text);
+        if !in_time {
+            report.complaints.push("the suite did not end in time".to_owned());
+        }
+        Ok((report, log))
+    }
+
+    fn suite(&self) -> PathBuf {
+        self.folder.join("node_modules/@modelcontextprotocol/conformance")
+    }
+
+    /// An empty folder for what a run leaves.
+    fn results(&self, era: Era, name: &str, finds_out: bool) -> Result<PathBuf> {
+        let name = if finds_out { format!("{name}-auto") } else { name.to_owned() };
+        let results = self.folder.join("results").join(era.revision()).join(name);
+        if results.exists() {
+            fs::remove_dir_all(&results)?;
+        }
+        fs::create_dir_all(&results)?;
+        Ok(results)
+    }
+
+    /// Runs the suite to its end. Gives what it and the client wrote, and whether the end came in
+    /// time.
+    fn start(&self, chosen: &[&str], results: &Path, finds_out: bool) -> Result<(PathBuf, bool)> {
+        let log = results.join("log.txt");
+        let output = File::create(&log)?;
+        let mut suite = Command::new(&self.node);
+        suite
+            .arg(self.suite().join("dist/index.js"))
+            .args(["client", "--command", &self.client])
+            .args(chosen)
+            .args(["--timeout", &CLIENT_TIMEOUT.as_millis().to_string(), "--output-dir"])
+            .arg(results)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stderr(output.try_clone()?)
+            .stdout(output)
+            // A group of its own, so that the watchdog reaches the client too.
+            .process_group(0);
+        if finds_out {
+            suite.env("MCP_CONFORMANCE_ERA", "auto");
+        }
+        let mut suite = suite.spawn().context("cannot start the conformance suite")?;
+        let in_time = wait(&mut suite)?;
+        Ok((log, in_time))
     }
 }
 

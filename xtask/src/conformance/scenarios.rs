@@ -25,7 +25,7 @@ pub(super) struct Scenario {
     pub(super) era: Era,
     pub(super) name: &'static str,
     /// Checks that must succeed at least: some scenarios call it a pass when nothing was tried.
-    at_least: usize,
+    pub(super) at_least: usize,
     /// How the client must exit: 0, or with an error where it has to refuse the server.
     exit: RangeInclusive<i32>,
 }
