@@ -17,11 +17,13 @@
 //! ```
 //!
 //! [`Agent`] does the work; [`run`] is the loop inside it, without I/O, and [`transcript`] what was
-//! said. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
+//! said; [`policy`] says which calls run. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
 //! holds the models: finding one, asking it, and [scripting](model::scripted) one for tests.
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod glob;
+pub mod policy;
 pub mod run;
 pub mod transcript;
 

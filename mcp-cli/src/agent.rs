@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use mcp_agent::{
     Agent,
+    glob::matches,
     toolbox::{Filtered, McpTool, McpToolset},
 };
 
@@ -14,7 +15,6 @@ use crate::{
     conversation::{Approval, Questions, with_approval},
     error_report::{Report, Result},
     exit_code::ErrorCode,
-    glob::matches,
     measure::show_time,
     models::{self, FoundModel},
     progress::wait,

@@ -27,7 +27,6 @@ mod survey;
 mod argument_files;
 mod arguments;
 mod ask;
-mod glob;
 mod prompt_schema;
 mod schema;
 mod signature;

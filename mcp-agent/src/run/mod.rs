@@ -318,7 +318,7 @@ impl Run {
         if let Ok(schema) = tool.parameters.parse() {
             arguments::coerce(&schema, &mut arguments);
         }
-        Ok(PreparedCall { id: call.id.clone(), name: call.name.clone(), arguments })
+        Ok(PreparedCall::new(call.id.clone(), call.name.clone(), arguments))
     }
 
     /// Goes on when no result is missing.

@@ -5,7 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{PreparedCall, ProgressSink, ToolError, ToolOutput, ToolSnapshot, Toolset, names};
+use super::{
+    PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolSnapshot, Toolset, names,
+};
 use crate::model::{BoxFuture, ToolDefinition};
 
 /// Several toolsets as one. Where two offer the same name, the first keeps it and the other's is
@@ -61,6 +63,13 @@ fn merge(snapshots: &[Arc<ToolSnapshot>], generations: Vec<u64>, generation: u64
 impl Toolset for Toolbox {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
         Arc::clone(&self.merged().snapshot)
+    }
+
+    fn facts(&self, name: &str) -> ToolFacts {
+        match self.merged().routes.get(name) {
+            Some((set, name)) => self.sets[*set].facts(name),
+            None => ToolFacts::new(name),
+        }
     }
 
     fn call(

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{PreparedCall, ProgressSink, ToolError, ToolOutput, ToolSnapshot, Toolset};
+use super::{PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolSnapshot, Toolset};
 use crate::model::{BoxFuture, ToolDefinition};
 
 type Keep = dyn Fn(&ToolDefinition) -> bool + Send + Sync;
@@ -38,6 +38,10 @@ impl<T: Toolset> Toolset for Filtered<T> {
         let kept = Arc::new(ToolSnapshot::new(inner.generation, tools));
         *last = Some((inner, Arc::clone(&kept)));
         kept
+    }
+
+    fn facts(&self, name: &str) -> ToolFacts {
+        self.inner.facts(name)
     }
 
     fn call(

@@ -247,7 +247,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_unknown_tool_is_an_error() {
-        let call = PreparedCall { id: "1".into(), name: "gone".into(), arguments: Map::new() };
+        let call = PreparedCall::new("1", "gone", Map::new());
         let error = LocalTools::new().call(call, Arc::new(|_| {})).await.unwrap_err();
         assert_eq!(error.to_string(), "there is no tool `gone`");
     }

@@ -12,8 +12,8 @@ use mcp_protocol::tools::Tool;
 use serde_json::Value;
 
 use super::{
-    PreparedCall, ProgressSink, ToolError, ToolOutput, ToolProgress, ToolSnapshot, Toolset, names,
-    results,
+    IDEMPOTENCY_KEY, PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolProgress,
+    ToolSnapshot, Toolset, names, results,
 };
 use crate::model::{BoxFuture, ToolDefinition};
 
@@ -242,13 +242,24 @@ impl Toolset for McpToolset {
         Arc::clone(&self.listed().snapshot)
     }
 
+    fn facts(&self, name: &str) -> ToolFacts {
+        match self.listed().routes.get(name) {
+            Some(McpTool { server, tool }) => ToolFacts {
+                server: Some(server.clone()),
+                tool: tool.name.clone(),
+                annotations: tool.annotations.clone().unwrap_or_default(),
+            },
+            None => ToolFacts::new(name),
+        }
+    }
+
     fn call(
         &self,
         call: PreparedCall,
         progress: ProgressSink,
     ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
         Box::pin(async move {
-            let PreparedCall { name, arguments, .. } = call;
+            let PreparedCall { name, arguments, idempotency_key, .. } = call;
             let Some(McpTool { server, tool }) = self.tool(&name) else {
                 return Err(ToolError::Unknown { name });
             };
@@ -256,8 +267,11 @@ impl Toolset for McpToolset {
                 Ok(client) => client,
                 Err(reason) => return Err(ToolError::Unavailable { name, server, reason }),
             };
-            let result = client
-                .call_tool(tool.name, Value::Object(arguments))
+            let mut request = client.call_tool(tool.name, Value::Object(arguments));
+            if let Some(key) = idempotency_key {
+                request = request.meta(IDEMPOTENCY_KEY, &Value::from(key).into());
+            }
+            let result = request
                 .on_progress(move |heard| {
                     let mut told = ToolProgress::new(heard.progress);
                     told.total = heard.total;

@@ -2,6 +2,7 @@
 
 pub mod arguments;
 mod combined;
+mod facts;
 mod filtered;
 mod local;
 mod mcp;
@@ -16,6 +17,7 @@ use serde_json::{Map, Value};
 
 pub use self::{
     combined::Toolbox,
+    facts::{IDEMPOTENCY_KEY, ToolFacts},
     filtered::Filtered,
     local::{IntoToolOutput, Json, LocalTools},
     mcp::{McpTool, McpToolset, ToolsProblem},
@@ -27,6 +29,12 @@ use crate::model::{BoxFuture, CallId, ToolDefinition};
 pub trait Toolset: Send + Sync + fmt::Debug {
     /// What it offers now. The snapshot never changes; a later one may differ.
     fn snapshot(&self) -> Arc<ToolSnapshot>;
+
+    /// What is known of a tool of the snapshot beside its definition. A toolset that wraps another
+    /// hands on what that one knows.
+    fn facts(&self, name: &str) -> ToolFacts {
+        ToolFacts::new(name)
+    }
 
     /// Runs a tool of its own.
     ///
@@ -46,6 +54,10 @@ pub trait Toolset: Send + Sync + fmt::Debug {
 impl<T: Toolset + ?Sized> Toolset for Arc<T> {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
         (**self).snapshot()
+    }
+
+    fn facts(&self, name: &str) -> ToolFacts {
+        (**self).facts(name)
     }
 
     fn call(
@@ -82,7 +94,8 @@ impl ToolSnapshot {
 }
 
 /// A call whose tool exists and whose arguments were read.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct PreparedCall {
     /// The model's name for the call.
     pub id: CallId,
@@ -90,6 +103,21 @@ pub struct PreparedCall {
     pub name: String,
     /// After coercion by the tool's schema.
     pub arguments: Map<String, Value>,
+    /// The same for every attempt at this call, in whatever process. An MCP server reads it in
+    /// `_meta` under [`IDEMPOTENCY_KEY`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+impl PreparedCall {
+    /// A call without an idempotency key.
+    pub fn new(
+        id: impl Into<CallId>,
+        name: impl Into<String>,
+        arguments: Map<String, Value>,
+    ) -> Self {
+        Self { id: id.into(), name: name.into(), arguments, idempotency_key: None }
+    }
 }
 
 /// Hears of a running tool's progress.

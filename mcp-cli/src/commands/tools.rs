@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     error_report::Result,
     exit_code::ExitCode,
-    failure, glob,
+    failure,
     measure::{count, show_time},
     printer::Printer,
     server_line::{self, Kind},
@@ -80,7 +80,10 @@ impl View<'_> {
             return self.show_dead(found, printer);
         };
         let wanted = |tool: &&Tool| {
-            self.args.glob.as_ref().is_none_or(|pattern| glob::matches(pattern, &tool.name))
+            self.args
+                .glob
+                .as_ref()
+                .is_none_or(|pattern| mcp_agent::glob::matches(pattern, &tool.name))
         };
         let tools: Vec<ToolView> =
             listing.items.iter().filter(wanted).cloned().map(ToolView::new).collect();

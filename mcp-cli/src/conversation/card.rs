@@ -103,7 +103,6 @@ pub(crate) fn card(
 
 #[cfg(test)]
 mod tests {
-    use mcp_agent::model::CallId;
     use serde_json::json;
 
     use super::*;
@@ -117,7 +116,7 @@ mod tests {
         let messages = Messages::new(Theme::Plain, Loudness::Silent, ErrorForm::Text, false);
         let label = Label { server: "fs".into(), tool: "read".into(), destructive: false };
         let Value::Object(arguments) = json!({"path": "TODO.md", "n": 3}) else { unreachable!() };
-        let call = PreparedCall { id: CallId("1".into()), name: "mcp__fs__read".into(), arguments };
+        let call = PreparedCall::new("1", "mcp__fs__read", arguments);
         let text = call_text(&label, &call);
         assert_eq!(text, r#"fs.read path="TODO.md" n=3"#);
         let card = card(&messages, &text, Ok((Duration::from_millis(12), 1900)));

@@ -150,11 +150,7 @@ async fn a_changed_list_changes_the_next_snapshot_only() {
     assert_eq!((problems.len(), problems[0].server.as_str()), (1, "s"));
 
     // A tool that its server refuses to know is an error that the model can read.
-    let call = PreparedCall {
-        id: "1".into(),
-        name: "mcp__s__gone".into(),
-        arguments: serde_json::Map::new(),
-    };
+    let call = PreparedCall::new("1", "mcp__s__gone", serde_json::Map::new());
     let error = tools.call(call, Arc::new(|_| {})).await.unwrap_err();
     assert!(error.explain().ends_with("unknown tool (code -32602)"), "{}", error.explain());
 }
@@ -164,11 +160,7 @@ async fn a_server_that_is_gone_is_said_to_be() {
     let connected = client(&list(&["echo"])).await;
     let tools = McpToolset::of_clients([("s".to_owned(), connected.clone())]).await;
     connected.close().await;
-    let call = PreparedCall {
-        id: "1".into(),
-        name: "mcp__s__echo".into(),
-        arguments: serde_json::Map::new(),
-    };
+    let call = PreparedCall::new("1", "mcp__s__echo", serde_json::Map::new());
     let error = tools.call(call, Arc::new(|_| {})).await.unwrap_err();
     assert!(matches!(error, ToolError::Failed { .. }), "{error:?}");
 }

@@ -1,7 +1,7 @@
 //! Names by pattern: `*` is any text, `?` any character. Letter case does not count.
 
 /// Whether a name matches as a whole.
-pub(crate) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let fold = |text: &str| text.chars().flat_map(char::to_lowercase).collect::<Vec<_>>();
     let (pattern, name) = (fold(pattern), fold(name));
     let (mut at, mut next) = (0, 0);
