@@ -20,7 +20,7 @@ use mcp_protocol::{
     logging::LoggingLevel,
     meta,
     method::{Method as _, Notification as _},
-    notifications::ProgressParams,
+    notifications::Progress,
     subscriptions::SubscriptionsListen,
     tasks::{TaskChanged, TaskParams, legacy::TaskStatusChanged},
     version::{Era, ProtocolVersion},
@@ -41,6 +41,7 @@ use crate::{
     handlers::{Asker, Handlers, LogHandler, on_log},
     lifecycle::{Declared, Sessions},
     news::News,
+    progress::{self, Late, LateProgress, ProgressHandler},
     subscriptions::Watchers,
     tasks::TaskHandler,
     trace::{TraceContext, TraceSource},
@@ -53,7 +54,9 @@ pub(crate) struct CallOptions {
     pub(crate) idle: Option<Duration>,
     /// The longest time in all.
     pub(crate) total: Option<Duration>,
-    pub(crate) on_progress: Option<Box<dyn FnMut(ProgressParams) + Send>>,
+    pub(crate) on_progress: Option<ProgressHandler>,
+    /// Whether progress is heard after the response too.
+    pub(crate) late: Late,
     pub(crate) on_log: Option<LogHandler>,
     pub(crate) log_level: Option<LoggingLevel>,
     /// The caller's own `_meta` entries: the inside of a JSON object, without braces.
@@ -117,6 +120,8 @@ pub(crate) struct Beside {
     alarms: Alarms,
     /// Wakes those who wait for a task.
     pub(crate) tasks: News,
+    /// Hears the progress of tasks (legacy).
+    progress: LateProgress,
     /// Wakes those who wait for a person to finish at a page (legacy).
     pub(crate) pages: News,
 }
@@ -158,6 +163,7 @@ impl Link {
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
         let (number, request) = self.outgoing(method, params, mirrored, options)?;
+        self.beside.progress.keep(number, options);
         self.drive(request, method, number, options).await
     }
 
@@ -303,16 +309,12 @@ impl Link {
         options: &mut CallOptions,
     ) {
         match &*notification.method {
-            "notifications/progress" => {
-                let Some(on_progress) = &mut options.on_progress else { return };
-                match serde_json::from_slice::<ProgressParams>(&notification.params) {
-                    Ok(progress) if progress.progress_token == RequestId::Number(token) => {
-                        on_progress(progress);
-                    }
-                    Ok(_) => {}
-                    Err(error) => {
-                        tracing::warn!(endpoint = %self.endpoint, %error, "unreadable progress");
-                    }
+            Progress::NAME => {
+                let Some(progress) = progress::read(&notification, &self.endpoint) else { return };
+                if progress.progress_token != RequestId::Number(token) {
+                    self.beside.progress.pass_on(progress);
+                } else if let Some(on_progress) = &mut options.on_progress {
+                    on_progress(progress);
                 }
             }
             "notifications/message" => {
@@ -341,6 +343,12 @@ impl Link {
             TaskChanged::NAME | TaskStatusChanged::NAME => {
                 serde_json::from_slice(&notification.params)
                     .map(|TaskParams { task_id, .. }| self.beside.tasks.wake(&task_id))
+            }
+            Progress::NAME => {
+                if let Some(progress) = progress::read(notification, &self.endpoint) {
+                    self.beside.progress.pass_on(progress);
+                }
+                return;
             }
             ElicitationComplete::NAME => serde_json::from_slice(&notification.params).map(
                 |ElicitationCompleteParams { elicitation_id, .. }| {

@@ -18,6 +18,7 @@ use serde::Serialize;
 use crate::{
     CallError, CallErrorKind, Client, List, Page, PageCursor, Request,
     input_required::{Ended, rounds},
+    progress::Late,
     request::Sending,
 };
 
@@ -115,6 +116,9 @@ async fn legacy_call(
         TaskSupport::Optional => wanted,
         _ => None,
     };
+    if request.params.task.is_some() {
+        request.options.late = Late::Wanted;
+    }
     match rounds(request).await {
         // So a server refuses to run a tool at once that only runs as a task.
         Err(error)
@@ -127,6 +131,7 @@ async fn legacy_call(
                 return Err(error);
             }
             request.params.task = Some(wanted.unwrap_or_default());
+            request.options.late = Late::Wanted;
             Box::pin(rounds(request)).await
         }
         outcome => outcome,

@@ -76,6 +76,13 @@ pub(crate) async fn connect_modern(
     (client.unwrap(), server)
 }
 
+/// Connects to a modern server whose tools may become tasks.
+pub(crate) async fn modern_with_tasks() -> (Client, Server) {
+    let capabilities = json!({"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let (client, server) = server(EraChoice::Modern);
+    connect_modern(client.tasks(), server, capabilities).await
+}
+
 /// Connects to a legacy server with these capabilities.
 pub(crate) async fn legacy(capabilities: Value) -> (Client, Server) {
     let (client, mut server) = server(EraChoice::Legacy);

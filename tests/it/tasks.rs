@@ -13,6 +13,8 @@ use mcp_client::{
 use mcp_tests::scripted::{self, Act, Seen, result};
 use serde_json::{Value, json};
 
+use crate::scripted::params;
+
 fn task(status: &str, more: Value) -> Value {
     let mut task = json!({
         "taskId": "t-1", "status": status, "createdAt": "2026-11-01T00:00:00Z",
@@ -233,6 +235,52 @@ async fn a_notification_is_a_reason_to_ask_at_once() {
     assert!(started.elapsed() < Duration::from_secs(10), "the clock is paused: it did not wait");
 }
 
+// covers: tasks-listen
+#[tokio::test(start_paused = true)]
+async fn a_long_wait_is_cut_short_by_what_the_server_tells() {
+    let subscription = "io.modelcontextprotocol/subscriptionId";
+    let (client, mut server) = super::scripted::modern_with_tasks().await;
+    let (outcome, ()) = tokio::join!(client.call_tool("job", json!({})), async {
+        let request = server.request("tools/call").await;
+        let slow = json!({"resultType": "task", "pollIntervalMs": 30_000});
+        server.answer(&request, task("working", slow));
+        let listen = server.request("subscriptions/listen").await;
+        let asked = params(&listen);
+        assert_eq!(asked["notifications"], json!({"taskIds": ["t-1"]}));
+        let declared = &asked["_meta"]["io.modelcontextprotocol/clientCapabilities"];
+        assert!(declared["extensions"]["io.modelcontextprotocol/tasks"].is_object(), "{declared}");
+        let started = tokio::time::Instant::now();
+        let meta = json!({subscription: listen.id});
+        server.notify(
+            "notifications/subscriptions/acknowledged",
+            json!({"_meta": meta, "notifications": {"taskIds": ["t-1"]}}),
+        );
+        let done = json!({"_meta": meta, "result": text("not to be believed")});
+        server.notify("notifications/tasks", task("completed", done));
+        let get = server.request("tasks/get").await;
+        server.answer(&get, task("completed", json!({"result": text("true")})));
+        assert!(started.elapsed() < Duration::from_secs(1), "the clock is paused: no wait");
+        // Nobody waits for the task any more.
+        let cancelled = server.notified("notifications/cancelled").await;
+        assert_eq!(cancelled["requestId"], json!(listen.id));
+    });
+    assert_eq!(outcome.unwrap().joined_text(), "true");
+}
+
+// covers: tasks-listen
+#[tokio::test(start_paused = true)]
+async fn a_server_that_tells_nothing_of_tasks_is_asked() {
+    let (client, seen) = modern(|asked| match asked {
+        1 => result(task("working", json!({"pollIntervalMs": 2_000}))),
+        _ => result(task("completed", json!({"result": text("done")}))),
+    })
+    .await;
+    assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "done");
+    // It was asked to tell, for the second wait only, and was silent.
+    assert_eq!(seen.params("subscriptions/listen").len(), 1);
+    assert_eq!(seen.params("tasks/get").len(), 2);
+}
+
 /// A server of revision 2025-11-25 with a tool that only runs as a task.
 fn legacy_script(method: &str, params: &Value, support: &str) -> Act {
     let capabilities = json!({
@@ -285,6 +333,47 @@ async fn a_legacy_tool_runs_as_a_task_where_it_must_and_may() {
     let started = client.call_tool("job", json!({})).detached().await.unwrap();
     assert!(matches!(started, Started::Done(_)), "{started:?}");
     assert!(seen.params("tools/call")[0]["task"].is_null());
+}
+
+// covers: legacy-tasks, progress
+#[tokio::test(start_paused = true)]
+async fn progress_of_a_legacy_task_is_heard_after_the_response() {
+    let mut token = Value::Null;
+    let mut asked = 0;
+    let (recipe, _) = scripted::server(move |method, params| {
+        if method == "tools/call" && params["task"].is_object() {
+            token = params["_meta"]["progressToken"].clone();
+        }
+        let progress = |progress: u32| {
+            json!({"jsonrpc": "2.0", "method": "notifications/progress",
+                "params": {"progressToken": token, "progress": progress}})
+        };
+        let now = "2026-11-01T00:00:00Z";
+        match method {
+            "tasks/get" if asked < 2 => {
+                asked += 1;
+                let goes = result(json!({"taskId": "t-9", "status": "working", "createdAt": now,
+                    "lastUpdatedAt": now, "ttl": 60_000, "pollInterval": 20}));
+                Act::Send(progress(asked), Box::new(goes))
+            }
+            "tasks/result" => {
+                Act::Send(progress(3), Box::new(legacy_script(method, params, "required")))
+            }
+            _ => legacy_script(method, params, "required"),
+        }
+    });
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let call = client.call_tool("job", json!({})).on_progress(move |progress| {
+        // The receiver lives as long as the test.
+        let _ = sender.send(progress.progress);
+    });
+    assert_eq!(call.await.unwrap().joined_text(), "from the task");
+    let mut all = Vec::new();
+    while let Ok(progress) = heard.try_recv() {
+        all.push(progress);
+    }
+    assert_eq!(all, [1.0, 2.0, 3.0]);
 }
 
 // covers: legacy-tasks

@@ -1,6 +1,6 @@
 //! The task that keeps one server running: starts it, watches over it, starts it again.
 
-use std::{hash::BuildHasher as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use mcp_transport::Connect;
 use tokio::{
@@ -12,7 +12,7 @@ use super::{
     Backoff, ServerState,
     slot::{Slot, Wish},
 };
-use crate::{Client, ClientOptions, ConnectFailure};
+use crate::{Client, ClientOptions, ConnectFailure, random::fraction};
 
 /// A server that was up for so long is well: when it goes down it is started again at once.
 const STABLE: Duration = Duration::from_secs(10);
@@ -115,7 +115,7 @@ impl Supervisor {
             tracing::info!(server = %self.slot.name(), %failure, "starting the server again");
             return;
         }
-        let retry_at = Instant::now() + backoff.wait(failures, random());
+        let retry_at = Instant::now() + backoff.wait(failures, fraction());
         self.slot.down(failure, took, failures, Some(retry_at));
         tokio::select! {
             () = sleep_until(retry_at) => {}
@@ -184,10 +184,4 @@ async fn moved_on(wishes: &mut watch::Receiver<Wish>, wish: Wish) {
     if wishes.wait_for(|now| *now != wish).await.is_err() {
         std::future::pending::<()>().await;
     }
-}
-
-/// Uniform in 0..=1, good enough to spread retries.
-fn random() -> f64 {
-    let bits = std::hash::RandomState::new().hash_one(0_u8);
-    f64::from((bits >> 32) as u32) / f64::from(u32::MAX)
 }

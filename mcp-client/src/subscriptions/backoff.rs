@@ -1,9 +1,6 @@
 //! When to open the stream of changes again, and what to think of the server meanwhile.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -78,12 +75,6 @@ impl Relisten {
     pub(super) fn is_hopeless(&self) -> bool {
         self.not_offered || self.refused || self.failures >= PATIENCE
     }
-}
-
-/// A number from 0 to 1, not to be relied on for secrets.
-pub(super) fn chance() -> f64 {
-    let random = RandomState::new().build_hasher().finish() >> 32;
-    f64::from(u32::try_from(random).unwrap_or(u32::MAX)) / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

@@ -12,12 +12,13 @@ use mcp_transport::transport::Mirrored;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    backoff::{Ending, Relisten, chance},
+    backoff::{Ending, Relisten},
     coverage::Phase,
 };
 use crate::{
     CallError, CallErrorKind,
     link::{CallOptions, Link},
+    random::fraction,
 };
 
 /// How long the answer to one subscription may take.
@@ -83,7 +84,7 @@ pub(super) async fn run(link: &Arc<Link>) {
                 None => policy.acknowledged(),
                 Some(error) => {
                     tracing::debug!(endpoint = %link.endpoint, %error, "cannot subscribe now");
-                    policy.ended(Ending::Broken, Duration::ZERO, Instant::now(), chance());
+                    policy.ended(Ending::Broken, Duration::ZERO, Instant::now(), fraction());
                 }
             }
         }

@@ -7,12 +7,12 @@ use mcp_transport::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
 use super::{
-    backoff::{Ending, Relisten, chance},
+    backoff::{Ending, Relisten},
     change::{Change, Concern},
     coverage::Phase,
     stream::{ChangeStream, Heard},
 };
-use crate::link::Link;
+use crate::{link::Link, random::fraction};
 
 /// Keeps a stream open that tells everything that is wanted, until nothing is or the connection is
 /// over. When the wish changes, the old stream is let go only after the new one is acknowledged.
@@ -52,7 +52,7 @@ pub(super) async fn run(link: &Arc<Link>) {
                         }
                     }
                     Err(ending) => {
-                        policy.ended(ending, Duration::ZERO, Instant::now(), chance());
+                        policy.ended(ending, Duration::ZERO, Instant::now(), fraction());
                     }
                 }
             }
@@ -61,7 +61,7 @@ pub(super) async fn run(link: &Arc<Link>) {
                 (Heard::Acknowledged(_), _) => {}
                 (Heard::Ended(ending), _) => {
                     let lived = current.take().map_or(Duration::ZERO, |stream| stream.age());
-                    policy.ended(ending, lived, Instant::now(), chance());
+                    policy.ended(ending, lived, Instant::now(), fraction());
                     missed = true;
                 }
             },

@@ -22,13 +22,11 @@ use mcp_transport::transport::{Binding, Mirrored};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    backoff::chance,
-    change::{Change, Concern},
-};
+use super::change::{Change, Concern};
 use crate::{
     CallError, CallErrorKind, Page, PageCursor,
     link::{CallOptions, Link},
+    random::fraction,
 };
 
 /// How long one answer may take.
@@ -127,7 +125,7 @@ impl Poll {
         if changed {
             link.announce(&self.change);
         }
-        self.due = Instant::now() + self.pace.next(changed, fresh_for, chance());
+        self.due = Instant::now() + self.pace.next(changed, fresh_for, fraction());
     }
 }
 

@@ -1,12 +1,12 @@
 //! A task, followed to its end.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use mcp_protocol::{decode, tasks::CreatedTask, tools::CallToolResult, version::Era};
+use mcp_protocol::{
+    decode, subscriptions::SubscriptionFilter, tasks::CreatedTask, tools::CallToolResult,
+    version::Era,
+};
 use tokio::{
     runtime::Handle,
     time::{Instant, sleep, timeout_at},
@@ -19,10 +19,15 @@ use super::{
     modern::ModernTask,
     pace::{Pace, life_left},
 };
-use crate::{CallError, CallErrorKind, Client, TaskError, TimeLimit, link::CallOptions};
+use crate::{
+    CallError, CallErrorKind, Client, TaskError, TimeLimit, Watch, link::CallOptions,
+    random::fraction,
+};
 
 /// How long the word that a task is no longer wanted may take.
 const CANCEL_LIMIT: Duration = Duration::from_secs(5);
+/// A wait as long as this is worth a word of the server that cuts it short.
+const WORTH_WATCHING: Duration = Duration::from_secs(1);
 
 /// How a task is followed.
 pub(super) struct Following {
@@ -105,8 +110,12 @@ async fn poll(
     let mut interval = handle.poll_interval_ms;
     let left = |ttl| life_left(handle.created_unix_ms, ttl, unix_ms(SystemTime::now()));
     let mut end_of_life = left(handle.ttl_ms).map(|left| Instant::now() + left);
+    let mut watch = None;
     loop {
-        let pause = pace.next(interval, jitter());
+        let pause = pace.next(interval, fraction());
+        if pause >= WORTH_WATCHING && watch.is_none() {
+            watch = listen(client, handle);
+        }
         tokio::select! {
             () = sleep(pause) => {}
             () = news.heard() => {}
@@ -143,6 +152,17 @@ async fn poll(
     }
 }
 
+/// Has the server tell of the task. What it tells goes to those who wait for the task's news. Servers
+/// of revision 2025-11-25 tell unasked, or not at all.
+fn listen(client: &Client, handle: &TaskHandle) -> Option<Watch> {
+    (handle.protocol_version.era() == Era::Modern).then(|| {
+        client.watch(SubscriptionFilter {
+            task_ids: vec![handle.task_id.clone()],
+            ..SubscriptionFilter::default()
+        })
+    })
+}
+
 enum Kind<'a> {
     Modern(ModernTask<'a>),
     Legacy(LegacyTask<'a>),
@@ -152,12 +172,6 @@ enum Kind<'a> {
 fn is_passing(error: &CallError) -> bool {
     error.is_retryable()
         || matches!(error.kind(), CallErrorKind::Lost(_) | CallErrorKind::TimedOut { .. })
-}
-
-/// Between 0 and 1.
-fn jitter() -> f64 {
-    let bits = RandomState::new().build_hasher().finish();
-    f64::from(u32::try_from(bits >> 32).unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 /// Tells the server that a task is no longer wanted, unless it was seen to its end.
