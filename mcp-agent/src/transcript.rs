@@ -9,7 +9,10 @@ mod import;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{CallId, Message, ModelResponse, Part, Parts, StopReason, ToolCall, ToolResult},
+    model::{
+        CallId, Message, ModelResponse, Part, Parts, StopReason, ToolCall, ToolDefinition,
+        ToolResult,
+    },
     toolbox::ToolOutput,
 };
 
@@ -122,6 +125,18 @@ impl Transcript {
             Some(Entry::Assistant(turn)) => Some(turn),
             _ => None,
         }
+    }
+
+    /// Tools that results have revealed, oldest first.
+    pub(crate) fn revealed(&self) -> impl Iterator<Item = &ToolDefinition> {
+        let turns = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Assistant(turn) => Some(turn),
+            _ => None,
+        });
+        turns.flat_map(Turn::calls).flat_map(|record| match &record.state {
+            CallState::Done(output) => output.reveals.as_slice(),
+            _ => &[],
+        })
     }
 
     /// The calls that wait for their result, in the model's order.

@@ -113,7 +113,7 @@ pub enum OutOfTurn {
 
 impl Run {
     /// A run that goes on from this transcript with these tools: with the results of calls that are
-    /// pending in it, else with the model. Give it a [`prompt`](Self::prompt) unless the transcript
+    /// pending in it, else with the model. What was revealed in the transcript is offered again. Give it a [`prompt`](Self::prompt) unless the transcript
     /// ends with one.
     pub fn new(
         transcript: Transcript,
@@ -130,6 +130,8 @@ impl Run {
             usage: Usage::default(),
             repeats: Repeats::default(),
         };
+        let revealed: Vec<_> = run.transcript.revealed().cloned().collect();
+        run.reveal(&revealed);
         if run.transcript.pending().next().is_some() {
             run.begin_tools();
         }
@@ -287,8 +289,19 @@ impl Run {
 
     fn record(&mut self, call: &ToolCall, mut output: ToolOutput) {
         self.repeats.note(call, &mut output);
+        self.reveal(&output.reveals);
         // The call was found pending, so nothing comes back.
         let _ = self.transcript.complete(&call.id, output);
+    }
+
+    /// Offers more tools, after the others: the start of the next request stays what it was.
+    fn reveal(&mut self, tools: &[ToolDefinition]) {
+        let is_new =
+            |tool: &&ToolDefinition| self.tools.iter().all(|known| known.name != tool.name);
+        let new: Vec<_> = tools.iter().filter(is_new).cloned().collect();
+        if !new.is_empty() {
+            self.tools = self.tools.iter().cloned().chain(new).collect();
+        }
     }
 
     /// Calls of unknown tools, with unreadable arguments, or beyond the limit have their result

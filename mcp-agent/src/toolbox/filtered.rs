@@ -5,39 +5,64 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::{PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolSnapshot, Toolset};
+use super::{
+    PreparedCall, ProgressSink, ToolError, ToolFacts, ToolFilter, ToolOutput, ToolSnapshot, Toolset,
+};
 use crate::model::{BoxFuture, ToolDefinition};
 
-type Keep = dyn Fn(&ToolDefinition) -> bool + Send + Sync;
+type Keep = dyn Fn(&ToolDefinition, &ToolFacts) -> bool + Send + Sync;
+
+/// An inner snapshot, and what is left of it.
+type Sieved = Mutex<Option<(Arc<ToolSnapshot>, Arc<ToolSnapshot>)>>;
 
 /// The tools of another set that pass a test. The others can be neither seen nor called.
 pub struct Filtered<T> {
     inner: T,
     keep: Box<Keep>,
-    /// The inner snapshot last seen, and what is left of it.
-    last: Mutex<Option<(Arc<ToolSnapshot>, Arc<ToolSnapshot>)>>,
+    snapshot: Sieved,
+    catalog: Sieved,
 }
 
 impl<T: Toolset> Filtered<T> {
     /// Keeps the tools for which `keep` is true.
     pub fn new(inner: T, keep: impl Fn(&ToolDefinition) -> bool + Send + Sync + 'static) -> Self {
-        Self { inner, keep: Box::new(keep), last: Mutex::default() }
+        Self::sieve(inner, move |tool, _| keep(tool))
     }
-}
 
-impl<T: Toolset> Toolset for Filtered<T> {
-    fn snapshot(&self) -> Arc<ToolSnapshot> {
-        let inner = self.inner.snapshot();
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Keeps the tools that the filter accepts.
+    pub fn by(inner: T, filter: ToolFilter) -> Self {
+        Self::sieve(inner, move |tool, facts| filter.accepts(tool, facts))
+    }
+
+    fn sieve(
+        inner: T,
+        keep: impl Fn(&ToolDefinition, &ToolFacts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Self { inner, keep: Box::new(keep), snapshot: Mutex::default(), catalog: Mutex::default() }
+    }
+
+    fn sieved(&self, inner: Arc<ToolSnapshot>, last: &Sieved) -> Arc<ToolSnapshot> {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((seen, kept)) = &*last
             && Arc::ptr_eq(seen, &inner)
         {
             return Arc::clone(kept);
         }
-        let tools = inner.tools.iter().filter(|tool| (self.keep)(tool)).cloned().collect();
+        let is_kept = |tool: &&ToolDefinition| (self.keep)(tool, &self.inner.facts(&tool.name));
+        let tools = inner.tools.iter().filter(is_kept).cloned().collect();
         let kept = Arc::new(ToolSnapshot::new(inner.generation, tools));
         *last = Some((inner, Arc::clone(&kept)));
         kept
+    }
+}
+
+impl<T: Toolset> Toolset for Filtered<T> {
+    fn snapshot(&self) -> Arc<ToolSnapshot> {
+        self.sieved(self.inner.snapshot(), &self.snapshot)
+    }
+
+    fn catalog(&self) -> Arc<ToolSnapshot> {
+        self.sieved(self.inner.catalog(), &self.catalog)
     }
 
     fn facts(&self, name: &str) -> ToolFacts {
@@ -49,11 +74,16 @@ impl<T: Toolset> Toolset for Filtered<T> {
         call: PreparedCall,
         progress: ProgressSink,
     ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
-        if self.snapshot().get(&call.name).is_some() {
-            self.inner.call(call, progress)
-        } else {
-            Box::pin(std::future::ready(Err(ToolError::Unknown { name: call.name })))
+        let kept = self.catalog();
+        if kept.get(&call.name).is_none() {
+            return Box::pin(std::future::ready(Err(ToolError::Unknown { name: call.name })));
         }
+        let calling = self.inner.call(call, progress);
+        Box::pin(async move {
+            let mut output = calling.await?;
+            output.reveals.retain(|tool| kept.get(&tool.name).is_some());
+            Ok(output)
+        })
     }
 }
 

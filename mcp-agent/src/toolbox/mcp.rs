@@ -244,11 +244,7 @@ impl Toolset for McpToolset {
 
     fn facts(&self, name: &str) -> ToolFacts {
         match self.listed().routes.get(name) {
-            Some(McpTool { server, tool }) => ToolFacts {
-                server: Some(server.clone()),
-                tool: tool.name.clone(),
-                annotations: tool.annotations.clone().unwrap_or_default(),
-            },
+            Some(McpTool { server, tool }) => ToolFacts::of_mcp(server, tool),
             None => ToolFacts::new(name),
         }
     }

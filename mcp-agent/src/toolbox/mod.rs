@@ -3,9 +3,11 @@
 pub mod arguments;
 mod combined;
 mod facts;
+mod filter;
 mod filtered;
 mod local;
 mod mcp;
+mod named;
 pub mod names;
 mod output;
 pub mod results;
@@ -18,9 +20,11 @@ use serde_json::{Map, Value};
 pub use self::{
     combined::Toolbox,
     facts::{IDEMPOTENCY_KEY, ToolFacts},
+    filter::{Hint, ToolFilter},
     filtered::Filtered,
     local::{IntoToolOutput, Json, LocalTools},
     mcp::{McpTool, McpToolset, ToolsProblem},
+    named::{NameScheme, Named},
     output::ToolOutput,
 };
 use crate::model::{BoxFuture, CallId, ToolDefinition};
@@ -30,13 +34,19 @@ pub trait Toolset: Send + Sync + fmt::Debug {
     /// What it offers now. The snapshot never changes; a later one may differ.
     fn snapshot(&self) -> Arc<ToolSnapshot>;
 
-    /// What is known of a tool of the snapshot beside its definition. A toolset that wraps another
+    /// All that it runs, which is more than it offers where tools are [revealed](ToolOutput::reveals)
+    /// only when they are needed.
+    fn catalog(&self) -> Arc<ToolSnapshot> {
+        self.snapshot()
+    }
+
+    /// What is known of a tool of the catalog beside its definition. A toolset that wraps another
     /// hands on what that one knows.
     fn facts(&self, name: &str) -> ToolFacts {
         ToolFacts::new(name)
     }
 
-    /// Runs a tool of its own.
+    /// Runs a tool of its catalog.
     ///
     /// # Errors
     /// The tool could not be run, or its outcome is unknown. What went wrong *in* the tool is an
@@ -54,6 +64,10 @@ pub trait Toolset: Send + Sync + fmt::Debug {
 impl<T: Toolset + ?Sized> Toolset for Arc<T> {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
         (**self).snapshot()
+    }
+
+    fn catalog(&self) -> Arc<ToolSnapshot> {
+        (**self).catalog()
     }
 
     fn facts(&self, name: &str) -> ToolFacts {

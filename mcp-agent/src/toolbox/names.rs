@@ -5,7 +5,7 @@
 //! is the same on every start, so that provider caches and stored conversations stay valid. Names
 //! are looked up, never taken apart.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::stable_hash::StableHash;
 
@@ -61,19 +61,113 @@ fn is_unambiguous(server: &str) -> bool {
 
 /// Whether providers take the name as it is.
 pub fn fits(name: &str) -> bool {
-    !name.is_empty() && name.len() <= MAX_LENGTH && name.bytes().all(is_allowed)
+    !name.is_empty() && name.len() <= MAX_LENGTH && name.chars().all(is_plain)
 }
 
-fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+/// What a reader of names takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NameRules {
+    max_length: usize,
+    /// Beside letters, digits, `_` and `-`; `None` for everything.
+    also: Option<String>,
+    starts_with_letter: bool,
+}
+
+/// What all providers take: 64 characters of `A-Z a-z 0-9 _ -`.
+impl Default for NameRules {
+    fn default() -> Self {
+        Self { max_length: MAX_LENGTH, also: Some(String::new()), starts_with_letter: false }
+    }
+}
+
+impl NameRules {
+    /// Every name, for people and for programs of one's own.
+    pub fn any() -> Self {
+        Self { max_length: usize::MAX, also: None, starts_with_letter: false }
+    }
+
+    /// The most characters, at least 16: there must be room for a hash.
+    pub fn max_length(mut self, length: usize) -> Self {
+        self.max_length = length.max(16);
+        self
+    }
+
+    /// Allows these characters too.
+    pub fn also(mut self, characters: &str) -> Self {
+        if let Some(also) = &mut self.also {
+            also.push_str(characters);
+        }
+        self
+    }
+
+    /// The first character must be a letter or `_`, as Gemini wants it.
+    pub fn starting_with_letter(mut self) -> Self {
+        self.starts_with_letter = true;
+        self
+    }
+
+    /// Whether a name is taken as it is.
+    pub fn allows(&self, name: &str) -> bool {
+        let starts_well = |c: char| c.is_ascii_alphabetic() || c == '_';
+        (self.also.is_none() || !name.is_empty())
+            && name.chars().count() <= self.max_length
+            && name.chars().all(|c| self.takes(c))
+            && (!self.starts_with_letter || name.starts_with(starts_well))
+    }
+
+    fn takes(&self, c: char) -> bool {
+        self.also.as_ref().is_none_or(|also| is_plain(c) || also.contains(c))
+    }
+}
+
+/// Names that the rules allow, no two alike, in the order given, for tools by their wanted name,
+/// server and own name. Where two want the same name, each gets a hash.
+pub(crate) fn fit_all<'a>(
+    tools: impl Iterator<Item = (String, &'a str, &'a str)>,
+    rules: &NameRules,
+) -> Vec<String> {
+    let tools: Vec<_> = tools.collect();
+    let mut wanted = HashMap::new();
+    for (plain, ..) in &tools {
+        *wanted.entry(plain.as_str()).or_insert(0_u32) += 1;
+    }
+    let is_own = |plain: &str| rules.allows(plain) && wanted.get(plain) == Some(&1);
+    // Plain names first, so that no hash takes one of them.
+    let mut taken: HashSet<String> =
+        wanted.keys().filter(|plain| is_own(plain)).map(|&plain| plain.to_owned()).collect();
+    tools
+        .iter()
+        .map(|(plain, server, tool)| {
+            if is_own(plain) {
+                return plain.clone();
+            }
+            let mut attempt = 0;
+            loop {
+                let name = hashed_by(rules, plain, &[server, tool], attempt);
+                if taken.insert(name.clone()) {
+                    return name;
+                }
+                attempt += 1;
+            }
+        })
+        .collect()
+}
+
+fn is_plain(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '_' | '-')
 }
 
 fn hashed(plain: &str, identity: &[&str], attempt: u32) -> String {
-    let mut name: String = plain
-        .chars()
-        .map(|c| if c.is_ascii() && is_allowed(c as u8) { c } else { '_' })
-        .take(MAX_LENGTH - HASH_LENGTH - 1)
-        .collect();
+    hashed_by(&NameRules::default(), plain, identity, attempt)
+}
+
+fn hashed_by(rules: &NameRules, plain: &str, identity: &[&str], attempt: u32) -> String {
+    let room = rules.max_length.saturating_sub(HASH_LENGTH + 1);
+    let starts_badly = |c: char| !(c.is_ascii_alphabetic() || c == '_');
+    let filler = (rules.starts_with_letter && plain.starts_with(starts_badly)).then_some('_');
+    let fitting = plain.chars().map(|c| if rules.takes(c) { c } else { '_' });
+    let mut name: String = filler.into_iter().chain(fitting).take(room).collect();
     let mut hash = StableHash::new();
     for field in identity {
         hash = hash.field(field);

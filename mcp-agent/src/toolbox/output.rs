@@ -3,7 +3,7 @@
 use mcp_protocol::raw::RawJson;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Part, is_false};
+use crate::model::{Part, ToolDefinition, is_false};
 
 /// What a tool returned.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct ToolOutput {
     /// The structured result as the server sent it, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub structured: Option<RawJson>,
+    /// Tools that the model is offered from now on, after those that it knows already.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reveals: Vec<ToolDefinition>,
 }
 
 impl ToolOutput {
@@ -36,6 +39,18 @@ impl ToolOutput {
     /// What went wrong, so that the model can do better.
     pub fn error(text: impl Into<String>) -> Self {
         Self { is_error: true, ..Self::text(text) }
+    }
+
+    /// Gives the revealed tools the names by which another set knows them; those without one are
+    /// left out.
+    pub(crate) fn rename_reveals(&mut self, name: impl Fn(&str) -> Option<String>) {
+        self.reveals.retain_mut(|tool| match name(&tool.name) {
+            Some(name) => {
+                tool.name = name;
+                true
+            }
+            None => false,
+        });
     }
 
     /// All words for the model, lines between the parts.

@@ -11,7 +11,8 @@ use std::{
 use mcp_agent::{
     model::BoxFuture,
     toolbox::{
-        McpToolset, PreparedCall, ProgressSink, ToolError, ToolOutput, ToolSnapshot, Toolset,
+        McpToolset, PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolSnapshot,
+        Toolset,
     },
 };
 use tokio::sync::{mpsc, oneshot};
@@ -108,6 +109,14 @@ pub(crate) const REFUSAL: &str = "The user did not allow this call. Do not repea
 impl Toolset for Approving {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
         self.tools.snapshot()
+    }
+
+    fn catalog(&self) -> Arc<ToolSnapshot> {
+        self.tools.catalog()
+    }
+
+    fn facts(&self, name: &str) -> ToolFacts {
+        self.tools.facts(name)
     }
 
     fn call(
