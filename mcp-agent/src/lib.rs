@@ -34,5 +34,7 @@ pub mod model;
 mod stable_hash;
 
 pub use agent::{
-    Agent, AgentBuilder, AgentError, AgentEvent, AgentRun, Canceller, Finished, RetryPolicy,
+    Agent, AgentBuilder, AgentError, AgentEvent, AgentRun, CallOrder, Canceller, EndAction,
+    Finished, Hooks, Journal, JournalError, ModelCallAction, OutputAction, Person, ResponseAction,
+    RetryPolicy, Steering, ToolCallAction,
 };

@@ -4,8 +4,10 @@
 //! that. Here a call carries its own state, so it always has an answer: the result, or the word
 //! that there is none.
 
+mod compact;
 mod import;
 
+pub(crate) use self::compact::{estimate_result_tokens, estimate_tokens};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,6 +37,8 @@ pub enum Entry {
     System(Vec<Part>),
     /// What a person said.
     User(Vec<Part>),
+    /// What the model wrote in place of the start of a long conversation.
+    Summary(String),
     /// What the model said, and what became of its calls.
     Assistant(Turn),
 }
@@ -83,6 +87,7 @@ pub enum CallState {
     },
 }
 
+const SUMMARY: &str = "This is what was said before, as you summarised it:";
 const ABANDONED: &str = "the conversation went on before the tool returned";
 
 impl Transcript {
@@ -182,9 +187,17 @@ impl Transcript {
     /// The conversation as a model is shown it. Every call is followed by its result; a call
     /// without one by an error that says why.
     pub fn messages(&self) -> Vec<Message> {
-        let mut messages = Vec::with_capacity(self.entries.len() + 4);
-        for entry in &self.entries {
+        self.messages_until(self.entries.len())
+    }
+
+    /// As [`messages`](Self::messages), of the entries before this one.
+    pub(crate) fn messages_until(&self, end: usize) -> Vec<Message> {
+        let mut messages = Vec::with_capacity(end + end / 2);
+        for entry in self.entries.iter().take(end) {
             match entry {
+                Entry::Summary(text) => {
+                    messages.push(Message::user(format!("{SUMMARY}\n\n{text}")));
+                }
                 Entry::System(parts) => {
                     messages
                         .push(Message { role: crate::model::Role::System, parts: parts.clone() });

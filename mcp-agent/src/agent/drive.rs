@@ -1,21 +1,28 @@
-//! Does what a run asks for: the only place where model, tools and clock meet.
+//! Does what a run asks for: the only place where model, tools, people and clock meet.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{StreamExt, stream};
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
-    time::{Instant, sleep},
+    sync::{
+        mpsc::{UnboundedReceiver, UnboundedSender},
+        watch,
+    },
+    time::{Instant, timeout},
 };
 
-use super::{AgentError, AgentEvent, Finished, Shared};
+use super::{
+    AgentError, AgentEvent, EndAction, Finished, JournalError, Shared,
+    lanes::{Lane, lanes},
+};
 use crate::{
-    model::{Assembly, CallId, ModelError, ModelEvent, ModelRequest, ModelResponse},
-    run::{Feed, OutOfTurn, Run, Step},
-    toolbox::{PreparedCall, ProgressSink, ToolOutput, Toolset, results},
+    model::{CallId, ModelError, ModelRequest, Parts},
+    policy::{ApprovalRequest, definition_hash},
+    run::{Feed, InputRequest, Outcome, Pause, Run, Step},
+    toolbox::{PreparedCall, Toolset},
 };
 
 /// Sees the run after every step.
@@ -38,23 +45,30 @@ impl Observer {
 
 /// Where events go. That nobody listens is no reason to stop.
 #[derive(Clone)]
-struct Events(UnboundedSender<AgentEvent>);
+pub(super) struct Events(UnboundedSender<AgentEvent>);
 
 impl Events {
-    fn tell(&self, event: AgentEvent) {
+    pub(super) fn tell(&self, event: AgentEvent) {
         let _ = self.0.send(event);
     }
 }
 
-/// Drives a run to its end.
-pub(super) async fn drive(
-    agent: Arc<Shared>,
-    mut run: Run,
-    events: UnboundedSender<AgentEvent>,
-    mut cancelled: watch::Receiver<Option<String>>,
-    observer: Observer,
-) -> Result<Finished, AgentError> {
-    let driver = Driver { agent: &agent, events: Events(events), observer };
+/// What a run is driven with.
+pub(super) struct Driving {
+    pub(super) run: Run,
+    /// Fed before anything else.
+    pub(super) first: Vec<Feed>,
+    pub(super) events: UnboundedSender<AgentEvent>,
+    pub(super) cancelled: watch::Receiver<Option<String>>,
+    pub(super) steering: UnboundedReceiver<Parts>,
+    pub(super) observer: Observer,
+}
+
+/// Drives a run to its end, or until it waits for a person.
+pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finished, AgentError> {
+    let Driving { mut run, first, events, mut cancelled, steering, observer } = driving;
+    let mut driver = Driver { agent: &agent, events: Events(events), observer, steering };
+    driver.begin(&mut run, first).await?;
     let reason = async {
         let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
         match reason {
@@ -66,14 +80,22 @@ pub(super) async fn drive(
     let ended = tokio::select! {
         biased;
         reason = reason => Err(reason),
-        ended = driver.to_the_end(&mut run) => Ok(ended),
+        ended = driver.go_to_the_end(&mut run) => Ok(ended),
     };
     match ended {
-        Ok(Ok(())) => {}
-        Ok(Err(source)) => return Err(AgentError::Model { source, run: Box::new(run) }),
+        Ok(Ok(Some(pause))) => return Ok(Finished { outcome: Outcome::Paused { pause }, run }),
+        Ok(Ok(None)) => {}
+        Ok(Err(Failure::Model(source))) => {
+            return Err(AgentError::Model { source, run: Box::new(run) });
+        }
+        Ok(Err(Failure::Journal(source))) => {
+            return Err(AgentError::Journal { source, run: Box::new(run) });
+        }
         Err(reason) => {
-            run.cancel(&reason);
-            driver.observer.show(&run);
+            let fed = driver.feed(&mut run, Feed::Cancel { reason }).await;
+            if let Err(source) = fed {
+                return Err(AgentError::Journal { source, run: Box::new(run) });
+            }
         }
     }
     match run.step() {
@@ -82,41 +104,144 @@ pub(super) async fn drive(
     }
 }
 
-struct Driver<'a> {
-    agent: &'a Shared,
-    events: Events,
+pub(super) struct Driver<'a> {
+    pub(super) agent: &'a Shared,
+    pub(super) events: Events,
     observer: Observer,
+    steering: UnboundedReceiver<Parts>,
+}
+
+/// Why a run cannot be driven further.
+#[derive(Debug)]
+pub(super) enum Failure {
+    Model(ModelError),
+    Journal(JournalError),
+}
+
+impl From<ModelError> for Failure {
+    fn from(error: ModelError) -> Self {
+        Self::Model(error)
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
 }
 
 impl Driver<'_> {
-    async fn to_the_end(&self, run: &mut Run) -> Result<(), ModelError> {
+    async fn begin(&mut self, run: &mut Run, first: Vec<Feed>) -> Result<(), AgentError> {
+        if let Some(journal) = &self.agent.journal
+            && let Err(source) = journal.begin(run).await
+        {
+            return Err(AgentError::Journal { source, run: Box::new(run.clone()) });
+        }
+        // Whoever began calls in this run before is not there any more.
+        let interrupted = run.has_begun_calls().then_some(Feed::Interrupted);
+        for feed in interrupted.into_iter().chain(first) {
+            if let Err(source) = self.feed(run, feed).await {
+                return Err(AgentError::Journal { source, run: Box::new(run.clone()) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what the run waits for, unless it is done.
+    async fn go_to_the_end(&mut self, run: &mut Run) -> Result<Option<Pause>, Failure> {
         loop {
+            while let Ok(parts) = self.steering.try_recv() {
+                self.events.tell(AgentEvent::Steered(parts.clone()));
+                self.feed(run, Feed::Steer(parts.0)).await?;
+            }
             match run.step() {
-                Step::Done(_) => return Ok(()),
-                Step::CallModel(request) => {
-                    let response = self.ask(&request, run.steps() + 1).await?;
-                    self.feed(run, Feed::Response(response));
-                    self.tell_refused(run);
+                Step::Done(outcome) => {
+                    let outcome = outcome.clone();
+                    match self.before_end(&outcome).await {
+                        EndAction::GoOn(parts) => self.feed(run, Feed::GoOn(parts.0)).await?,
+                        EndAction::Accept => return Ok(None),
+                    }
+                }
+                Step::CallModel(request) => self.ask_in_time(run, &request).await?,
+                Step::Compact(request) => self.compact(run, &request).await?,
+                Step::NeedApproval(requests) => {
+                    if !self.approve(run, &requests).await? {
+                        return Ok(Some(Pause::Approval(requests)));
+                    }
+                }
+                Step::NeedInput(requests) => {
+                    if !self.ask_person(run, &requests).await? {
+                        return Ok(Some(Pause::Input(requests)));
+                    }
                 }
                 Step::CallTools(calls) => {
-                    let calls = calls.into_iter().map(|call| self.call(call));
-                    let mut running =
-                        stream::iter(calls).buffer_unordered(self.agent.parallel_calls);
-                    while let Some((call, output)) = running.next().await {
-                        self.feed(run, Feed::Output { call, output });
-                    }
+                    let lanes = lanes(calls, run, self.agent.call_order);
+                    self.run_tools(run, lanes).await?;
                 }
             }
         }
     }
 
-    fn feed(&self, run: &mut Run, feed: Feed) {
-        // The run is fed only with what it asked for.
-        if let Err(error) = run.feed(feed) {
-            let error: OutOfTurn = error;
-            tracing::error!(%error, "the run was fed out of turn");
+    async fn before_end(&self, outcome: &Outcome) -> EndAction {
+        for hook in &self.agent.hooks {
+            if let EndAction::GoOn(parts) = hook.before_end(outcome).await {
+                return EndAction::GoOn(parts);
+            }
+        }
+        EndAction::Accept
+    }
+
+    /// Writes down and shows what the run takes in.
+    pub(super) async fn feed(&self, run: &mut Run, feed: Feed) -> Result<(), JournalError> {
+        // The copy is for the journal only.
+        let written = self.agent.journal.as_ref().map(|journal| (journal, feed.clone()));
+        match run.feed(feed) {
+            Ok(()) => {
+                if let Some((journal, feed)) = written {
+                    journal.record(&feed, run).await?;
+                }
+            }
+            // The run is fed only with what it asked for.
+            Err(error) => tracing::error!(%error, "the run was fed out of turn"),
         }
         self.observer.show(run);
+        Ok(())
+    }
+
+    async fn ask_in_time(&self, run: &mut Run, request: &ModelRequest) -> Result<(), Failure> {
+        let started = Instant::now();
+        let asking = self.ask_with_hooks(request, run.steps() + 1);
+        let answered = match run.time_left() {
+            Some(left) => match timeout(left, asking).await {
+                Ok(answered) => answered?,
+                Err(_) => return self.pass_time(run, left).await,
+            },
+            None => asking.await?,
+        };
+        match answered {
+            Ok(response) => {
+                self.feed(run, Feed::Response(response)).await?;
+                self.tell_refused(run);
+            }
+            Err(reason) => self.feed(run, Feed::Halt { reason }).await?,
+        }
+        self.pass_time(run, started.elapsed()).await
+    }
+
+    /// Counts time where it is limited.
+    async fn pass_time(&self, run: &mut Run, time: Duration) -> Result<(), Failure> {
+        if run.time_left().is_some() && !matches!(run.step(), Step::Done(_)) {
+            self.feed(run, Feed::Time(time)).await?;
+        }
+        Ok(())
+    }
+
+    async fn compact(&self, run: &mut Run, request: &ModelRequest) -> Result<(), Failure> {
+        let before = run.context_tokens();
+        let summary = self.ask(request, None).await?;
+        self.feed(run, Feed::Summary(summary)).await?;
+        self.events.tell(AgentEvent::Compacted { before, after: run.context_tokens() });
+        Ok(())
     }
 
     fn tell_refused(&self, run: &Run) {
@@ -128,85 +253,100 @@ impl Driver<'_> {
         }
     }
 
-    /// Asks the model, again if nothing came.
-    async fn ask(&self, request: &ModelRequest, step: u32) -> Result<ModelResponse, ModelError> {
-        self.events.tell(AgentEvent::ModelCallStarted { step });
-        let started = Instant::now();
-        let mut attempt = 1;
-        let response = loop {
-            let mut assembly = Assembly::new(self.agent.model.id().clone());
-            let error = match self.listen(request, &mut assembly).await {
-                Ok(()) => break assembly.finish()?,
-                Err(error) => error,
-            };
-            let wait = self.agent.retry.wait(attempt, &error, chance());
-            let Some(wait) = wait.filter(|_| assembly.is_empty()) else { return Err(error) };
-            tracing::debug!(%error, attempt, ?wait, "the model is asked again");
-            let error = Arc::new(error);
-            self.events.tell(AgentEvent::ModelCallRetried { attempt, wait, error });
-            sleep(wait).await;
-            attempt += 1;
-        };
-        self.events.tell(AgentEvent::ModelCallFinished {
-            step,
-            stop: response.stop.clone(),
-            usage: response.usage,
-            took: started.elapsed(),
-        });
-        Ok(response)
-    }
-
-    async fn listen(
+    /// Returns whether a person decided.
+    async fn approve(
         &self,
-        request: &ModelRequest,
-        assembly: &mut Assembly,
-    ) -> Result<(), ModelError> {
-        let mut answer = self.agent.model.stream(request);
-        while let Some(event) = answer.next().await {
-            let event = event?;
-            match &event {
-                ModelEvent::TextDelta(text) => {
-                    self.events.tell(AgentEvent::TextDelta(text.clone()));
-                }
-                ModelEvent::ReasoningDelta(text) => {
-                    self.events.tell(AgentEvent::ReasoningDelta(text.clone()));
-                }
-                _ => {}
-            }
-            assembly.push(event);
-        }
-        Ok(())
+        run: &mut Run,
+        requests: &[ApprovalRequest],
+    ) -> Result<bool, JournalError> {
+        let (Some(person), Some(request)) = (&self.agent.person, requests.first()) else {
+            return Ok(false);
+        };
+        self.events.tell(AgentEvent::ApprovalRequested(request.clone()));
+        let Some(decision) = person.decide(request.clone()).await else { return Ok(false) };
+        let call = request.call.id.clone();
+        self.events.tell(AgentEvent::ApprovalDecided {
+            call: request.call.clone(),
+            decision: decision.clone(),
+        });
+        self.feed(run, Feed::Decision { call, decision }).await?;
+        Ok(true)
     }
 
-    /// Runs a tool. Whatever happens is a result that the model reads.
-    async fn call(&self, call: PreparedCall) -> (CallId, ToolOutput) {
-        let (id, name) = (call.id.clone(), call.name.clone());
-        self.events.tell(AgentEvent::ToolCallStarted(call.clone()));
+    /// Returns whether a person answered.
+    async fn ask_person(
+        &self,
+        run: &mut Run,
+        requests: &[InputRequest],
+    ) -> Result<bool, JournalError> {
+        let (Some(person), Some(request)) = (&self.agent.person, requests.first()) else {
+            return Ok(false);
+        };
+        let Some(answer) = person.answer(request.clone()).await else { return Ok(false) };
+        self.feed(run, Feed::Answer { call: request.call.id.clone(), answer }).await?;
+        Ok(true)
+    }
+
+    async fn run_tools(&self, run: &mut Run, all: Vec<Lane>) -> Result<(), Failure> {
         let started = Instant::now();
-        let progress: ProgressSink = {
-            let (events, id) = (self.events.clone(), id.clone());
-            Arc::new(move |progress| {
-                events.tell(AgentEvent::ToolCallProgress { id: id.clone(), progress });
+        let left = run.time_left();
+        // What a person allowed must still be what it was.
+        let bound: Vec<(Lane, Vec<Option<String>>)> = all
+            .into_iter()
+            .map(|lane| {
+                let hashes = lane.iter().map(|call| approved_definition(run, call)).collect();
+                (lane, hashes)
             })
-        };
-        let output = match self.agent.tools.call(call, progress).await {
-            Ok(output) => output,
-            Err(error) => ToolOutput::error(error.explain()),
-        };
-        let mut shown = output.clone();
-        results::limit(&mut shown, self.agent.result_limits);
-        self.events.tell(AgentEvent::ToolCallFinished {
-            id: id.clone(),
-            name,
-            output: Arc::new(output),
-            took: started.elapsed(),
+            .collect();
+        let lanes = bound.into_iter().map(|(lane, hashes)| {
+            let calls = stream::iter(lane.into_iter().zip(hashes));
+            // That a call begins is told, and written down, before it is polled.
+            calls.flat_map(|(call, definition)| {
+                let began = stream::iter([Heard::Began(call.id.clone())]);
+                began.chain(stream::once(self.call(call, definition))).boxed()
+            })
         });
-        (id, shown)
+        let mut running = stream::iter(lanes).flatten_unordered(self.agent.parallel_calls);
+        loop {
+            let next = match left {
+                Some(left) => {
+                    let left = left.saturating_sub(started.elapsed());
+                    let Ok(next) = timeout(left, running.next()).await else { break };
+                    next
+                }
+                None => running.next().await,
+            };
+            match next {
+                Some(Heard::Began(call)) => self.feed(run, Feed::Began { call }).await?,
+                Some(Heard::Fed(feed)) => {
+                    if let Feed::Output { output, .. } = &feed
+                        && !output.reveals.is_empty()
+                    {
+                        let names = output.reveals.iter().map(|tool| tool.name.clone());
+                        let facts = names.map(|name| (name.clone(), self.agent.tools.facts(&name)));
+                        self.feed(run, Feed::Facts(facts.collect())).await?;
+                    }
+                    self.feed(run, feed).await?;
+                }
+                None => break,
+            }
+            if matches!(run.step(), Step::Done(_)) {
+                return Ok(());
+            }
+        }
+        drop(running);
+        self.pass_time(run, started.elapsed()).await
     }
 }
 
-/// From 0 to 1, different each time.
-fn chance() -> f64 {
-    let bits = RandomState::new().hash_one(0_u8) >> 32;
-    f64::from(u32::try_from(bits).unwrap_or_default()) / f64::from(u32::MAX)
+/// The hash of what a person allowed, where one did.
+fn approved_definition(run: &Run, call: &PreparedCall) -> Option<String> {
+    let definition = run.definition(&call.name).filter(|_| run.was_approved(&call.id))?;
+    Some(definition_hash(definition, &run.facts(&call.name)))
+}
+
+/// What is heard of running tools.
+pub(super) enum Heard {
+    Began(CallId),
+    Fed(Feed),
 }

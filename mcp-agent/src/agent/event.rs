@@ -2,8 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use super::JournalError;
 use crate::{
-    model::{CallId, ModelError, StopReason, ToolCall, Usage},
+    model::{CallId, ModelError, Parts, StopReason, ToolCall, Usage},
+    policy::{ApprovalRequest, Decision},
     run::{Outcome, Run},
     toolbox::{PreparedCall, ToolOutput, ToolProgress},
 };
@@ -69,7 +71,25 @@ pub enum AgentEvent {
         /// What the model is told.
         output: Arc<ToolOutput>,
     },
-    /// The run has ended; nothing follows.
+    /// A person is asked about a call.
+    ApprovalRequested(ApprovalRequest),
+    /// A person decided about a call.
+    ApprovalDecided {
+        /// What was asked.
+        call: PreparedCall,
+        /// The word.
+        decision: Decision,
+    },
+    /// The model will be told this before it goes on.
+    Steered(Parts),
+    /// The start of the conversation was summarised.
+    Compacted {
+        /// The size of the conversation before, in tokens.
+        before: u64,
+        /// And now, as an estimate.
+        after: u64,
+    },
+    /// The run has ended, or waits for a person; nothing follows.
     Finished(Box<Finished>),
 }
 
@@ -94,6 +114,15 @@ pub enum AgentError {
         #[source]
         source: ModelError,
         /// The run as it was before it asked; it can be driven again.
+        run: Box<Run>,
+    },
+    /// The run could not be written down, so it went no further.
+    #[error("the run could not be written down")]
+    Journal {
+        /// Why.
+        #[source]
+        source: JournalError,
+        /// The run as it is; what was written of it may be less.
         run: Box<Run>,
     },
     /// The run was awaited after its last event had been taken.

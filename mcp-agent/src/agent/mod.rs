@@ -1,10 +1,16 @@
 //! An agent: a model, its tools, and the terms of their work together.
 
+mod ask;
+mod call;
 mod drive;
 mod event;
+mod hooks;
+mod journal;
+mod lanes;
 mod retry;
 
 use std::{
+    collections::BTreeMap,
     fmt,
     future::IntoFuture,
     pin::Pin,
@@ -15,14 +21,21 @@ use std::{
 use futures_core::Stream;
 use tokio::sync::{mpsc, watch};
 
+use self::drive::Driving;
 pub use self::{
     event::{AgentError, AgentEvent, Finished},
+    hooks::{
+        EndAction, Hooks, ModelCallAction, OutputAction, Person, ResponseAction, ToolCallAction,
+    },
+    journal::{Journal, JournalError},
+    lanes::CallOrder,
     retry::RetryPolicy,
 };
 use crate::{
     model::{BoxFuture, ChatModel, Parts, ToolChoice, ToolDefinition},
-    run::{Run, RunSettings},
-    toolbox::{Toolbox, Toolset, results::ResultLimits},
+    policy::{Grants, Policy},
+    run::{Budget, Compaction, Feed, Run, RunSettings, Step},
+    toolbox::{ToolFacts, Toolbox, Toolset, results::ResultLimits},
     transcript::Transcript,
 };
 
@@ -59,8 +72,13 @@ struct Shared {
     system: Option<String>,
     settings: RunSettings,
     parallel_calls: usize,
+    call_order: CallOrder,
     result_limits: ResultLimits,
     retry: RetryPolicy,
+    hooks: Vec<Arc<dyn Hooks>>,
+    person: Option<Arc<dyn Person>>,
+    journal: Option<Arc<dyn Journal>>,
+    grants: Grants,
 }
 
 /// Puts an [`Agent`] together.
@@ -71,8 +89,13 @@ pub struct AgentBuilder {
     system: Option<String>,
     settings: RunSettings,
     parallel_calls: usize,
+    call_order: CallOrder,
     result_limits: ResultLimits,
     retry: RetryPolicy,
+    hooks: Vec<Arc<dyn Hooks>>,
+    person: Option<Arc<dyn Person>>,
+    journal: Option<Arc<dyn Journal>>,
+    grants: Grants,
 }
 
 impl Agent {
@@ -84,8 +107,13 @@ impl Agent {
             system: None,
             settings: RunSettings::default(),
             parallel_calls: 10,
+            call_order: CallOrder::default(),
             result_limits: ResultLimits::default(),
             retry: RetryPolicy::default(),
+            hooks: Vec::new(),
+            person: None,
+            journal: None,
+            grants: Grants::new(),
         }
     }
 
@@ -99,17 +127,46 @@ impl Agent {
         self.go_on(transcript, prompt)
     }
 
-    /// Goes on with a conversation, such as the one in [`Finished::run`].
-    pub fn go_on(&self, mut transcript: Transcript, prompt: impl Into<Parts>) -> AgentRun {
-        transcript.push_user(prompt);
-        self.drive(Run::new(transcript, self.tools(), self.0.settings.clone()))
+    /// Goes on with a conversation, such as the one in [`Finished::run`], as a new run.
+    pub fn go_on(&self, transcript: Transcript, prompt: impl Into<Parts>) -> AgentRun {
+        self.drive_with(self.begin(transcript), vec![Feed::Prompt(prompt.into().0)])
     }
 
-    /// Drives a run that was begun elsewhere, or that stopped and was [extended](Run::extend). It
-    /// keeps its own tools and terms; calls that were pending when it was written down are made
-    /// (again).
+    /// A run of this agent that goes on from this transcript, not prompted yet.
+    pub fn begin(&self, transcript: Transcript) -> Run {
+        let tools = self.tools();
+        let facts = self.facts(&tools);
+        Run::new(transcript, tools, self.0.settings.clone())
+            .with_facts(facts)
+            .with_grants(self.0.grants.clone())
+    }
+
+    /// Goes on with a run by a further prompt. Tools that changed meanwhile are exchanged, in a way
+    /// that leaves the start of the requests as it was wherever that is possible.
+    pub fn prompt(&self, run: Run, prompt: impl Into<Parts>) -> AgentRun {
+        let tools = self.tools();
+        let facts = self.facts(&tools);
+        let change = run.change_of_tools(&tools, facts);
+        let waits = !matches!(run.step(), Step::Done(_) | Step::CallModel(_) | Step::Compact(_));
+        let cancel = waits.then(|| Feed::Cancel { reason: "the user went on".to_owned() });
+        let prompt = Feed::Prompt(prompt.into().0);
+        self.drive_with(run, cancel.into_iter().chain(change).chain([prompt]).collect())
+    }
+
+    /// Drives a run that was begun elsewhere, that waited for a person, or that stopped and was
+    /// [extended](Run::extend). It keeps its own tools and terms. Calls that were pending when it
+    /// was written down are made; those that may have been made already only where that is
+    /// [safe](crate::run::InDoubt).
     pub fn drive(&self, run: Run) -> AgentRun {
-        AgentRun::new(Arc::clone(&self.0), run)
+        self.drive_with(run, Vec::new())
+    }
+
+    fn drive_with(&self, run: Run, first: Vec<Feed>) -> AgentRun {
+        AgentRun::new(Arc::clone(&self.0), run, first)
+    }
+
+    fn facts(&self, tools: &[ToolDefinition]) -> BTreeMap<String, ToolFacts> {
+        tools.iter().map(|tool| (tool.name.clone(), self.0.tools.facts(&tool.name))).collect()
     }
 
     /// The tools as the model is shown them, sorted by name.
@@ -173,6 +230,55 @@ impl AgentBuilder {
         self
     }
 
+    /// In what order the calls of one turn run.
+    pub fn call_order(mut self, order: CallOrder) -> Self {
+        self.call_order = order;
+        self
+    }
+
+    /// What may be spent on one prompt.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.settings.budget = budget;
+        self
+    }
+
+    /// Which calls run. Where the policy wants a person asked and [nobody](Self::person) is there,
+    /// the run pauses.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.settings.policy = policy;
+        self
+    }
+
+    /// What a person allowed before, such as the [grants](Run::grants) of an earlier run.
+    pub fn grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// Who decides about calls and answers the questions of tools.
+    pub fn person(mut self, person: impl Person + 'static) -> Self {
+        self.person = Some(Arc::new(person));
+        self
+    }
+
+    /// Adds hooks; those added first are heard first.
+    pub fn hooks(mut self, hooks: impl Hooks + 'static) -> Self {
+        self.hooks.push(Arc::new(hooks));
+        self
+    }
+
+    /// Where runs are written down while they go on.
+    pub fn journal(mut self, journal: impl Journal + 'static) -> Self {
+        self.journal = Some(Arc::new(journal));
+        self
+    }
+
+    /// When to summarise the start of a long conversation; never without it.
+    pub fn compaction(mut self, compaction: Compaction) -> Self {
+        self.settings.compaction = Some(compaction);
+        self
+    }
+
     /// How much of a tool's result the model is shown.
     pub fn result_limits(mut self, limits: ResultLimits) -> Self {
         self.result_limits = limits;
@@ -193,8 +299,13 @@ impl AgentBuilder {
             system: self.system,
             settings: self.settings,
             parallel_calls: self.parallel_calls,
+            call_order: self.call_order,
             result_limits: self.result_limits,
             retry: self.retry,
+            hooks: self.hooks,
+            person: self.person,
+            journal: self.journal,
+            grants: self.grants,
         }))
     }
 }
@@ -211,6 +322,7 @@ pub struct AgentRun {
     /// The end, while earlier events wait to be read.
     last: Option<Result<AgentEvent, AgentError>>,
     cancel: watch::Sender<Option<String>>,
+    steer: mpsc::UnboundedSender<Parts>,
     observer: drive::Observer,
 }
 
@@ -228,14 +340,34 @@ impl Canceller {
     }
 }
 
+/// Speaks to the model in the middle of a run. Cloning gives another handle.
+#[derive(Clone, Debug)]
+pub struct Steering(mpsc::UnboundedSender<Parts>);
+
+impl Steering {
+    /// Tells the model this before it goes on: after the tools that are running, or after the
+    /// answer that it is giving. Returns whether the run was still going on.
+    pub fn say(&self, parts: impl Into<Parts>) -> bool {
+        self.0.send(parts.into()).is_ok()
+    }
+}
+
 impl AgentRun {
-    fn new(agent: Arc<Shared>, run: Run) -> Self {
+    fn new(agent: Arc<Shared>, run: Run, first: Vec<Feed>) -> Self {
         // Not bounded by a number but by the reader: without its polls nothing is sent.
         let (sender, events) = mpsc::unbounded_channel();
         let (cancel, cancelled) = watch::channel(None);
         let observer = drive::Observer::default();
-        let driving = drive::drive(agent, run, sender, cancelled, observer.clone());
-        Self { events, driving: Some(Box::pin(driving)), last: None, cancel, observer }
+        let (steer, steering) = mpsc::unbounded_channel();
+        let driving =
+            Driving { run, first, events: sender, cancelled, steering, observer: observer.clone() };
+        let driving = drive::drive(agent, driving);
+        Self { events, driving: Some(Box::pin(driving)), last: None, cancel, steer, observer }
+    }
+
+    /// A handle that speaks to the model in the middle of the run.
+    pub fn steering(&self) -> Steering {
+        Steering(self.steer.clone())
     }
 
     /// A handle that ends the run.

@@ -18,7 +18,7 @@ use crate::{
         openai_chat::failure,
         scripted::{Scene, ScriptedModel},
     },
-    run::{Outcome, Run, Stop},
+    run::{InDoubt, Outcome, Run, RunSettings, Stop},
     toolbox::{Json, LocalTools, ToolOutput},
 };
 
@@ -222,14 +222,17 @@ async fn written_down_after_any_step_it_goes_on_elsewhere() {
     };
     let saved = Arc::new(std::sync::Mutex::new(Vec::new()));
     let kept = Arc::clone(&saved);
-    let agent = Agent::builder(ScriptedModel::new(scenes())).tools(tools()).build();
+    let settings = RunSettings { in_doubt: InDoubt::Repeat, ..RunSettings::default() };
+    let agent =
+        Agent::builder(ScriptedModel::new(scenes())).tools(tools()).settings(settings).build();
     let whole = agent
         .run("go")
         .on_step(move |run| kept.lock().unwrap().push(serde_json::to_string(run).unwrap()))
         .await
         .unwrap();
     let saved = saved.lock().unwrap().clone();
-    assert_eq!(saved.len(), 6);
+    // A prompt, three answers, and three calls that begin and end.
+    assert_eq!(saved.len(), 10);
     for text in saved {
         let run: Run = serde_json::from_str(&text).unwrap();
         let asked = usize::try_from(run.steps()).unwrap();

@@ -87,7 +87,8 @@ impl Part {
 }
 
 /// Parts of a message, made from a text or from a list.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Parts(pub Vec<Part>);
 
 impl From<&str> for Parts {

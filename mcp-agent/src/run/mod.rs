@@ -1,29 +1,45 @@
 //! The loop of model and tools, as a state machine without I/O and without a clock.
 //!
 //! [`Run::step`] says what is to be done next, [`Run::feed`] takes in what came of it. The whole
-//! state is data: write it down between any two steps, read it in another process, go on there.
+//! state is data: write it down between any two steps, read it in another process, go on there. Or
+//! write down what it is fed, and feed it again.
 
+mod answers;
+mod budget;
+mod calls;
+mod compaction;
+mod control;
+mod feed;
 mod nearest;
 mod outcome;
 mod printed_call;
 mod repeats;
+mod run_id;
 mod settings;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use self::{outcome::stopped, repeats::Repeats};
+use self::{
+    budget::Used,
+    calls::{Plan, PlanState},
+    repeats::Repeats,
+};
 pub use self::{
-    outcome::{Outcome, Stop},
-    settings::RunSettings,
+    budget::{Budget, Cost, Spent, TokenPrices},
+    calls::{InputRequest, REFUSAL},
+    compaction::Compaction,
+    feed::{Feed, OutOfTurn},
+    outcome::{Outcome, Pause, Stop},
+    run_id::RunId,
+    settings::{InDoubt, RunSettings},
 };
 use crate::{
-    model::{
-        CallId, ModelRequest, ModelResponse, Parts, StopReason, ToolCall, ToolChoice,
-        ToolDefinition, Usage,
-    },
-    toolbox::{PreparedCall, ToolOutput, arguments},
+    model::{CallId, ModelRequest, Parts, ToolCall, ToolDefinition, Usage},
+    policy::{ApprovalRequest, Decision, Grants},
+    toolbox::{PreparedCall, ToolFacts, ToolOutput},
     transcript::{CallState, Transcript, Turn},
 };
 
@@ -52,15 +68,31 @@ const FORMAT: u32 = 1;
 pub struct Run {
     #[serde(deserialize_with = "known_format")]
     format: u32,
+    id: RunId,
     transcript: Transcript,
     /// Frozen, so that the start of every request stays the same.
     tools: Arc<[ToolDefinition]>,
+    facts: Arc<BTreeMap<String, ToolFacts>>,
     settings: RunSettings,
     state: State,
     /// Answers of the model since the last prompt.
     steps: u32,
+    /// Answers of the model in all.
+    answers: u32,
+    /// How often the run was fed.
+    feeds: u64,
     usage: Usage,
+    spent: Spent,
     repeats: Repeats,
+    /// The pending calls of this turn.
+    plans: BTreeMap<CallId, Plan>,
+    /// The limit that refused a call of this turn.
+    refused: Option<Used>,
+    grants: Grants,
+    /// What a person said while tools were running.
+    steered: Vec<Parts>,
+    /// The size of the conversation when the model was asked last.
+    seen: Option<compaction::Seen>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,44 +109,24 @@ enum State {
 pub enum Step<'a> {
     /// Ask the model; feed [`Feed::Response`].
     CallModel(ModelRequest),
+    /// The conversation is long. Ask the model this, and feed [`Feed::Summary`].
+    Compact(ModelRequest),
+    /// Ask a person about these calls, and feed a [`Feed::Decision`] for each. No call of the turn
+    /// runs before all are decided.
+    NeedApproval(Vec<ApprovalRequest>),
     /// Run these tools, in any order or side by side; feed a [`Feed::Output`] for each. Asked
     /// again, the run names those that are still missing.
     CallTools(Vec<PreparedCall>),
+    /// These tools wait for a person; feed a [`Feed::Answer`] for each.
+    NeedInput(Vec<InputRequest>),
     /// Nothing more.
     Done(&'a Outcome),
 }
 
-/// What came of a step.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum Feed {
-    /// The model answered.
-    Response(ModelResponse),
-    /// A tool returned.
-    Output {
-        /// Which call.
-        call: CallId,
-        /// What it returned.
-        output: ToolOutput,
-    },
-}
-
-/// The run does not wait for this. An error in the program that drives it; the run is unchanged.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum OutOfTurn {
-    /// An answer of the model came while none was asked for.
-    #[error("the run does not wait for the model")]
-    Response,
-    /// A tool's result came for a call that is not pending.
-    #[error("the run does not wait for the call `{0}`")]
-    Output(CallId),
-}
-
 impl Run {
     /// A run that goes on from this transcript with these tools: with the results of calls that are
-    /// pending in it, else with the model. What was revealed in the transcript is offered again. Give it a [`prompt`](Self::prompt) unless the transcript
-    /// ends with one.
+    /// pending in it, else with the model. What was revealed in the transcript is offered again.
+    /// Give it a [`prompt`](Self::prompt) unless the transcript ends with one.
     pub fn new(
         transcript: Transcript,
         tools: impl Into<Arc<[ToolDefinition]>>,
@@ -122,13 +134,23 @@ impl Run {
     ) -> Self {
         let mut run = Self {
             format: FORMAT,
+            id: RunId::random(),
             transcript,
             tools: tools.into(),
+            facts: Arc::default(),
             settings,
             state: State::Model,
             steps: 0,
+            answers: 0,
+            feeds: 0,
             usage: Usage::default(),
+            spent: Spent::default(),
             repeats: Repeats::default(),
+            plans: BTreeMap::new(),
+            refused: None,
+            grants: Grants::new(),
+            steered: Vec::new(),
+            seen: None,
         };
         let revealed: Vec<_> = run.transcript.revealed().cloned().collect();
         run.reveal(&revealed);
@@ -138,59 +160,133 @@ impl Run {
         run
     }
 
-    /// A person speaks. Calls that are pending are cancelled, and all limits begin anew.
-    pub fn prompt(&mut self, parts: impl Into<Parts>) {
-        self.transcript.push_user(parts);
-        self.steps = 0;
-        self.repeats = Repeats::default();
-        self.state = State::Model;
+    /// The same run, with what is known of its tools. Before the first prompt.
+    #[must_use]
+    pub fn with_facts(mut self, facts: BTreeMap<String, ToolFacts>) -> Self {
+        self.facts = Arc::new(facts);
+        self
+    }
+
+    /// The same run, with what a person allowed before.
+    #[must_use]
+    pub fn with_grants(mut self, grants: Grants) -> Self {
+        self.grants = grants;
+        self
+    }
+
+    /// The same conversation under another name, so that both can go on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self { id: RunId::random(), ..self.clone() }
     }
 
     /// What is to be done next. Asking again changes nothing.
     pub fn step(&self) -> Step<'_> {
         match &self.state {
-            State::Model => Step::CallModel(self.request()),
-            State::Tools => Step::CallTools(
-                self.transcript.pending().filter_map(|call| self.prepare(call).ok()).collect(),
-            ),
             State::Done(outcome) => Step::Done(outcome),
+            State::Model => match self.compaction_request() {
+                Some(request) => Step::Compact(request),
+                None => Step::CallModel(self.request()),
+            },
+            State::Tools => {
+                let approvals = self.approval_requests();
+                if !approvals.is_empty() {
+                    return Step::NeedApproval(approvals);
+                }
+                let calls =
+                    self.waiting(|state| matches!(state, PlanState::Ready | PlanState::Began));
+                if calls.is_empty() {
+                    Step::NeedInput(self.input_requests())
+                } else {
+                    Step::CallTools(calls)
+                }
+            }
         }
     }
 
-    /// Takes in what came of a step.
+    /// Takes in what came of a step, or what a person wants.
     ///
     /// # Errors
-    /// The run does not wait for it.
+    /// The run does not wait for it, and is as it was.
     pub fn feed(&mut self, feed: Feed) -> Result<(), OutOfTurn> {
         match feed {
-            Feed::Response(response) => self.feed_response(response),
-            Feed::Output { call, output } => self.feed_output(&call, output),
+            Feed::Prompt(parts) => self.feed_prompt(parts),
+            Feed::Steer(parts) => self.feed_steer(parts),
+            Feed::GoOn(parts) => self.feed_go_on(parts),
+            Feed::Response(response) => self.feed_response(response)?,
+            Feed::Decision { call, decision } => self.feed_decision(&call, decision)?,
+            Feed::Began { call } => self.feed_began(&call)?,
+            Feed::Output { call, output } => self.feed_output(&call, output)?,
+            Feed::Question { call, question } => self.feed_question(&call, question)?,
+            Feed::Answer { call, answer } => self.feed_answer(&call, answer)?,
+            Feed::Interrupted => self.feed_interrupted(),
+            Feed::Summary(response) => self.feed_summary(&response)?,
+            Feed::Time(time) => self.feed_time(time),
+            Feed::Cancel { reason } => {
+                self.end(&reason, Stop::Cancelled { reason: reason.clone() });
+            }
+            Feed::Halt { reason } => self.end(&reason, Stop::Halted { reason: reason.clone() }),
+            Feed::Extend { steps } => self.feed_extend(steps)?,
+            Feed::Undo => self.feed_undo()?,
+            Feed::Facts(facts) => Arc::make_mut(&mut self.facts).extend(facts),
+            Feed::Tools { tools, facts } => self.feed_tools(&tools, facts)?,
         }
+        self.feeds += 1;
+        Ok(())
+    }
+
+    /// A person speaks. Calls that are pending are cancelled, and all limits begin anew.
+    pub fn prompt(&mut self, parts: impl Into<Parts>) {
+        // A prompt is never out of turn.
+        let _ = self.feed(Feed::Prompt(parts.into().0));
+    }
+
+    /// A person speaks in the middle. The model is told when it is asked next; a run that is done
+    /// goes on.
+    pub fn steer(&mut self, parts: impl Into<Parts>) {
+        // Nor is this.
+        let _ = self.feed(Feed::Steer(parts.into().0));
     }
 
     /// Ends the run; pending calls are cancelled. Does nothing to a run that is done.
     pub fn cancel(&mut self, reason: &str) {
-        if matches!(self.state, State::Done(_)) {
-            return;
-        }
-        self.transcript.cancel_pending(reason);
-        self.stop(Stop::Cancelled { reason: reason.to_owned() });
+        // Nor is this.
+        let _ = self.feed(Feed::Cancel { reason: reason.to_owned() });
     }
 
-    /// Lets a stopped run go on, where it stopped, for so many more answers of the model. Returns
-    /// whether it had stopped for a reason that this lifts.
+    /// Lets a stopped run go on, where it stopped, for so many more answers of the model; what was
+    /// spent is forgiven. Returns whether it had stopped for a reason that this lifts.
     pub fn extend(&mut self, steps: u32) -> bool {
-        let State::Done(Outcome::Stopped { why, .. }) = &self.state else { return false };
-        if matches!(why, Stop::ContentFilter | Stop::Refusal) {
-            return false;
-        }
-        self.settings.max_steps = self.steps.saturating_add(steps);
-        self.repeats.forgive();
-        if self.transcript.last_turn().is_some_and(|turn| turn.calls().next().is_none()) {
-            self.transcript.push_user("Go on.");
-        }
-        self.state = State::Model;
-        true
+        self.feed(Feed::Extend { steps }).is_ok()
+    }
+
+    /// A person's word about a call that [needs approval](Step::NeedApproval).
+    ///
+    /// # Errors
+    /// The call does not wait for one.
+    pub fn decide(&mut self, call: &CallId, decision: Decision) -> Result<(), OutOfTurn> {
+        self.feed(Feed::Decision { call: call.clone(), decision })
+    }
+
+    /// A person's answer to a tool that [asked](Step::NeedInput); `None` declines.
+    ///
+    /// # Errors
+    /// The call asked nothing.
+    pub fn answer(&mut self, call: &CallId, answer: Option<Value>) -> Result<(), OutOfTurn> {
+        self.feed(Feed::Answer { call: call.clone(), answer })
+    }
+
+    /// Takes the last prompt back, with all that was said to it.
+    ///
+    /// # Errors
+    /// There is none, or it is part of a summary.
+    pub fn undo(&mut self) -> Result<(), OutOfTurn> {
+        self.feed(Feed::Undo)
+    }
+
+    /// The name of the run, the same for as long as it lives.
+    pub fn id(&self) -> &RunId {
+        &self.id
     }
 
     /// What was said so far.
@@ -208,9 +304,39 @@ impl Run {
         &self.tools
     }
 
+    /// What is known of a tool.
+    pub fn facts(&self, name: &str) -> ToolFacts {
+        self.facts.get(name).cloned().unwrap_or_else(|| ToolFacts::new(name))
+    }
+
+    /// The definition that the model was shown.
+    pub fn definition(&self, name: &str) -> Option<&ToolDefinition> {
+        self.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// The terms.
+    pub fn settings(&self) -> &RunSettings {
+        &self.settings
+    }
+
+    /// What a person allowed for longer than once.
+    pub fn grants(&self) -> &Grants {
+        &self.grants
+    }
+
     /// Tokens of all answers so far.
     pub fn usage(&self) -> Usage {
         self.usage
+    }
+
+    /// What was spent since the last prompt.
+    pub fn spent(&self) -> &Spent {
+        &self.spent
+    }
+
+    /// What all answers so far cost, where the [prices](Budget::prices) are known.
+    pub fn cost(&self) -> Option<Cost> {
+        self.settings.budget.cost_of(&self.usage)
     }
 
     /// How many times the model answered since the last prompt.
@@ -218,150 +344,19 @@ impl Run {
         self.steps
     }
 
+    /// How often the run was fed.
+    pub fn feeds(&self) -> u64 {
+        self.feeds
+    }
+
     /// Right after [`Feed::Response`]: the calls of that turn that have their result without having
-    /// run, since no such tool exists or the arguments cannot be read.
+    /// run, such as those of unknown tools, or those that a rule forbids.
     pub fn answered_unrun(&self) -> impl Iterator<Item = (&ToolCall, &ToolOutput)> {
         let calls = self.transcript.last_turn().into_iter().flat_map(Turn::calls);
         calls.filter_map(|record| match &record.state {
             CallState::Done(output) => Some((&record.call, output)),
             _ => None,
         })
-    }
-
-    fn request(&self) -> ModelRequest {
-        let settings = &self.settings;
-        let mut request = ModelRequest::new(self.transcript.messages());
-        request.tools = Arc::clone(&self.tools);
-        // A choice that forces a call would force one for ever.
-        request.tool_choice = match &settings.tool_choice {
-            ToolChoice::Required | ToolChoice::Named(_) if self.steps > 0 => ToolChoice::Auto,
-            choice => choice.clone(),
-        };
-        request.parallel_tool_calls = settings.parallel_tool_calls;
-        request.temperature = settings.temperature;
-        request.max_tokens = settings.max_tokens;
-        request.seed = settings.seed;
-        request.extra.clone_from(&settings.extra);
-        request
-    }
-
-    fn feed_response(&mut self, mut response: ModelResponse) -> Result<(), OutOfTurn> {
-        if self.state != State::Model {
-            return Err(OutOfTurn::Response);
-        }
-        self.steps = self.steps.saturating_add(1);
-        if let Some(usage) = response.usage {
-            self.usage += usage;
-        }
-        if self.settings.run_printed_calls {
-            printed_call::take_out(&mut response, &self.tools);
-        }
-        let text = response.text();
-        let stop = response.stop.clone();
-        self.transcript.push_response(response);
-        // What is cut off or held back is not to be run: its arguments may be half a wish.
-        match stop {
-            StopReason::Length => self.refuse_calls(Stop::OutputLimit),
-            StopReason::ContentFilter => self.refuse_calls(Stop::ContentFilter),
-            StopReason::Refusal => self.refuse_calls(Stop::Refusal),
-            _ if self.transcript.pending().next().is_some() => self.begin_tools(),
-            _ if text.trim().is_empty() => self.stop(Stop::EmptyAnswer),
-            _ => self.state = State::Done(Outcome::Final { text }),
-        }
-        Ok(())
-    }
-
-    fn begin_tools(&mut self) {
-        // ## Model => Tools
-        self.state = State::Tools;
-        self.answer_hopeless_calls();
-        self.after_tools();
-    }
-
-    fn feed_output(&mut self, id: &CallId, output: ToolOutput) -> Result<(), OutOfTurn> {
-        let waits = self.state == State::Tools;
-        let call = self.transcript.pending().find(|call| waits && call.id == *id).cloned();
-        let call = call.ok_or_else(|| OutOfTurn::Output(id.clone()))?;
-        self.record(&call, output);
-        self.after_tools();
-        Ok(())
-    }
-
-    fn record(&mut self, call: &ToolCall, mut output: ToolOutput) {
-        self.repeats.note(call, &mut output);
-        self.reveal(&output.reveals);
-        // The call was found pending, so nothing comes back.
-        let _ = self.transcript.complete(&call.id, output);
-    }
-
-    /// Offers more tools, after the others: the start of the next request stays what it was.
-    fn reveal(&mut self, tools: &[ToolDefinition]) {
-        let is_new =
-            |tool: &&ToolDefinition| self.tools.iter().all(|known| known.name != tool.name);
-        let new: Vec<_> = tools.iter().filter(is_new).cloned().collect();
-        if !new.is_empty() {
-            self.tools = self.tools.iter().cloned().chain(new).collect();
-        }
-    }
-
-    /// Calls of unknown tools, with unreadable arguments, or beyond the limit have their result
-    /// at once.
-    fn answer_hopeless_calls(&mut self) {
-        let pending: Vec<ToolCall> = self.transcript.pending().cloned().collect();
-        for (place, call) in pending.iter().enumerate() {
-            let limit = self.settings.max_calls_per_turn;
-            let problem = if place >= limit {
-                Some(format!("not run: at most {limit} calls are run in one turn"))
-            } else {
-                self.prepare(call).err()
-            };
-            if let Some(problem) = problem {
-                self.record(call, ToolOutput::error(problem));
-            }
-        }
-    }
-
-    /// Finds the tool and reads the arguments.
-    fn prepare(&self, call: &ToolCall) -> Result<PreparedCall, String> {
-        let Some(tool) = self.tools.iter().find(|tool| tool.name == call.name) else {
-            return Err(nearest::no_such_tool(&call.name, &self.tools));
-        };
-        let mut arguments = arguments::parse(&call.arguments).map_err(|error| error.to_string())?;
-        // A schema that is not JSON cannot be; without one the arguments stay as they are.
-        if let Ok(schema) = tool.parameters.parse() {
-            arguments::coerce(&schema, &mut arguments);
-        }
-        Ok(PreparedCall::new(call.id.clone(), call.name.clone(), arguments))
-    }
-
-    /// Goes on when no result is missing.
-    fn after_tools(&mut self) {
-        if self.transcript.pending().next().is_some() {
-            return;
-        }
-        let idle_turns = self.repeats.end_turn();
-        if idle_turns >= self.settings.max_idle_turns {
-            // ## Tools => Done
-            // The model goes round in circles.
-            let calls = self.transcript.last_turn().into_iter().flat_map(Turn::calls);
-            let tool = calls.map(|record| record.call.name.clone()).next().unwrap_or_default();
-            self.stop(Stop::Repeating { tool, turns: idle_turns });
-        } else if self.steps >= self.settings.max_steps {
-            // ## Tools => Done
-            self.stop(Stop::StepLimit { max_steps: self.settings.max_steps });
-        } else {
-            // ## Tools => Model
-            self.state = State::Model;
-        }
-    }
-
-    fn refuse_calls(&mut self, why: Stop) {
-        self.transcript.cancel_pending("the answer was not complete");
-        self.stop(why);
-    }
-
-    fn stop(&mut self, why: Stop) {
-        self.state = State::Done(stopped(why, &self.transcript));
     }
 }
 

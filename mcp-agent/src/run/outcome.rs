@@ -1,10 +1,14 @@
 //! How a run ends.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::transcript::{Entry, Transcript, Turn};
+use super::{Cost, InputRequest};
+use crate::{
+    policy::ApprovalRequest,
+    transcript::{Entry, Transcript, Turn},
+};
 
 /// How a run ended. A limit is an outcome, not an error: what there is, is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +27,30 @@ pub enum Outcome {
         /// The last words of the model to this prompt, if there were any.
         partial: Option<String>,
     },
+    /// The run waits for a person. Feed it the answer and drive it again, in this process or in
+    /// another.
+    Paused {
+        /// For what.
+        pause: Pause,
+    },
+    /// The model handed the conversation over to another agent.
+    HandedOver {
+        /// The agent's name.
+        agent: String,
+        /// What it shall do, in the model's words.
+        task: String,
+    },
+}
+
+/// What a run waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Pause {
+    /// A word about each of these calls: [`Run::decide`](super::Run::decide).
+    Approval(Vec<ApprovalRequest>),
+    /// An answer to each of these tools: [`Run::answer`](super::Run::answer).
+    Input(Vec<InputRequest>),
 }
 
 impl Outcome {
@@ -31,6 +59,7 @@ impl Outcome {
         match self {
             Self::Final { text } => text,
             Self::Stopped { partial, .. } => partial.as_deref().unwrap_or_default(),
+            Self::Paused { .. } | Self::HandedOver { .. } => "",
         }
     }
 
@@ -66,8 +95,35 @@ pub enum Stop {
     Refusal,
     /// The model said nothing.
     EmptyAnswer,
+    /// All answers together read and wrote more tokens than allowed.
+    TokenLimit {
+        /// The limit.
+        max_tokens: u64,
+    },
+    /// The answers cost more than allowed.
+    CostLimit {
+        /// The limit.
+        max_cost: Cost,
+    },
+    /// It took longer than allowed.
+    TimeLimit {
+        /// The limit.
+        max_time: Duration,
+    },
+    /// The model called again and again what it may not call any more.
+    CallLimit {
+        /// Whose limit, such as `` `mcp__db__query` ``.
+        what: String,
+        /// The limit.
+        max_calls: u32,
+    },
     /// Somebody ended the run.
     Cancelled {
+        /// Why.
+        reason: String,
+    },
+    /// The program that drives the run ended it.
+    Halted {
         /// Why.
         reason: String,
     },
@@ -82,7 +138,11 @@ impl Stop {
             Self::OutputLimit => "allow a longer answer, or ask for a shorter one",
             Self::ContentFilter | Self::Refusal => "ask in other words, or ask another model",
             Self::EmptyAnswer => "ask again, or ask another model",
-            Self::Cancelled { .. } => "ask again",
+            Self::TokenLimit { .. } => "allow more tokens, or ask for less",
+            Self::CostLimit { .. } => "allow a higher cost, or ask a cheaper model",
+            Self::TimeLimit { .. } => "allow more time, or ask for less",
+            Self::CallLimit { .. } => "allow more calls of it",
+            Self::Cancelled { .. } | Self::Halted { .. } => "ask again",
         }
     }
 }
@@ -103,7 +163,18 @@ impl fmt::Display for Stop {
             Self::ContentFilter => f.write_str("the provider held the answer back"),
             Self::Refusal => f.write_str("the model declined to answer"),
             Self::EmptyAnswer => f.write_str("the model said nothing"),
+            Self::TokenLimit { max_tokens } => {
+                write!(f, "more than the {max_tokens} tokens allowed were used")
+            }
+            Self::CostLimit { max_cost } => write!(f, "more than the {max_cost} allowed was spent"),
+            Self::TimeLimit { max_time } => {
+                write!(f, "it took longer than the {max_time:?} allowed")
+            }
+            Self::CallLimit { what, max_calls } => {
+                write!(f, "the model kept calling after the {max_calls} calls of {what} allowed")
+            }
             Self::Cancelled { reason } => write!(f, "the run was cancelled: {reason}"),
+            Self::Halted { reason } => write!(f, "the run was ended: {reason}"),
         }
     }
 }

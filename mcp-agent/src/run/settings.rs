@@ -1,9 +1,12 @@
 //! The terms of a run.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::model::ToolChoice;
+use super::{Budget, Compaction};
+use crate::{model::ToolChoice, policy::Policy};
 
 /// The terms of a run: what each request to the model says, and when to stop.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,6 +21,18 @@ pub struct RunSettings {
     /// After so many turns in a row that brought nothing new (same tools, same arguments, same
     /// results as before), the run stops.
     pub max_idle_turns: u32,
+    /// What may be spent on one prompt.
+    pub budget: Budget,
+    /// Which calls run.
+    pub policy: Policy,
+    /// When to summarise the start of a long conversation; never without it.
+    pub compaction: Option<Compaction>,
+    /// Tells the model before its last step that it is the last.
+    pub announce_last_step: bool,
+    /// What becomes of calls that may or may not have happened when the program ended.
+    pub in_doubt: InDoubt,
+    /// Tools whose call hands the conversation over, with the agent that goes on.
+    pub handovers: BTreeMap<String, String>,
     /// A model may print a call as text instead of making it. When the whole text is such a call
     /// of an offered tool, run it.
     pub run_printed_calls: bool,
@@ -41,6 +56,12 @@ impl Default for RunSettings {
             max_steps: 20,
             max_calls_per_turn: 64,
             max_idle_turns: 3,
+            budget: Budget::default(),
+            policy: Policy::default(),
+            compaction: None,
+            announce_last_step: true,
+            in_doubt: InDoubt::default(),
+            handovers: BTreeMap::new(),
             run_printed_calls: true,
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: None,
@@ -50,4 +71,17 @@ impl Default for RunSettings {
             extra: Map::new(),
         }
     }
+}
+
+/// What becomes of calls that may or may not have happened when the program ended, and that are
+/// not known to be safe to repeat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InDoubt {
+    /// The model is told that nobody knows, and can find out.
+    #[default]
+    Tell,
+    /// They are made again, with the same idempotency key. For servers that know such keys.
+    Repeat,
 }

@@ -1,4 +1,8 @@
+mod approving;
+mod compacting;
+mod interrupting;
 mod law;
+mod spending;
 
 use mcp_protocol::raw::RawJson;
 use serde_json::json;
@@ -6,7 +10,7 @@ use serde_json::json;
 use super::{Feed, OutOfTurn, Outcome, Run, RunSettings, Step, Stop};
 use crate::{
     model::{ModelResponse, Part, Role, StopReason, ToolCall, ToolChoice, ToolDefinition, Usage},
-    toolbox::ToolOutput,
+    toolbox::{ToolFacts, ToolOutput},
     transcript::Transcript,
 };
 

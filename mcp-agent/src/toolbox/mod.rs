@@ -176,6 +176,14 @@ pub enum ToolError {
         /// Why.
         reason: String,
     },
+    /// The tool needs an answer of a person to go on; the answer will be its result.
+    #[error("`{name}` asks: {}", question.text)]
+    NeedsInput {
+        /// The tool.
+        name: String,
+        /// What it asks.
+        question: Question,
+    },
     /// The call failed on its way.
     #[error("`{name}` could not be called")]
     Failed {
@@ -185,6 +193,24 @@ pub enum ToolError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+}
+
+/// What a tool asks a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Question {
+    /// In words.
+    pub text: String,
+    /// What can be answered, where there is a choice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub choices: Vec<String>,
+}
+
+impl Question {
+    /// A question to which any words are an answer.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), choices: Vec::new() }
+    }
 }
 
 impl ToolError {

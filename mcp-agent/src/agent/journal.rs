@@ -1,0 +1,36 @@
+//! Writing a run down while it goes on.
+
+use std::{error::Error, fmt};
+
+use crate::{
+    model::BoxFuture,
+    run::{Feed, Run},
+};
+
+/// Writes a run down while it goes on, so that another process can go on with it.
+///
+/// What a run is fed is written down before anything else happens. So a call is known to a later
+/// process before it is made.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// A run is about to be driven: for the first time, or again.
+    fn begin<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), JournalError>>;
+
+    /// The run was fed this; `run` has taken it in.
+    fn record<'a>(
+        &'a self,
+        feed: &'a Feed,
+        run: &'a Run,
+    ) -> BoxFuture<'a, Result<(), JournalError>>;
+}
+
+/// A run could not be written down.
+#[derive(Debug, thiserror::Error)]
+#[error("the store failed")]
+pub struct JournalError(#[source] Box<dyn Error + Send + Sync>);
+
+impl JournalError {
+    /// For this reason.
+    pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self(source.into())
+    }
+}
