@@ -198,6 +198,11 @@ impl Client {
         self.0.ended.send_replace(true);
     }
 
+    /// Whether this is a handle to the same connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     pub(crate) fn link(&self) -> &Arc<Link> {
         &self.0.link
     }

@@ -65,8 +65,9 @@ pub use self::{
     extension::{ExtendedResult, Extension},
     handlers::{Asker, Destination, RootsError, UnsafeDestination},
     hub::{
-        Applied, Backoff, Health, Hub, HubChange, HubEvent, HubOptions, Server, ServerError,
-        ServerState, ServerStatus, StateKind, ToolUsage,
+        Applied, Availability, Backoff, Catalog, CatalogList, CatalogLists, Health, Hub, HubChange,
+        HubEvent, HubOptions, Server, ServerError, ServerState, ServerStatus, ServerWatch,
+        StateKind, ToolUsage,
     },
     input_required::{PendingInput, Rounds, Step, Stepwise},
     lifecycle::{FileVerdicts, MemoryVerdicts, VerdictStore},

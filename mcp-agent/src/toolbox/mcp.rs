@@ -7,8 +7,10 @@ use std::{
 };
 
 use futures_util::future;
-use mcp_client::{Client, Hub, ServerState};
-use mcp_protocol::tools::Tool;
+use mcp_client::{
+    Availability, CallTool, CatalogLists, Client, Hub, Listing, ServerError, config::ServerConfig,
+};
+use mcp_protocol::{raw::RawJson, tools::Tool};
 use serde_json::Value;
 
 use super::{
@@ -43,6 +45,8 @@ enum Servers {
 /// What the servers offered when they were asked last.
 #[derive(Default)]
 struct Listed {
+    /// That of the hub's catalogs.
+    generation: u64,
     snapshot: Arc<ToolSnapshot>,
     routes: BTreeMap<String, McpTool>,
     problems: Vec<ToolsProblem>,
@@ -70,15 +74,30 @@ pub struct ToolsProblem {
     pub reason: String,
 }
 
+/// What one server said that it offers.
+struct Offer {
+    server: String,
+    listing: Result<Arc<Listing<Tool>>, String>,
+    /// Which tools, and under what names; all under ours when `None`.
+    config: Option<ServerConfig>,
+}
+
 impl McpToolset {
-    /// The tools of all servers of a hub. Waits until each is ready or down; one that is down is
-    /// left out and reported in [`problems`](Self::problems).
+    /// The tools of all servers of a hub, as their configuration offers them. Waits until each is
+    /// ready or down. One that is down is reported in [`problems`](Self::problems).
+    ///
+    /// Later snapshots show what the servers offer then. The tools of a server that goes down stay
+    /// as they were, so that a model's view does not change with every fault; calling them gives
+    /// [`ToolError::Unavailable`]. A call waits for a server that is being started again.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing; the servers go on starting.
     pub async fn of_hub(hub: Hub) -> Self {
-        hub.ready().await;
-        Self::of(Servers::Hub(hub)).await
+        hub.keep_catalogs(CatalogLists::TOOLS);
+        hub.listed().await;
+        let toolset = Self { servers: Servers::Hub(hub), listed: RwLock::default() };
+        toolset.follow();
+        toolset
     }
 
     /// The tools of these servers, each with the name that the model shall know it by.
@@ -86,10 +105,7 @@ impl McpToolset {
     /// # Cancel safety
     /// Dropping the future abandons the listing.
     pub async fn of_clients(clients: impl IntoIterator<Item = (String, Client)>) -> Self {
-        Self::of(Servers::Clients(clients.into_iter().collect())).await
-    }
-
-    async fn of(servers: Servers) -> Self {
+        let servers = Servers::Clients(clients.into_iter().collect());
         let toolset = Self { servers, listed: RwLock::default() };
         toolset.refresh().await;
         toolset
@@ -98,43 +114,78 @@ impl McpToolset {
     /// Asks all servers for their tools again, side by side. Returns whether anything changed.
     /// Snapshots that were taken before stay as they are.
     pub async fn refresh(&self) -> bool {
-        let (clients, mut problems) = self.servers.clients();
-        let lists = clients.iter().map(|(server, client)| async move {
-            (server, client.server().capabilities.tools.is_some(), client.list_tools().await)
-        });
-        let mut tools = Vec::new();
-        for (server, declared, list) in future::join_all(lists).await {
-            let problem = |tool, reason| ToolsProblem { server: server.clone(), tool, reason };
-            match list {
-                Ok(listing) => {
-                    let skipped = listing.skipped.into_iter();
-                    problems.extend(skipped.map(|item| problem(item.name, item.error)));
-                    tools.extend(
-                        listing
-                            .items
-                            .into_iter()
-                            .map(|tool| McpTool { server: server.clone(), tool }),
-                    );
+        match &self.servers {
+            Servers::Hub(hub) => {
+                let before = self.snapshot().generation;
+                let servers: Vec<_> = hub
+                    .servers()
+                    .into_iter()
+                    .filter(|server| server.status().state.client().is_some())
+                    .collect();
+                let lists = servers.iter().map(|one| one.refresh_catalog(CatalogLists::TOOLS));
+                for (server, list) in servers.iter().zip(future::join_all(lists).await) {
+                    if let Err(error) = list {
+                        tracing::debug!(server = server.name(), %error, "its tools are kept");
+                    }
                 }
-                // A server without tools may refuse to list them.
-                Err(_) if !declared => {}
-                Err(error) => problems.push(problem(None, explain(&error))),
+                self.snapshot().generation != before
             }
+            Servers::Clients(clients) => self.replace(ask(clients).await, 0),
         }
-        self.replace(tools, problems)
     }
 
-    fn replace(&self, mut tools: Vec<McpTool>, problems: Vec<ToolsProblem>) -> bool {
+    /// Takes in what the hub knows, if it knows anything new.
+    fn follow(&self) {
+        let Servers::Hub(hub) = &self.servers else { return };
+        let generation = hub.catalog_generation();
+        if self.listed().generation == generation {
+            return;
+        }
+        let offers = hub.servers().into_iter().map(|server| {
+            let tools = server.catalog().tools;
+            let listing = match tools.fault {
+                Some(fault) if tools.told.is_none() => Err(fault.to_string()),
+                _ => Ok(tools.listing),
+            };
+            let config = Some(server.config().clone());
+            Offer { server: server.name().to_owned(), listing, config }
+        });
+        self.replace(offers.collect(), generation);
+    }
+
+    fn replace(&self, offers: Vec<Offer>, generation: u64) -> bool {
+        let mut problems = Vec::new();
+        let mut tools = Vec::new();
+        for Offer { server, listing, config } in offers {
+            let problem = |tool, reason| ToolsProblem { server: server.clone(), tool, reason };
+            let listing = match listing {
+                Ok(listing) => listing,
+                Err(reason) => {
+                    problems.push(problem(None, reason));
+                    continue;
+                }
+            };
+            let skipped = listing.skipped.iter();
+            problems.extend(skipped.map(|item| problem(item.name.clone(), item.error.clone())));
+            let offered = |name: &str| config.as_ref().is_none_or(|config| config.offers(name));
+            let prefix = config.as_ref().and_then(|config| config.tool_prefix.clone());
+            tools.extend(listing.items.iter().filter(|tool| offered(&tool.name)).map(|tool| {
+                (prefix.clone(), McpTool { server: server.clone(), tool: tool.clone() })
+            }));
+        }
         // The same order on every start, whatever server answers first.
-        tools.sort_by(|one, other| {
+        tools.sort_by(|(_, one), (_, other)| {
             (&one.server, &one.tool.name).cmp(&(&other.server, &other.tool.name))
         });
-        tools.dedup_by(|one, other| {
+        tools.dedup_by(|(_, one), (_, other)| {
             (&one.server, &one.tool.name) == (&other.server, &other.tool.name)
         });
-        let names =
-            names::expose_all(tools.iter().map(|tool| (&*tool.server, tool.tool.name.as_str())));
-        let definitions = names.iter().zip(&tools).map(|(name, McpTool { tool, .. })| {
+        let names = names::expose_all(tools.iter().map(|(prefix, one)| names::Exposed {
+            server: &one.server,
+            prefix: prefix.as_deref(),
+            tool: &one.tool.name,
+        }));
+        let definitions = names.iter().zip(&tools).map(|(name, (_, McpTool { tool, .. }))| {
             let description = tool.description.as_deref().or(tool.title.as_deref());
             ToolDefinition {
                 name: name.clone(),
@@ -144,11 +195,16 @@ impl McpToolset {
         });
         let definitions = definitions.collect();
         let mut listed = self.listed.write().unwrap_or_else(PoisonError::into_inner);
+        if generation < listed.generation {
+            // Somebody else saw what is newer.
+            return false;
+        }
         let snapshot = ToolSnapshot::new(listed.snapshot.generation + 1, definitions);
         let changed = snapshot.tools != listed.snapshot.tools;
         *listed = Arc::new(Listed {
+            generation,
             snapshot: if changed { Arc::new(snapshot) } else { Arc::clone(&listed.snapshot) },
-            routes: names.into_iter().zip(tools).collect(),
+            routes: names.into_iter().zip(tools.into_iter().map(|(_, tool)| tool)).collect(),
             problems,
         });
         changed
@@ -156,24 +212,28 @@ impl McpToolset {
 
     /// What is missing, and why.
     pub fn problems(&self) -> Vec<ToolsProblem> {
-        self.listed().problems.clone()
+        let mut problems = self.servers.unavailable();
+        problems.extend(self.listed().problems.iter().cloned());
+        problems
     }
 
     /// The server and the tool behind a name of the snapshot.
     pub fn tool(&self, name: &str) -> Option<McpTool> {
+        self.follow();
         self.listed().routes.get(name).cloned()
     }
 
     /// All tools under their names, sorted by these.
     pub fn tools(&self) -> Vec<(String, McpTool)> {
+        self.follow();
         let listed = self.listed();
         listed.routes.iter().map(|(name, tool)| (name.clone(), tool.clone())).collect()
     }
 
     /// What the servers tell a model about their use, by server. Untrusted texts.
     pub fn instructions(&self) -> Vec<(String, String)> {
-        let (clients, _) = self.servers.clients();
-        clients
+        self.servers
+            .clients()
             .into_iter()
             .filter_map(|(server, client)| {
                 let text = client.server().instructions.clone()?;
@@ -182,46 +242,48 @@ impl McpToolset {
             .collect()
     }
 
+    /// What is known, without a look at the hub.
     fn listed(&self) -> Arc<Listed> {
         Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Servers {
-    /// Those that are ready, and what is wrong with the others.
-    fn clients(&self) -> (Vec<(String, Client)>, Vec<ToolsProblem>) {
-        let hub = match self {
-            Self::Clients(clients) => return (clients.clone(), Vec::new()),
-            Self::Hub(hub) => hub,
+/// Asks clients for their tools, side by side.
+async fn ask(clients: &[(String, Client)]) -> Vec<Offer> {
+    let lists = clients.iter().map(|(server, client)| async move {
+        let listing = match client.list_tools().await {
+            Ok(listing) => Ok(Arc::new(listing)),
+            // A server without tools may refuse to list them.
+            Err(_) if client.server().capabilities.tools.is_none() => Ok(Arc::default()),
+            Err(error) => Err(explain(&error)),
         };
-        let mut clients = Vec::new();
-        let mut problems = Vec::new();
-        for status in hub.status() {
-            let reason = match status.state {
-                ServerState::Ready(client) | ServerState::Degraded(client, _) => {
-                    clients.push((status.name, client));
-                    continue;
-                }
-                ServerState::Disabled => continue,
-                ServerState::Starting => "it is still starting".to_owned(),
-                ServerState::Down(failure) | ServerState::NeedsAuth(failure) => explain(&*failure),
-                ServerState::NotConfigured(reason) => reason,
-                _ => "it is not ready".to_owned(),
-            };
-            problems.push(ToolsProblem { server: status.name, tool: None, reason });
+        Offer { server: server.clone(), listing, config: None }
+    });
+    future::join_all(lists).await
+}
+
+impl Servers {
+    /// Those that are connected now.
+    fn clients(&self) -> Vec<(String, Client)> {
+        match self {
+            Self::Clients(clients) => clients.clone(),
+            Self::Hub(hub) => hub.clients(),
         }
-        (clients, problems)
     }
 
-    fn client(&self, server: &str) -> Result<Client, String> {
-        let (clients, problems) = self.clients();
-        match clients.into_iter().find(|(name, _)| name == server) {
-            Some((_, client)) => Ok(client),
-            None => Err(problems
-                .into_iter()
-                .find(|problem| problem.server == server)
-                .map_or_else(|| "it is gone".to_owned(), |problem| problem.reason)),
-        }
+    /// The servers that cannot be used now, save those that are switched off.
+    fn unavailable(&self) -> Vec<ToolsProblem> {
+        let Self::Hub(hub) = self else { return Vec::new() };
+        let servers = hub.servers().into_iter();
+        let problems = servers.filter_map(|server| match server.catalog().availability {
+            Availability::Unavailable(_) if !server.config().enabled => None,
+            Availability::Unavailable(reason) => {
+                let reason = reason.to_string();
+                Some(ToolsProblem { server: server.name().to_owned(), tool: None, reason })
+            }
+            _ => None,
+        });
+        problems.collect()
     }
 }
 
@@ -239,6 +301,7 @@ fn explain(error: &dyn std::error::Error) -> String {
 
 impl Toolset for McpToolset {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
+        self.follow();
         Arc::clone(&self.listed().snapshot)
     }
 
@@ -259,28 +322,63 @@ impl Toolset for McpToolset {
             let Some(McpTool { server, tool }) = self.tool(&name) else {
                 return Err(ToolError::Unknown { name });
             };
-            let client = match self.servers.client(&server) {
-                Ok(client) => client,
-                Err(reason) => return Err(ToolError::Unavailable { name, server, reason }),
+            let arguments = Value::Object(arguments);
+            let key = idempotency_key.map(|key| RawJson::from(Value::from(key)));
+            let called = match &self.servers {
+                Servers::Hub(hub) => match hub.server(&server) {
+                    Some(found) => {
+                        let call = found.call_tool_with(&tool.name, &arguments, |request| {
+                            with(request, key.as_ref(), &progress)
+                        });
+                        call.await
+                    }
+                    None => {
+                        return Err(ToolError::Unavailable {
+                            name,
+                            server,
+                            reason: "it is gone".to_owned(),
+                        });
+                    }
+                },
+                Servers::Clients(clients) => {
+                    let Some((_, client)) = clients.iter().find(|(name, _)| *name == server) else {
+                        return Err(ToolError::Unknown { name });
+                    };
+                    let request = client.call_tool(tool.name, arguments);
+                    let called = with(request, key.as_ref(), &progress).await;
+                    called.map_err(|source| ServerError::Call { server: server.clone(), source })
+                }
             };
-            let mut request = client.call_tool(tool.name, Value::Object(arguments));
-            if let Some(key) = idempotency_key {
-                request = request.meta(IDEMPOTENCY_KEY, &Value::from(key).into());
-            }
-            let result = request
-                .on_progress(move |heard| {
-                    let mut told = ToolProgress::new(heard.progress);
-                    told.total = heard.total;
-                    told.message = heard.message;
-                    progress(told);
-                })
-                .await;
-            match result {
+            match called {
                 Ok(result) => Ok(results::from_mcp(result)),
-                Err(error) => Err(ToolError::Failed { name, source: error.into() }),
+                Err(ServerError::Call { source, .. }) => {
+                    Err(ToolError::Failed { name, source: source.into() })
+                }
+                Err(error) => {
+                    let reason = explain(&error);
+                    Err(ToolError::Unavailable { name, server, reason })
+                }
             }
         })
     }
+}
+
+/// What goes with a call.
+fn with<'a>(
+    mut request: CallTool<'a>,
+    key: Option<&RawJson>,
+    progress: &ProgressSink,
+) -> CallTool<'a> {
+    if let Some(key) = key {
+        request = request.meta(IDEMPOTENCY_KEY, key);
+    }
+    let progress = Arc::clone(progress);
+    request.on_progress(move |heard| {
+        let mut told = ToolProgress::new(heard.progress);
+        told.total = heard.total;
+        told.message = heard.message;
+        progress(told);
+    })
 }
 
 impl fmt::Debug for McpToolset {

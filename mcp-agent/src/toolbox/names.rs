@@ -21,20 +21,50 @@ pub fn exposed(server: &str, tool: &str) -> String {
     if is_unambiguous(server) && fits(&plain) { plain } else { hashed(&plain, &[server, tool], 0) }
 }
 
+/// A tool that is to be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exposed<'a> {
+    /// The server, as configured.
+    pub server: &'a str,
+    /// What the configuration puts before the names of the server's tools: with `docs`, `search`
+    /// becomes `docs_search`.
+    pub prefix: Option<&'a str>,
+    /// The tool's own name.
+    pub tool: &'a str,
+}
+
+impl<'a> From<(&'a str, &'a str)> for Exposed<'a> {
+    fn from((server, tool): (&'a str, &'a str)) -> Self {
+        Self { server, prefix: None, tool }
+    }
+}
+
 /// The names of many servers' tools, in the order given, no two alike.
 ///
-/// Each is [`exposed`], except where two hashes collide; then the later one in the order gets
-/// another hash.
-pub fn expose_all<'a>(tools: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<String> {
+/// Each is [`exposed`], or the one that its prefix gives; where two are the same, the later one in
+/// the order gets another hash.
+pub fn expose_all<'a>(tools: impl IntoIterator<Item = impl Into<Exposed<'a>>>) -> Vec<String> {
     let mut taken = HashSet::new();
     tools
         .into_iter()
-        .map(|(server, tool)| {
-            let mut name = exposed(server, tool);
+        .map(|tool| {
+            let Exposed { server, prefix, tool } = tool.into();
+            let (plain, mut name) = match prefix {
+                Some(prefix) => {
+                    let plain = format!("{prefix}_{tool}");
+                    let name = if fits(&plain) {
+                        plain.clone()
+                    } else {
+                        hashed(&plain, &[server, tool], 0)
+                    };
+                    (plain, name)
+                }
+                None => (format!("mcp__{server}__{tool}"), exposed(server, tool)),
+            };
             let mut attempt = 0;
             while !taken.insert(name.clone()) {
                 attempt += 1;
-                name = hashed(&format!("mcp__{server}__{tool}"), &[server, tool], attempt);
+                name = hashed(&plain, &[server, tool], attempt);
             }
             name
         })

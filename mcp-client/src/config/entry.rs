@@ -104,7 +104,8 @@ pub enum RemoteKind {
     WebSocket,
 }
 
-/// Which tools of a server are offered, by name patterns.
+/// Which tools of a server are offered, by name patterns; see
+/// [`glob_matches`](super::glob_matches).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ToolChoice {
     /// Only these; all when `None`.

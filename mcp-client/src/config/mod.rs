@@ -12,6 +12,7 @@ mod entry;
 #[cfg(feature = "config-formats")]
 mod export;
 mod fields;
+mod glob;
 mod read;
 mod resolve;
 mod template;
@@ -30,6 +31,7 @@ pub use self::export::{Exported, export};
 pub use self::{
     dialect::Dialect,
     entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
+    glob::glob_matches,
     read::{declare, declared_in},
     template::{Lookup, Template, Variable, Variables},
 };
@@ -59,6 +61,9 @@ pub struct ServerConfig {
     pub tool_prefix: Option<String>,
     /// URI patterns of the resources to follow.
     pub resources: Vec<String>,
+    /// Whether tools are offered to models unless [`tools`](Self::tools) says otherwise; if not,
+    /// only those that it allows by name.
+    pub auto_register_tools: bool,
 }
 
 impl ServerConfig {
@@ -75,7 +80,18 @@ impl ServerConfig {
             tools: ToolChoice::default(),
             tool_prefix: None,
             resources: Vec::new(),
+            auto_register_tools: true,
         }
+    }
+
+    /// Whether a tool is to be offered to models.
+    pub fn offers(&self, tool: &str) -> bool {
+        let named = |patterns: &[String]| patterns.iter().any(|one| glob_matches(one, tool));
+        let allowed = match &self.tools.allow {
+            Some(allow) => named(allow),
+            None => self.auto_register_tools,
+        };
+        allowed && !named(&self.tools.deny)
     }
 
     /// Whether another entry says the same, wherever it stands.

@@ -18,6 +18,7 @@ impl Declared {
             match server {
                 Ok(mut server) => {
                     server.call_timeout = server.call_timeout.or(self.call_timeout);
+                    server.auto_register_tools = self.auto_register_tools.unwrap_or(true);
                     found.servers.push(server);
                 }
                 Err(problem) => found.problems.push(problem),

@@ -1,16 +1,22 @@
 //! Many servers side by side: each starts on its own, and one that fails stops no other.
 
 mod backoff;
+mod catalog;
+mod follow;
 mod health;
 mod options;
 mod server;
+mod server_watch;
 mod slot;
 mod state;
 mod supervisor;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
@@ -20,9 +26,11 @@ use tokio::{
 
 pub use self::{
     backoff::Backoff,
+    catalog::{Availability, Catalog, CatalogList, CatalogLists},
     health::{Health, ToolUsage},
     options::HubOptions,
     server::{Server, ServerError},
+    server_watch::ServerWatch,
     state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
 };
 use self::{
@@ -98,6 +106,8 @@ impl Hub {
             board: Arc::new(Board {
                 changes: watch::Sender::new(0),
                 events: broadcast::Sender::new(EVENTS),
+                lists: watch::Sender::new(options.catalogs),
+                offered: AtomicU64::default(),
             }),
             permits: Arc::new(Semaphore::new(options.parallel_starts.max(1))),
             options: options.clone(),
@@ -115,8 +125,14 @@ impl Hub {
     /// Outside a tokio runtime.
     pub fn add(&self, server: ServerConfig) {
         let slot = self.slot_for(server);
-        self.lock().push(Arc::clone(&slot));
-        self.0.board.tell(slot.name(), HubChange::Added);
+        self.enter(slot);
+    }
+
+    fn enter(&self, slot: Arc<Slot>) {
+        let name = slot.name().to_owned();
+        self.lock().push(slot);
+        self.0.board.offers_anew();
+        self.0.board.tell(&name, HubChange::Added);
     }
 
     fn slot_for(&self, server: ServerConfig) -> Arc<Slot> {
@@ -178,8 +194,7 @@ impl Hub {
             config.origin = Some(origin);
             let state = ServerState::NotConfigured(reason);
             let slot = Slot::new(config, String::new(), state, &self.0.board, false);
-            self.0.board.tell(slot.name(), HubChange::Added);
-            self.lock().push(Arc::new(slot));
+            self.enter(Arc::new(slot));
         }
     }
 
@@ -194,7 +209,11 @@ impl Hub {
     fn take(&self, name: &str) -> Option<Arc<Slot>> {
         let mut slots = self.lock();
         let place = slots.iter().position(|slot| slot.name() == name)?;
-        Some(slots.remove(place))
+        let slot = slots.remove(place);
+        drop(slots);
+        slot.gone();
+        self.0.board.offers_anew();
+        Some(slot)
     }
 
     /// Makes the servers those of a configuration: starts new ones, ends those that are gone, and
@@ -222,8 +241,11 @@ impl Hub {
                 Some(slot) if slot.config.means_the_same(&server) => applied.kept.push(name),
                 Some(slot) => {
                     self.take(&name);
+                    let next = self.slot_for(server);
+                    // What it offered is known until it says what it offers now.
+                    next.inherit(&slot);
                     ending.spawn(async move { end(&slot).await });
-                    self.add(server);
+                    self.enter(next);
                     applied.replaced.push(name);
                 }
                 None => {
@@ -277,6 +299,37 @@ impl Hub {
                 return;
             }
         }
+    }
+
+    /// Asks the servers for these lists too from now on, and keeps them up to date; see
+    /// [`HubOptions::catalogs`].
+    pub fn keep_catalogs(&self, lists: CatalogLists) {
+        self.0.board.lists.send_if_modified(|wanted| {
+            let all = wanted.and(lists);
+            let changed = *wanted != all;
+            *wanted = all;
+            changed
+        });
+    }
+
+    /// Waits until no server is starting any more, and those that are up were asked for the lists
+    /// that are kept.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn listed(&self) {
+        let mut changes = self.0.board.changes.subscribe();
+        while self.lock().iter().any(|slot| slot.is_getting_ready()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Grows with every change of what the servers offer together, as far as it is kept: a quick
+    /// way to see that nothing has changed.
+    pub fn catalog_generation(&self) -> u64 {
+        self.0.board.offered.load(Ordering::Acquire)
     }
 
     /// Waits for the next change of any server's state; `seen` from the last call, at first 0.

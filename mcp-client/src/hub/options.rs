@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::Backoff;
+use super::{Backoff, CatalogLists};
 use crate::{ClientOptions, config::ServerConfig, oauth::OAuth};
 
 type Authorization = Arc<dyn Fn(&ServerConfig) -> Option<OAuth> + Send + Sync>;
@@ -26,6 +26,9 @@ pub struct HubOptions {
     /// How long a child process may take to exit after its input was closed, before it is told to
     /// by signal; the transport's own limit when `None`.
     pub shutdown_grace: Option<Duration>,
+    /// Which lists of the servers are kept, so that what a server offers is known while it is
+    /// away. By default none: nothing is asked for that nobody needs.
+    pub catalogs: CatalogLists,
     pub(super) authorization: Option<Authorization>,
 }
 
@@ -39,6 +42,7 @@ impl Default for HubOptions {
             restart: Some(Backoff::default()),
             keep_alive: None,
             shutdown_grace: None,
+            catalogs: CatalogLists::default(),
             authorization: None,
         }
     }

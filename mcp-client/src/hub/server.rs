@@ -6,8 +6,10 @@ use mcp_protocol::tools::CallToolResult;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::{Hub, ServerState, ServerStatus, StateKind, slot::Slot};
-use crate::{CallError, Client};
+use super::{
+    Catalog, CatalogLists, Hub, ServerState, ServerStatus, StateKind, follow::ask, slot::Slot,
+};
+use crate::{CallError, CallTool, Client, config::ServerConfig};
 
 /// One server of a [`Hub`], across all its restarts.
 ///
@@ -23,7 +25,7 @@ use crate::{CallError, Client};
 pub struct Server {
     /// Keeps the supervision alive.
     hub: Hub,
-    slot: Arc<Slot>,
+    pub(super) slot: Arc<Slot>,
 }
 
 /// A server of a hub did not do what was asked.
@@ -90,7 +92,7 @@ impl Server {
             let state = self.slot.state();
             match &state {
                 ServerState::Ready(client) | ServerState::Degraded(client, _) => {
-                    let spent = spent.is_some_and(|spent| Arc::ptr_eq(&spent.0, &client.0));
+                    let spent = spent.is_some_and(|spent| spent.is_same(client));
                     if !spent && !client.is_closed() {
                         return Ok(client.clone());
                     }
@@ -178,12 +180,61 @@ impl Server {
         name: &str,
         arguments: &(impl Serialize + Sync + ?Sized),
     ) -> Result<CallToolResult, ServerError> {
+        self.call_tool_with(name, arguments, |request| request).await
+    }
+
+    /// [`call_tool`](Self::call_tool) with settings such as a limit of time or a callback for
+    /// progress. They are made once for each time that the call is sent.
+    ///
+    /// # Errors
+    /// As [`call_tool`](Self::call_tool).
+    ///
+    /// # Cancel safety
+    /// As that of the call itself.
+    pub async fn call_tool_with<F>(
+        &self,
+        name: &str,
+        arguments: &(impl Serialize + Sync + ?Sized),
+        settings: F,
+    ) -> Result<CallToolResult, ServerError>
+    where
+        F: for<'a> Fn(CallTool<'a>) -> CallTool<'a> + Sync,
+    {
         let started = Instant::now();
-        let outcome =
-            self.call(|client| async move { client.call_tool(name, arguments).await }).await;
+        let settings = &settings;
+        let outcome = self
+            .call(|client| async move { settings(client.call_tool(name, arguments)).await })
+            .await;
         let is_error = outcome.as_ref().map_or(true, |result| result.is_error);
         self.slot.count(|health| health.used(name, started.elapsed(), is_error));
         outcome
+    }
+
+    /// What it offers, as far as it was asked for; see [`HubOptions::catalogs`]. A server that is
+    /// down keeps what it offered last.
+    ///
+    /// [`HubOptions::catalogs`]: super::HubOptions::catalogs
+    pub fn catalog(&self) -> Catalog {
+        self.slot.catalog()
+    }
+
+    /// Asks it for these lists now, and keeps the answers.
+    ///
+    /// # Errors
+    /// There is no connection. That it refuses a list is told by the [`Catalog`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future abandons the questions.
+    pub async fn refresh_catalog(&self, lists: CatalogLists) -> Result<Catalog, ServerError> {
+        let client = self.client().await?;
+        let (answers, _) = ask(&client, lists).await;
+        self.slot.take_lists(lists, answers);
+        Ok(self.catalog())
+    }
+
+    /// How it is configured.
+    pub fn config(&self) -> &ServerConfig {
+        &self.slot.config
     }
 
     /// Starts it anew, whatever it is doing.

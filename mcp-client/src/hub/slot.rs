@@ -1,7 +1,10 @@
 //! One server of a hub: what is known of it, and what is wished of it.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Health, HubChange, HubEvent, ServerState, ServerStatus};
+use super::{
+    Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus,
+    catalog::{Answers, KnownLists},
+};
 use crate::{Client, ConnectFailure, config::ServerConfig};
 
 /// Where changes of all servers are told.
@@ -20,13 +26,26 @@ pub(super) struct Board {
     /// Counts changes, for those who wait for one.
     pub(super) changes: watch::Sender<u64>,
     pub(super) events: broadcast::Sender<HubEvent>,
+    /// Which lists of the servers are wanted.
+    pub(super) lists: watch::Sender<CatalogLists>,
+    /// Counts changes of what all servers offer together.
+    pub(super) offered: AtomicU64,
 }
 
 impl Board {
     pub(super) fn tell(&self, server: &str, change: HubChange) {
         // Nobody may be listening.
         let _ = self.events.send(HubEvent { server: server.to_owned(), change });
+        self.changed();
+    }
+
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Says that the servers offer something else together.
+    pub(super) fn offers_anew(&self) {
+        self.offered.fetch_add(1, Ordering::Release);
     }
 }
 
@@ -56,6 +75,11 @@ struct Known {
     failures: u32,
     starts: u32,
     health: Health,
+    lists: KnownLists,
+    /// The lists that the server was asked for since it is connected.
+    asked: CatalogLists,
+    /// Whether it is in the hub no more.
+    is_gone: bool,
 }
 
 impl Slot {
@@ -78,6 +102,9 @@ impl Slot {
                 failures: 0,
                 starts: 0,
                 health: Health::default(),
+                lists: KnownLists::default(),
+                asked: CatalogLists::default(),
+                is_gone: false,
             }),
             task: Mutex::default(),
         }
@@ -132,6 +159,7 @@ impl Slot {
             // The handshake is an answer too.
             known.health.last_good = Some(Instant::now());
             known.state = ServerState::Ready(client);
+            known.asked = CatalogLists::default();
             known.took = took;
             known.starts += 1;
         });
@@ -199,6 +227,66 @@ impl Slot {
         self.board.tell(self.name(), HubChange::State(kind, reason));
     }
 
+    /// What it offers, as far as is known.
+    pub(super) fn catalog(&self) -> Catalog {
+        let known = self.known();
+        known.lists.catalog(&known.state)
+    }
+
+    /// Whether the connection of now is not the first one.
+    pub(super) fn was_up_before(&self) -> bool {
+        self.known().starts > 1
+    }
+
+    /// Takes in what the server says that it offers.
+    pub(super) fn take_lists(&self, asked: CatalogLists, answers: Answers) {
+        let changed = {
+            let mut known = self.known();
+            known.asked = known.asked.and(asked);
+            known.lists.take(answers).then_some(known.lists.generation)
+        };
+        match changed {
+            Some(generation) => {
+                self.board.offers_anew();
+                self.tell(HubChange::Catalog(generation));
+            }
+            // Somebody may wait for the lists to be known.
+            None => self.board.changed(),
+        }
+    }
+
+    /// Takes over what another server of this name offered.
+    pub(super) fn inherit(&self, other: &Self) {
+        let lists = other.known().lists.clone();
+        self.known().lists = lists;
+    }
+
+    /// Whether it is starting, or is connected and its lists are not known yet.
+    pub(super) fn is_getting_ready(&self) -> bool {
+        let known = self.known();
+        match known.state {
+            ServerState::Starting => true,
+            ServerState::Ready(_) | ServerState::Degraded(..) => {
+                let wanted = *self.board.lists.borrow();
+                known.asked.and(wanted) != known.asked
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn tell(&self, change: HubChange) {
+        self.board.tell(self.name(), change);
+    }
+
+    /// Whether it is in the hub no more.
+    pub(super) fn is_gone(&self) -> bool {
+        self.known().is_gone
+    }
+
+    pub(super) fn gone(&self) {
+        self.known().is_gone = true;
+    }
+
     /// Wishes that it runs, or does not.
     pub(super) fn run(&self, run: bool) {
         self.wish.send_if_modified(|wish| std::mem::replace(&mut wish.run, run) != run);
@@ -215,8 +303,7 @@ impl Slot {
     /// Wishes that it begins anew if this client is still the one in use; so many callers that
     /// met the same fault cause one recovery.
     pub(super) fn replace(&self, client: &Client) {
-        let in_use =
-            self.known().state.client().is_some_and(|current| Arc::ptr_eq(&current.0, &client.0));
+        let in_use = self.known().state.client().is_some_and(|current| current.is_same(client));
         if in_use {
             self.begin_anew();
         }
@@ -236,7 +323,7 @@ impl Slot {
 }
 
 /// An error with its causes, on one line.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

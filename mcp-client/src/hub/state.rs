@@ -141,4 +141,9 @@ pub enum HubChange {
     Removed,
     /// It does something else now; why, where there is a reason.
     State(StateKind, Option<String>),
+    /// What it offers is another now; the generation of its [`Catalog`](super::Catalog).
+    Catalog(u64),
+    /// A resource that its configuration names has changed, or a part of one, or may have; the
+    /// URI.
+    Resource(Arc<str>),
 }

@@ -10,6 +10,7 @@ use tokio::{
 
 use super::{
     Backoff, ServerState,
+    follow::follow,
     slot::{Slot, Wish},
 };
 use crate::{Client, ClientOptions, ConnectFailure, random::fraction};
@@ -60,7 +61,10 @@ impl Supervisor {
                 Ok(client) => {
                     let up = Instant::now();
                     self.slot.ready(client.clone(), up - started);
-                    let end = self.watch_over(&client, &mut wishes, wish).await;
+                    let end = tokio::select! {
+                        end = self.watch_over(&client, &mut wishes, wish) => end,
+                        never = follow(&self.slot, &client) => match never {},
+                    };
                     let well = up.elapsed() >= STABLE;
                     if well {
                         self.slot.is_up_again();

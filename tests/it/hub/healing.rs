@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 
 use super::{misbehaving, until, until_that};
 
-fn quick() -> HubOptions {
+pub(super) fn quick() -> HubOptions {
     let mut options = HubOptions::default();
     options.restart =
         Some(Backoff { first: Duration::from_millis(10), longest: Duration::from_millis(50) });
@@ -22,13 +22,13 @@ fn quick() -> HubOptions {
 }
 
 /// The process of a server, as it told by a tool.
-async fn pid(hub: &Hub, name: &str) -> i32 {
+pub(super) async fn pid(hub: &Hub, name: &str) -> i32 {
     let server = hub.server(name).expect("is in the hub");
     let result = server.call_tool("pid", &json!({})).await.expect("the tool works");
     result.content[0].as_text().and_then(|text| text.parse().ok()).expect("a number")
 }
 
-fn signal(pid: i32, signal: &str) {
+pub(super) fn signal(pid: i32, signal: &str) {
     let status = std::process::Command::new("kill")
         .args([signal, &pid.to_string()])
         .status()

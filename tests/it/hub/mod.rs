@@ -1,8 +1,11 @@
 //! Several servers side by side.
 
+mod catalogs;
 mod changing;
 mod healing;
 mod starting;
+mod toolset;
+mod watches;
 
 use std::time::Duration;
 

@@ -7,11 +7,15 @@
 use std::{
     io::{self, BufRead, Write},
     process::ExitCode,
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
 };
 
 use serde_json::{Value, json};
+
+/// Whether the list of tools is longer now.
+static HAS_GROWN: AtomicBool = AtomicBool::new(false);
 
 fn main() -> ExitCode {
     let fault = std::env::args().nth(1).unwrap_or_default();
@@ -38,12 +42,24 @@ fn main() -> ExitCode {
         match request["method"].as_str().unwrap_or_default() {
             "initialize" => say(&json!({"jsonrpc": "2.0", "id": id, "result": {
                 "protocolVersion": if fault == "future" { "2099-01-01" } else { "2025-11-25" },
-                "capabilities": {"tools": {}},
+                "capabilities": if fault == "changes" {
+                    json!({"tools": {"listChanged": true}, "resources": {"subscribe": true}})
+                } else {
+                    json!({"tools": {}})
+                },
                 "serverInfo": {"name": "misbehave", "version": "1"},
             }})),
             "server/discover" if fault == "dies-on-probe" => return ExitCode::from(1),
             "ping" if fault == "ping-unanswered" => {}
             "tools/list" => list(&fault, id, &request["params"]),
+            "resources/list" if fault == "changes" => {
+                let uris = ["note:one", "note:two", "other:three"];
+                let resources = uris.map(|uri| json!({"uri": uri, "name": uri}));
+                say(&json!({"jsonrpc": "2.0", "id": id, "result": {"resources": resources}}));
+            }
+            "resources/subscribe" if fault == "changes" => {
+                say(&json!({"jsonrpc": "2.0", "id": id, "result": {}}));
+            }
             "tools/call" => {
                 if let Some(code) = call(&fault, id, &request) {
                     return code;
@@ -70,6 +86,9 @@ fn list(fault: &str, id: &Value, params: &Value) {
             let page: u64 = params["cursor"].as_str().and_then(|c| c.parse().ok()).unwrap_or(0);
             json!({"tools": [good], "nextCursor": (page + 1).to_string()})
         }
+        "changes" if HAS_GROWN.load(Ordering::Relaxed) => {
+            json!({"tools": [good, {"name": "better", "inputSchema": {"type": "object"}}]})
+        }
         _ => json!({"tools": [good]}),
     };
     say(&json!({"jsonrpc": "2.0", "id": id, "result": result}));
@@ -93,6 +112,15 @@ fn call(fault: &str, id: &Value, request: &Value) -> Option<ExitCode> {
             });
             return None;
         }
+        // Says that its list of tools, or a resource, has changed, and then answers.
+        Some("grow") => {
+            HAS_GROWN.store(true, Ordering::Relaxed);
+            say(&json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"}));
+        }
+        Some("touch") => say(&json!({
+            "jsonrpc": "2.0", "method": "notifications/resources/updated",
+            "params": {"uri": request["params"]["arguments"]["uri"]},
+        })),
         _ => {}
     }
     match fault {
