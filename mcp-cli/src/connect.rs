@@ -273,6 +273,9 @@ impl Context {
         }
         options.shutdown_grace = Some(SHUTDOWN_GRACE);
         options.authorize(access::stored);
+        if let Some(verdicts) = settings::verdicts() {
+            options.client.verdicts = Arc::new(verdicts);
+        }
         let logs = Arc::clone(&self.logs);
         options.client.on_log(move |message, asker| logs.take(message, &asker));
         let hub = Hub::start(servers, &options);

@@ -8,8 +8,11 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use mcp_client::config::{
-    self, ConfigError, ConfigFile, Declared, Problem, ServerConfig, TransportConfig, Variables,
+use mcp_client::{
+    FileVerdicts,
+    config::{
+        self, ConfigError, ConfigFile, Declared, Problem, ServerConfig, TransportConfig, Variables,
+    },
 };
 
 use crate::{
@@ -185,6 +188,16 @@ pub(crate) fn demo_server() -> Result<ServerConfig> {
 pub(crate) fn user_file() -> Option<PathBuf> {
     let folders = etcetera::base_strategy::choose_base_strategy().ok()?;
     Some(folders.config_dir().join("mcp").join("mcp.json"))
+}
+
+/// What servers turned out to speak: `~/.local/state/mcp/verdicts.json`, or its place under
+/// `XDG_STATE_HOME`. `None` where there is no home; then it is found out each time.
+pub(crate) fn verdicts() -> Option<FileVerdicts> {
+    let folders = etcetera::base_strategy::choose_base_strategy().ok()?;
+    let folder = folders.state_dir().unwrap_or_else(|| folders.data_dir()).join("mcp");
+    // If that fails, so does the writing, which is reported.
+    let _ = fs::create_dir_all(&folder);
+    Some(FileVerdicts::new(folder.join("verdicts.json")))
 }
 
 /// A project's file in the working folder or above it.

@@ -9,6 +9,7 @@ mod hub;
 mod input;
 mod logging;
 mod oauth;
+mod oauth_clients;
 mod oauth_grants;
 mod readme;
 mod requests;

@@ -19,7 +19,7 @@ use mcp_client::{
     CallError, Client, ConnectFailure, EraChoice,
     oauth::{
         AuthorizationCode, Browser, ClientCredentials, FileTokenStore, MemoryTokenStore, OAuth,
-        OAuthError, ResponseError, TokenStore,
+        OAuthError, ResponseError, Revocation, TokenStore,
     },
     transport::{
         authorize::{Authorize as _, Target},
@@ -38,16 +38,19 @@ async fn consent(url: Url) -> Result<String, BoxError> {
     Ok(answer.headers[http::header::LOCATION].to_str()?.to_owned())
 }
 
-fn pasted() -> OAuth {
+pub(crate) fn pasted() -> OAuth {
     OAuth::pasted(consent)
 }
 
-async fn connect(server: &ProtectedServer, oauth: OAuth) -> Result<Client, ConnectFailure> {
+pub(crate) async fn connect(
+    server: &ProtectedServer,
+    oauth: OAuth,
+) -> Result<Client, ConnectFailure> {
     Client::http(server.url()).era(EraChoice::Legacy).auth(oauth).connect().await
 }
 
 /// The cause that authorization gave, below whatever the layers above say.
-fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a OAuthError {
+pub(crate) fn cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a OAuthError {
     let mut error = Some(error);
     while let Some(one) = error {
         if let Some(found) = one.downcast_ref::<Arc<OAuthError>>() {
@@ -296,9 +299,50 @@ async fn logging_in_and_out_by_hand() {
 
     let again = pasted().shared_store(Arc::clone(&store)).at(&server.url()).unwrap();
     assert_eq!(again.tokens().await.unwrap().unwrap().access_token, tokens.access_token);
-    again.logout().await.unwrap();
+    let revocation = again.logout().await.unwrap();
+    assert!(matches!(revocation, Revocation::NotOffered { .. }), "{revocation:?}");
+    assert!(matches!(again.logout().await.unwrap(), Revocation::NoTokens));
     let third = pasted().shared_store(store).at(&server.url()).unwrap();
     assert!(third.tokens().await.unwrap().is_none());
+}
+
+// covers: auth-revocation
+#[tokio::test]
+async fn tokens_are_taken_back_at_the_end() {
+    let server = ProtectedServer::start().await.unwrap();
+    let endpoint = format!("{}/revoke", server.issuer());
+    server.world().more_metadata = json!({"revocation_endpoint": endpoint});
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    pasted().shared_store(Arc::clone(&store)).at(&server.url()).unwrap().login().await.unwrap();
+    // By another process, which has yet to read who issued them.
+    let authorizer = pasted().shared_store(Arc::clone(&store)).at(&server.url()).unwrap();
+    let revocation = authorizer.logout().await.unwrap();
+    assert!(
+        matches!(&revocation, Revocation::Revoked { issuer } if issuer == server.issuer()),
+        "{revocation:?}"
+    );
+    {
+        let world = server.world();
+        let told = |form: &std::collections::HashMap<String, String>| {
+            ["token", "token_type_hint", "client_id"].map(|name| form[name].clone())
+        };
+        let told: Vec<_> = world.revocations.iter().map(told).collect();
+        assert_eq!(
+            told,
+            [
+                ["refresh-1", "refresh_token", "registered"],
+                ["access-1", "access_token", "registered"]
+            ]
+        );
+        assert!(!world.revocations[0].contains_key("resource"));
+    }
+
+    // A server that cannot be told changes nothing here.
+    authorizer.login().await.unwrap();
+    server.world().keeps_tokens = true;
+    let revocation = authorizer.logout().await.unwrap();
+    assert!(matches!(revocation, Revocation::Failed(OAuthError::Token(_))), "{revocation:?}");
+    assert!(authorizer.tokens().await.unwrap().is_none());
 }
 
 // covers: auth-tokens-bound

@@ -42,6 +42,16 @@ pub struct World {
     pub elsewhere: Option<String>,
     /// What the registration endpoint says instead of registering.
     pub registration_error: Option<Value>,
+    /// The only authentication method that a client may register for.
+    pub registers_only: Option<&'static str>,
+    /// What clients said of themselves when they registered.
+    pub registrations: Vec<Value>,
+    /// What the metadata of the authorization server says beside the usual.
+    pub more_metadata: Value,
+    /// The forms that came to the revocation endpoint.
+    pub revocations: Vec<HashMap<String, String>>,
+    /// The revocation endpoint answers 503.
+    pub keeps_tokens: bool,
     /// Methods and paths of all requests, in order.
     pub requests: Vec<String>,
     /// The forms that came to the token endpoint.
@@ -202,19 +212,24 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
                 "resource": format!("{origin}/mcp"), "authorization_servers": [origin],
             })),
         },
-        "GET /.well-known/oauth-authorization-server" => ok(&json!({
-            "issuer": origin,
-            "authorization_endpoint": format!("{origin}/authorize"),
-            "token_endpoint": format!("{origin}/token"),
-            "registration_endpoint": format!("{origin}/register"),
-            "code_challenge_methods_supported": ["S256"],
-            "token_endpoint_auth_methods_supported": ["none"],
-            "authorization_response_iss_parameter_supported": true,
-        })),
-        "POST /register" => match &world.registration_error {
-            Some(refusal) => error(refusal),
-            None => Reply { status: 201, ..ok(&json!({"client_id": "registered"})) },
-        },
+        "GET /.well-known/oauth-authorization-server" | "GET /elsewhere" => ok(&more(
+            json!({
+                "issuer": origin,
+                "authorization_endpoint": format!("{origin}/authorize"),
+                "token_endpoint": format!("{origin}/token"),
+                "registration_endpoint": format!("{origin}/register"),
+                "code_challenge_methods_supported": ["S256"],
+                "token_endpoint_auth_methods_supported": ["none"],
+                "authorization_response_iss_parameter_supported": true,
+            }),
+            &world.more_metadata,
+        )),
+        "POST /register" => register(request.body, world),
+        "POST /revoke" if world.keeps_tokens => Reply { status: 503, ..Reply::default() },
+        "POST /revoke" => {
+            world.revocations.push(form(request.body));
+            Reply { status: 200, ..Reply::default() }
+        }
         "GET /authorize" => {
             let query = form(request.url.query().unwrap_or_default().as_bytes());
             let outcome = if world.refuses { "error=access_denied" } else { "code=the-code" };
@@ -238,6 +253,30 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
         }
         _ => Reply { status: 404, ..Reply::default() },
     }
+}
+
+/// A document with more entries, or others.
+fn more(mut document: Value, more: &Value) -> Value {
+    if let (Value::Object(document), Value::Object(more)) = (&mut document, more) {
+        document.extend(more.clone());
+    }
+    document
+}
+
+fn register(body: &[u8], world: &mut World) -> Reply {
+    let client: Value = serde_json::from_slice(body).unwrap_or_default();
+    world.registrations.push(client.clone());
+    if let Some(refusal) = &world.registration_error {
+        return error(refusal);
+    }
+    let method = &client["token_endpoint_auth_method"];
+    if world.registers_only.is_some_and(|only| method != only) {
+        return error(&json!({"error": "invalid_client_metadata"}));
+    }
+    let registered = json!({
+        "client_id": "registered", "client_secret": "hush", "token_endpoint_auth_method": method,
+    });
+    Reply { status: 201, ..ok(&registered) }
 }
 
 /// The server behind the token, of revision 2025-11-25.

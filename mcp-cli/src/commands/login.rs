@@ -4,7 +4,9 @@ use std::{env, io, time::SystemTime};
 
 use mcp_client::{
     config::ServerConfig,
-    oauth::{Authorizer, Browser, ClientCredentials, OAuth, OAuthError, Pasted, TokenSet},
+    oauth::{
+        Authorizer, Browser, ClientCredentials, OAuth, OAuthError, Pasted, Revocation, TokenSet,
+    },
 };
 use serde_json::json;
 
@@ -29,14 +31,18 @@ pub(super) async fn login(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let server = server(&args.target, context)?;
-    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context)? };
+    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context, &server)? };
+    // What is said here wins over what the file says.
+    if let Some(config) = &server.oauth {
+        oauth = oauth.configured(config);
+    }
     if let Some(client) = client(&args)? {
         oauth = oauth.client(client);
     }
     if !args.scope.is_empty() {
         oauth = oauth.scopes(&args.scope);
     }
-    let authorizer = authorizer(oauth, &server)?;
+    let authorizer = at(oauth, &server)?;
     let tokens = if args.paste {
         // The question stays on the screen.
         authorizer.login().await
@@ -60,12 +66,39 @@ pub(super) async fn logout(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let server = server(&args.target, context)?;
-    let authorizer = authorizer(access::interactive(Browser::new())?, &server)?;
-    authorizer.logout().await.map_err(|error| failed(&server, &error))?;
+    let authorizer = authorizer(&server)?;
+    let revocation = authorizer.logout().await.map_err(|error| failed(&server, &error))?;
     if printer.output() == Output::Text {
-        printer.line(format_args!("the tokens of {} are forgotten", server.name))?;
+        let name = &server.name;
+        match &revocation {
+            Revocation::NoTokens => printer.line(format_args!("nobody was logged in to {name}"))?,
+            Revocation::Revoked { issuer } => printer.line(format_args!(
+                "the tokens of {name} are forgotten, and {} took them back",
+                one_line(issuer)
+            ))?,
+            _ => printer.line(format_args!("the tokens of {name} are forgotten"))?,
+        }
     } else {
-        printer.json(&describe(&server, None))?;
+        let mut told = describe(&server, None);
+        told["revoked"] = matches!(revocation, Revocation::Revoked { .. }).into();
+        printer.json(&told)?;
+    }
+    match &revocation {
+        Revocation::NotOffered { issuer } => context.messages.note(format_args!(
+            "{} takes no tokens back: they are good until they end",
+            one_line(issuer)
+        )),
+        Revocation::Failed(error) => {
+            let report = Report::new(
+                ErrorCode::AuthRequired,
+                "the authorization server could not be told: the tokens are good until they end",
+            )
+            .server(&server.name)
+            .cause(error.to_string())
+            .causes_of(error);
+            return Err(report.into());
+        }
+        _ => {}
     }
     Ok(ExitCode::Success)
 }
@@ -76,7 +109,7 @@ pub(super) async fn whoami(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let server = server(&args.target, context)?;
-    let authorizer = authorizer(access::interactive(Browser::new())?, &server)?;
+    let authorizer = authorizer(&server)?;
     let tokens = authorizer.tokens().await.map_err(|error| failed(&server, &error))?;
     if printer.output() != Output::Text {
         printer.json(&describe(&server, tokens.as_ref()))?;
@@ -107,13 +140,31 @@ fn server(target: &str, context: &Context) -> Result<ServerConfig> {
     server.ok_or_else(|| Report::new(ErrorCode::Usage, "no server is named").into())
 }
 
-fn authorizer(oauth: OAuth, server: &ServerConfig) -> Result<Authorizer> {
+/// What an earlier login has stored.
+fn authorizer(server: &ServerConfig) -> Result<Authorizer> {
+    let oauth = access::interactive(Browser::new())?;
+    at(
+        match &server.oauth {
+            Some(config) => oauth.configured(config),
+            None => oauth,
+        },
+        server,
+    )
+}
+
+fn at(oauth: OAuth, server: &ServerConfig) -> Result<Authorizer> {
     oauth.at(access::address(server)?).map_err(|error| failed(server, &error).into())
 }
 
-fn by_browser(context: &Context) -> Result<OAuth> {
+fn by_browser(context: &Context, server: &ServerConfig) -> Result<OAuth> {
     let messages = std::sync::Arc::clone(&context.messages);
-    let browser = Browser::new().announce(move |url| {
+    let port = server.oauth.as_ref().and_then(|config| config.callback_port);
+    let browser = match port {
+        // As the programs write it that have such a setting, and so as it is registered.
+        Some(port) => Browser::new().redirect_uri(&format!("http://localhost:{port}/callback")),
+        None => Browser::new(),
+    };
+    let browser = browser.announce(move |url| {
         let url = messages.paint(Role::Label, one_line(url.as_str()));
         messages.note("Open this page to continue, if your browser does not:");
         messages.note(format_args!("  {url}"));

@@ -64,6 +64,8 @@ pub struct ServerConfig {
     /// Whether tools are offered to models unless [`tools`](Self::tools) says otherwise; if not,
     /// only those that it allows by name.
     pub auto_register_tools: bool,
+    /// How to log in, where that is configured.
+    pub oauth: Option<OAuthConfig>,
 }
 
 impl ServerConfig {
@@ -81,6 +83,7 @@ impl ServerConfig {
             tool_prefix: None,
             resources: Vec::new(),
             auto_register_tools: true,
+            oauth: None,
         }
     }
 
@@ -132,6 +135,22 @@ pub enum TransportConfig {
         /// Sent with every request.
         headers: BTreeMap<String, Secret>,
     },
+}
+
+/// How to log in to a server. What is not configured is found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OAuthConfig {
+    /// The client's id at the authorization server.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<Secret>,
+    /// The scopes to ask for.
+    pub scopes: Vec<String>,
+    /// The port of the loopback listener.
+    pub callback_port: Option<u16>,
+    /// Where the authorization server's metadata is.
+    pub metadata_url: Option<String>,
 }
 
 /// Where an entry stands in a file.

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    ConfigFile, Declared, Problem, RemoteKind, ServerConfig, ServerEntry, Template,
-    TransportConfig, TransportEntry, Variable, Variables,
+    ConfigFile, Declared, OAuthConfig, OAuthEntry, Problem, RemoteKind, ServerConfig, ServerEntry,
+    Template, TransportConfig, TransportEntry, Variable, Variables,
 };
 use crate::secret::Secret;
 
@@ -73,6 +73,7 @@ impl ServerEntry {
                 }
             }
         };
+        let oauth = self.oauth.as_ref().map(|oauth| looking.oauth(oauth));
         let missing = looking.missing;
         if !missing.is_empty() {
             return Err(Problem::unset(&self.name, self.origin.clone(), missing));
@@ -86,6 +87,7 @@ impl ServerEntry {
         server.tools = self.tools.clone();
         server.tool_prefix.clone_from(&self.tool_prefix);
         server.resources.clone_from(&self.resources);
+        server.oauth = oauth;
         Ok(server)
     }
 }
@@ -102,6 +104,19 @@ impl Looking<'_, '_> {
             self.missing.extend(missing.into_iter().map(|one| (field.to_owned(), one)));
             String::new()
         })
+    }
+
+    fn oauth(&mut self, entry: &OAuthEntry) -> OAuthConfig {
+        let OAuthEntry { client_id, client_secret, scopes, callback_port, metadata_url } = entry;
+        OAuthConfig {
+            client_id: client_id.as_ref().map(|id| self.text("oauth.clientId", id)),
+            client_secret: client_secret
+                .as_ref()
+                .map(|secret| Secret::new(self.text("oauth.clientSecret", secret))),
+            scopes: scopes.clone(),
+            callback_port: *callback_port,
+            metadata_url: metadata_url.clone(),
+        }
     }
 
     fn map(

@@ -146,7 +146,11 @@ impl Hub {
             TransportConfig::Http { headers, .. } | TransportConfig::Sse { headers, .. }
                 if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
             {
-                options.authorization.as_ref().and_then(|make| make(&server))
+                let made = options.authorization.as_ref().and_then(|make| make(&server));
+                match &server.oauth {
+                    Some(config) => made.map(|oauth| oauth.configured(config)),
+                    None => made,
+                }
             }
             _ => None,
         };

@@ -50,7 +50,8 @@ impl Default for HubOptions {
 
 impl HubOptions {
     /// How to get access to a server that is reached by URL and whose configuration holds no
-    /// credentials. `None` means without.
+    /// credentials. `None` means without. What the configuration says of the login is added
+    /// ([`OAuth::configured`]).
     pub fn authorize(
         &mut self,
         authorization: impl Fn(&ServerConfig) -> Option<OAuth> + Send + Sync + 'static,

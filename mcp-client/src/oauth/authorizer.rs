@@ -2,6 +2,7 @@
 
 mod acquisition;
 mod renewal;
+mod revocation;
 mod turns;
 
 use std::{
@@ -23,6 +24,7 @@ use mcp_transport::{
 use tokio::time::Instant;
 use url::Url;
 
+pub use self::revocation::Revocation;
 use self::turns::Turns;
 use super::{
     ClientCredentials, OAuthError, TokenSet, TokenType,
@@ -125,7 +127,7 @@ impl Authorizer {
         let _ = plain.set_username("");
         let _ = plain.set_password(None);
         let boundary = Boundary::new(plain, settings.private_addresses);
-        let web = Web::new(boundary, &settings.tls, &settings.proxy);
+        let web = Web::new(boundary, &settings);
         Ok(Self(Arc::new(Core {
             server,
             settings,
@@ -164,16 +166,25 @@ impl Authorizer {
         Ok(credential.tokens.clone())
     }
 
-    /// Forgets the tokens, here and in the store.
+    /// Forgets the tokens, here and in the store, and has the authorization server take them back
+    /// where it does (RFC 7009). That it could not be told is no error; see [`Revocation`].
     ///
     /// # Errors
-    /// The store cannot be changed.
-    pub async fn logout(&self) -> Result<(), OAuthError> {
+    /// The store cannot be read or changed.
+    ///
+    /// # Cancel safety
+    /// The tokens are forgotten first: dropping the future then leaves them good at the server.
+    pub async fn logout(&self) -> Result<Revocation, OAuthError> {
         self.0.load().await?;
         let turn = self.0.turns.take().await;
+        let credential = self.0.current();
         self.0.forget().await?;
+        let revocation = match credential {
+            Some(credential) => self.0.revoke(&credential).await,
+            None => Revocation::NoTokens,
+        };
         drop(turn);
-        Ok(())
+        Ok(revocation)
     }
 }
 

@@ -17,6 +17,8 @@ use crate::Secret;
 
 /// How long an assertion may be used; it is used at once.
 const ASSERTION_LIFE: Duration = Duration::from_secs(60);
+/// Its name in metadata.
+pub(super) const PRIVATE_KEY_JWT: &str = "private_key_jwt";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// Who the client is to one authorization server.
@@ -73,6 +75,13 @@ impl ClientAuthentication {
             (Some("client_secret_post"), Some(secret)) => Self::SecretPost(secret),
             (_, Some(secret)) => Self::Secret(secret),
         }
+    }
+
+    /// Whether the server says that it takes such a proof. Of a public client there is none to take.
+    pub(super) fn is_taken_by(&self, server: &AuthorizationServerMetadata) -> bool {
+        let Self::PrivateKeyJwt(_) = self else { return true };
+        let listed = server.token_endpoint_auth_methods_supported.as_deref().unwrap_or_default();
+        listed.iter().any(|method| method == PRIVATE_KEY_JWT)
     }
 
     /// Adds the proof to a token request. What goes into the body is added to `form`.

@@ -1,9 +1,10 @@
 //! Client ID Metadata Documents: a client whose id is the URL of a document about it.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use url::Url;
 
-use super::OAuthError;
+use super::{OAuthError, SigningKey, client_authentication::PRIVATE_KEY_JWT};
 
 /// The document to publish at the URL that serves as client id.
 ///
@@ -30,6 +31,10 @@ pub struct ClientIdMetadata {
     pub response_types: Vec<String>,
     /// How it authenticates.
     pub token_endpoint_auth_method: String,
+    /// The public keys of a client that signs ([`signed_by`](Self::signed_by)), RFC 7517. A document
+    /// may name their place, `jwks_uri`, instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
 }
 
 impl ClientIdMetadata {
@@ -43,7 +48,18 @@ impl ClientIdMetadata {
             grant_types: list(&["authorization_code", "refresh_token"]),
             response_types: list(&["code"]),
             token_endpoint_auth_method: "none".to_owned(),
+            jwks: None,
         }
+    }
+
+    /// The document of a client that signs with this key, for
+    /// [`OAuth::client_id_metadata_signed`](super::OAuth::client_id_metadata_signed). The public
+    /// half of an RSA key is left out: add it to `jwks` yourself.
+    #[must_use]
+    pub fn signed_by(mut self, key: &SigningKey) -> Self {
+        PRIVATE_KEY_JWT.clone_into(&mut self.token_endpoint_auth_method);
+        self.jwks = key.jwk().map(|key| json!({"keys": [key]}));
+        self
     }
 }
 

@@ -112,7 +112,11 @@ impl Web {
     ) -> Result<Option<AuthorizationServerMetadata>, OAuthError> {
         let url = boundary::parse(issuer)?;
         self.boundary().endpoint(&url)?;
-        for place in authorization_server::well_known(&url) {
+        let places = match &self.metadata_url {
+            Some(place) => vec![boundary::parse(place)?],
+            None => authorization_server::well_known(&url),
+        };
+        for place in places {
             if let Document::Found(metadata) = self.document(&place).await? {
                 return same_issuer(issuer, metadata).map(Some);
             }

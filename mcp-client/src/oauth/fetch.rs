@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
-use mcp_transport::http::{HttpClient, PlainAnswer, PlainLimits, Proxy, Reach, TlsConfig};
+use mcp_transport::http::{HttpClient, PlainAnswer, PlainLimits, Reach};
 use serde::de::DeserializeOwned;
 use url::Url;
 
@@ -12,6 +12,7 @@ use super::{
     OAuthError,
     boundary::{self, Boundary},
     challenge::AuthenticateChallenge,
+    settings::Settings,
 };
 
 /// The largest document that is read.
@@ -30,6 +31,8 @@ pub(super) struct Web {
     boundary: Boundary,
     anywhere: HttpClient,
     public: HttpClient,
+    /// Where the user says that the authorization server's metadata is.
+    pub(super) metadata_url: Option<String>,
 }
 
 /// What came of asking for a document.
@@ -40,9 +43,14 @@ pub(super) enum Document<T> {
 }
 
 impl Web {
-    pub(super) fn new(boundary: Boundary, tls: &TlsConfig, proxy: &Proxy) -> Self {
-        let client = || HttpClient::new().tls(tls.clone()).proxy(proxy.clone());
-        Self { boundary, anywhere: client(), public: client().reach(Reach::Public) }
+    pub(super) fn new(boundary: Boundary, settings: &Settings) -> Self {
+        let client = || HttpClient::new().tls(settings.tls.clone()).proxy(settings.proxy.clone());
+        Self {
+            boundary,
+            anywhere: client(),
+            public: client().reach(Reach::Public),
+            metadata_url: settings.metadata_url.clone(),
+        }
     }
 
     pub(super) fn boundary(&self) -> &Boundary {

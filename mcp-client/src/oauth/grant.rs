@@ -189,11 +189,12 @@ impl<'a> Discovered<'a> {
         if let Some(client) = self.settings.client_at(&metadata.issuer)? {
             return Ok(client);
         }
-        if let Some(url) = &self.settings.client_id_metadata
+        if let Some(client) = &self.settings.client_id_metadata
             && metadata.client_id_metadata_document_supported
+            && client.authentication.is_taken_by(metadata)
         {
-            client_id_metadata::check(url)?;
-            return Ok(ClientCredentials::public(url));
+            client_id_metadata::check(&client.client_id)?;
+            return Ok(client.clone());
         }
         if let Some(known) = self.registration().await?
             && known.covers(redirect_uri, grant_types)

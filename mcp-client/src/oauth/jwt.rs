@@ -210,6 +210,17 @@ impl SigningKey {
         signed.map_err(|_| JwtError::Signing)
     }
 
+    /// The public half as a key of a set (RFC 7517), for keys on curves.
+    pub(super) fn jwk(&self) -> Option<Value> {
+        let mut jwk = self.public_jwk()?.to_json();
+        jwk["alg"] = self.algorithm.name().into();
+        jwk["use"] = "sig".into();
+        if let Some(key_id) = &self.key_id {
+            jwk["kid"] = key_id.as_str().into();
+        }
+        Some(jwk)
+    }
+
     /// The public half, for keys on curves.
     pub(super) fn public_jwk(&self) -> Option<PublicJwk> {
         match &*self.pair {

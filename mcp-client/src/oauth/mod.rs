@@ -74,7 +74,7 @@ pub use self::{
     assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,
     authorization_server::AuthorizationServerMetadata,
-    authorizer::Authorizer,
+    authorizer::{Authorizer, Revocation},
     client_authentication::{ClientAuthentication, ClientCredentials},
     client_credentials::ClientCredentialsGrant,
     client_id_metadata::ClientIdMetadata,
@@ -98,6 +98,7 @@ pub use self::{
 };
 pub(crate) use self::{bearer_source::BearerSource, grant::DeclaredGrant};
 use self::{settings::Settings, token_error::readable};
+use crate::config::OAuthConfig;
 
 /// How a client gets access to a server, and where it keeps it.
 #[derive(Debug)]
@@ -164,8 +165,41 @@ impl OAuth {
     /// The https URL of a document about this client ([`ClientIdMetadata`]), for authorization
     /// servers that take it as client id.
     pub fn client_id_metadata(mut self, url: impl Into<String>) -> Self {
-        self.0.client_id_metadata = Some(url.into());
+        self.0.client_id_metadata = Some(ClientCredentials::public(url));
         self
+    }
+
+    /// As [`client_id_metadata`](Self::client_id_metadata), of a client that proves itself by a
+    /// signature (`private_key_jwt`); the document holds the public half of the key. Authorization
+    /// servers that do not take signatures are asked for a registration instead.
+    pub fn client_id_metadata_signed(mut self, url: impl Into<String>, key: SigningKey) -> Self {
+        self.0.client_id_metadata = Some(ClientCredentials::private_key_jwt(url, key));
+        self
+    }
+
+    /// Where the authorization server's metadata is, for one that does not have it in the place
+    /// that its issuer stands for. It must still be that issuer's.
+    pub fn authorization_server_metadata(mut self, url: impl Into<String>) -> Self {
+        self.0.metadata_url = Some(url.into());
+        self
+    }
+
+    /// What a configuration says: the client, the scopes, and where metadata is.
+    pub fn configured(mut self, config: &OAuthConfig) -> Self {
+        let OAuthConfig { client_id, client_secret, scopes, metadata_url, .. } = config;
+        if let Some(id) = client_id {
+            self = self.client(match client_secret {
+                Some(secret) => ClientCredentials::secret(id, secret.reveal()),
+                None => ClientCredentials::public(id),
+            });
+        }
+        if !scopes.is_empty() {
+            self = self.scopes(scopes);
+        }
+        match metadata_url {
+            Some(url) => self.authorization_server_metadata(url),
+            None => self,
+        }
     }
 
     /// The name that people see when they are asked for consent.

@@ -99,7 +99,8 @@ pub(super) struct Applicant<'a> {
     pub(super) scope: &'a str,
 }
 
-/// Registers a client.
+/// Registers a client. A server that does not like what the client says of itself is told less: the
+/// scopes are left out, and the other ways to authenticate that it lists are tried.
 pub(super) async fn register(
     web: &Web,
     metadata: &AuthorizationServerMetadata,
@@ -108,8 +109,44 @@ pub(super) async fn register(
     let Some(endpoint) = &metadata.registration_endpoint else {
         return Err(OAuthError::NoClient { issuer: readable(&metadata.issuer) });
     };
+    let methods = auth_methods(metadata.token_endpoint_auth_methods_supported.as_deref());
+    let mut outcome = attempt(web, metadata, endpoint, applicant, methods[0]).await;
+    let less = Applicant { scope: "", ..applicant };
+    // Nothing is told twice.
+    for method in methods.into_iter().skip(usize::from(applicant.scope.is_empty())) {
+        match outcome {
+            Err(Attempt::Disliked(_)) => {
+                outcome = attempt(web, metadata, endpoint, less, method).await;
+            }
+            _ => break,
+        }
+    }
+    outcome.map_err(|attempt| match attempt {
+        Attempt::Disliked(error) | Attempt::Failed(error) => error,
+    })
+}
+
+/// How an attempt to register fails.
+enum Attempt {
+    /// What the client said of itself is not taken (`invalid_client_metadata`).
+    Disliked(OAuthError),
+    Failed(OAuthError),
+}
+
+impl From<OAuthError> for Attempt {
+    fn from(error: OAuthError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+async fn attempt(
+    web: &Web,
+    metadata: &AuthorizationServerMetadata,
+    endpoint: &str,
+    applicant: Applicant<'_>,
+    method: &str,
+) -> Result<Registration, Attempt> {
     let response_types: &[&str] = if applicant.redirect_uris.is_empty() { &[] } else { &["code"] };
-    let method = auth_method(metadata.token_endpoint_auth_methods_supported.as_deref());
     let client = ClientMetadata {
         client_name: applicant.name,
         redirect_uris: applicant.redirect_uris,
@@ -126,13 +163,17 @@ pub(super) async fn register(
         reason,
     };
     if !status.is_success() {
-        return Err(refused(match serde_json::from_slice::<Refusal>(&body) {
-            Ok(Refusal { error, error_description: Some(words) }) => {
-                format!("{}: {}", readable(&error), readable(&words))
-            }
-            Ok(Refusal { error, .. }) => readable(&error),
-            Err(_) => format!("HTTP {status}"),
-        }));
+        let Ok(Refusal { error, error_description }) = serde_json::from_slice(&body) else {
+            return Err(refused(format!("HTTP {status}")).into());
+        };
+        let reason = match error_description {
+            Some(words) => format!("{}: {}", readable(&error), readable(&words)),
+            None => readable(&error),
+        };
+        return Err(match error.as_str() {
+            "invalid_client_metadata" => Attempt::Disliked(refused(reason)),
+            _ => refused(reason).into(),
+        });
     }
     // What is wrong may stand beside a secret, so only the place is told.
     let registered: Registered = serde_json::from_slice(&body).map_err(|error| {
@@ -150,12 +191,18 @@ pub(super) async fn register(
 }
 
 /// A program on a person's machine cannot keep a secret, so it is public where that is possible.
-fn auth_method(supported: Option<&[String]>) -> &'static str {
-    let Some(supported) = supported else { return "none" };
-    ["none", "client_secret_basic", "client_secret_post"]
-        .into_iter()
-        .find(|method| supported.iter().any(|one| one == method))
-        .unwrap_or("none")
+///
+/// All that the server lists, best first; never empty.
+fn auth_methods(supported: Option<&[String]>) -> Vec<&'static str> {
+    // What is not said means `client_secret_basic`, yet most servers then know public clients.
+    let Some(supported) = supported else { return vec!["none", "client_secret_basic"] };
+    let is_listed = |method: &&str| supported.iter().any(|one| one == method);
+    let ours = ["none", "client_secret_basic", "client_secret_post"].into_iter();
+    let mut methods: Vec<_> = ours.filter(is_listed).collect();
+    if methods.is_empty() {
+        methods.push("none");
+    }
+    methods
 }
 
 fn application_type(redirect_uris: &[String]) -> &'static str {
@@ -175,11 +222,12 @@ mod tests {
 
     #[test]
     fn a_public_client_where_that_is_possible() {
-        let method = |supported: &str| auth_method(Some(&list(supported)));
-        assert_eq!(auth_method(None), "none");
-        assert_eq!(method("client_secret_basic none"), "none");
-        assert_eq!(method("client_secret_post client_secret_basic"), "client_secret_basic");
-        assert_eq!(method("client_secret_post private_key_jwt"), "client_secret_post");
+        let methods = |supported: &str| auth_methods(Some(&list(supported)));
+        assert_eq!(auth_methods(None), ["none", "client_secret_basic"]);
+        assert_eq!(methods("client_secret_basic none"), ["none", "client_secret_basic"]);
+        assert_eq!(methods("client_secret_post client_secret_basic")[0], "client_secret_basic");
+        assert_eq!(methods("client_secret_post private_key_jwt"), ["client_secret_post"]);
+        assert_eq!(methods("tls_client_auth"), ["none"]);
     }
 
     #[test]

@@ -34,7 +34,9 @@ pub(super) struct Settings {
     /// For the first issuer that is met, and from then on only for that.
     pub(super) client: Option<ClientCredentials>,
     pub(super) client_issuer: Mutex<Option<String>>,
-    pub(super) client_id_metadata: Option<String>,
+    /// Its id is the URL of a document.
+    pub(super) client_id_metadata: Option<ClientCredentials>,
+    pub(super) metadata_url: Option<String>,
     pub(super) client_name: String,
     pub(super) scopes: Vec<String>,
     pub(super) dpop: DpopUse,
@@ -52,6 +54,7 @@ impl Settings {
             client: None,
             client_issuer: Mutex::default(),
             client_id_metadata: None,
+            metadata_url: None,
             client_name: "MCP client".to_owned(),
             scopes: Vec::new(),
             dpop: DpopUse::default(),
@@ -127,8 +130,10 @@ impl Settings {
         if let Some(client) = self.client_at(issuer)? {
             return Ok(Some(client).filter(|client| client.client_id == client_id));
         }
-        if self.client_id_metadata.as_deref() == Some(client_id) {
-            return Ok(Some(ClientCredentials::public(client_id)));
+        if let Some(client) = &self.client_id_metadata
+            && client.client_id == client_id
+        {
+            return Ok(Some(client.clone()));
         }
         let known = self.registration(issuer, now).await?;
         Ok(known.map(|known| known.credentials()).filter(|client| client.client_id == client_id))

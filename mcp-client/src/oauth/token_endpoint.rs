@@ -150,6 +150,24 @@ impl TokenEndpoint<'_> {
         self.ask(&endpoint, form).await
     }
 
+    /// Has a token taken back (RFC 7009 section 2). One that the server does not know is no error.
+    pub(super) async fn revoke(
+        &self,
+        endpoint: &str,
+        token: &Secret,
+        kind: &str,
+    ) -> Result<(), TokenError> {
+        let endpoint = endpoint.parse().map_err(|_| self.no_endpoint())?;
+        let form = [("token", token.reveal()), ("token_type_hint", kind)];
+        let (status, body) = self.send(&endpoint, &form).await.0?;
+        match refusal(status, &body) {
+            Some(refusal) => Err(TokenError::Refused(refusal)),
+            // The body says nothing.
+            None if status.is_success() => Ok(()),
+            None => Err(unexpected(&endpoint, status, &body)),
+        }
+    }
+
     async fn ask<T: DeserializeOwned>(
         &self,
         endpoint: &Uri,
@@ -183,6 +201,16 @@ impl TokenEndpoint<'_> {
         endpoint: &Uri,
         form: &[(&str, &str)],
     ) -> (Result<T, TokenError>, bool) {
+        let (answer, nonce) = self.send(endpoint, form).await;
+        (answer.and_then(|(status, body)| read(endpoint, status, &body)), nonce)
+    }
+
+    /// Sends the form once and gives the answer, whatever it is. Also returns whether a nonce came.
+    async fn send(
+        &self,
+        endpoint: &Uri,
+        form: &[(&str, &str)],
+    ) -> (Result<(StatusCode, Bytes), TokenError>, bool) {
         let request = match self.prepare(endpoint, form) {
             Ok(request) => request,
             Err(error) => return (Err(error), false),
@@ -196,7 +224,7 @@ impl TokenEndpoint<'_> {
         };
         let nonce = self.dpop.is_some_and(|key| key.observe(endpoint, &answer.headers));
         let result = match answer.bytes(MAX_ANSWER_BYTES).await {
-            Ok(body) => read(endpoint, answer.status, &body),
+            Ok(body) => Ok((answer.status, body)),
             Err(error) => Err(lost(error)),
         };
         (result, nonce)
@@ -237,12 +265,8 @@ fn read<T: DeserializeOwned>(
     body: &[u8],
 ) -> Result<T, TokenError> {
     // Some servers refuse with 200.
-    if let Ok(ErrorResponse { error, error_description }) = serde_json::from_slice(body) {
-        return Err(TokenError::Refused(TokenRefusal {
-            code: TokenErrorCode::of(&error),
-            description: error_description.as_deref().map(readable),
-            status,
-        }));
+    if let Some(refusal) = refusal(status, body) {
+        return Err(TokenError::Refused(refusal));
     }
     if !status.is_success() {
         return Err(unexpected(endpoint, status, body));
@@ -252,6 +276,12 @@ fn read<T: DeserializeOwned>(
         line: error.line(),
         column: error.column(),
     })
+}
+
+fn refusal(status: StatusCode, body: &[u8]) -> Option<TokenRefusal> {
+    let ErrorResponse { error, error_description } = serde_json::from_slice(body).ok()?;
+    let description = error_description.as_deref().map(readable);
+    Some(TokenRefusal { code: TokenErrorCode::of(&error), description, status })
 }
 
 fn unexpected(endpoint: &Uri, status: StatusCode, body: &[u8]) -> TokenError {

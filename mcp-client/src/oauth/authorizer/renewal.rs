@@ -64,7 +64,7 @@ impl Core {
     }
 
     /// The metadata of the tokens' issuer, which a fresh process has yet to read.
-    async fn found_for(&self, tokens: &TokenSet) -> Result<Arc<Found>, OAuthError> {
+    pub(super) async fn found_for(&self, tokens: &TokenSet) -> Result<Arc<Found>, OAuthError> {
         let known = self.state().found.clone();
         if let Some(found) = known.filter(|found| found.metadata.issuer == tokens.issuer) {
             return Ok(found);
