@@ -15,7 +15,10 @@ use url::Url;
 use super::managed::{ManagedError, Manifest};
 use super::{
     ModelError, ModelErrorKind,
-    openai_chat::{OpenAiChat, base_url_of, below, failure, invalid, is_loopback, undelivered},
+    address::{base_url_of, below, invalid, is_loopback},
+    failure,
+    hosted::undelivered,
+    openai_chat::OpenAiChat,
 };
 
 /// How long a server on this machine may take to list its models.

@@ -136,13 +136,15 @@ impl ModelError {
 
     /// Whether the conversation is longer than the model can read.
     pub fn is_context_too_long(&self) -> bool {
-        const SAID: [&str; 6] = [
+        const SAID: [&str; 8] = [
             "exceed_context_size",
             "context_length_exceeded",
             "context length",
             "context size",
             "context window",
             "too many tokens",
+            "prompt is too long",
+            "input token count",
         ];
         self.status_error().is_some_and(|error| {
             error.status.is_none_or(|status| matches!(status, 400 | 413 | 422 | 500))

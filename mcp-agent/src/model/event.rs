@@ -12,6 +12,11 @@ pub enum ModelEvent {
     TextDelta(String),
     /// More thoughts, in words.
     ReasoningDelta(String),
+    /// A thought is complete; what follows is another one.
+    ReasoningSealed {
+        /// Proves to the origin that the thought is its own.
+        signature: Option<String>,
+    },
     /// A tool call begins.
     ToolCallStarted {
         /// Counts the calls of this answer from 0.
@@ -71,6 +76,8 @@ pub struct Usage {
     pub output_tokens: u64,
     /// Of the read ones, those that the provider had cached.
     pub cached_input_tokens: u64,
+    /// Of the read ones, those that the provider cached now, where that has its own price.
+    pub cache_write_tokens: u64,
     /// Of the written ones, those that were thoughts.
     pub reasoning_tokens: u64,
 }
@@ -93,6 +100,7 @@ impl std::ops::AddAssign for Usage {
             (&mut self.input_tokens, other.input_tokens),
             (&mut self.output_tokens, other.output_tokens),
             (&mut self.cached_input_tokens, other.cached_input_tokens),
+            (&mut self.cache_write_tokens, other.cache_write_tokens),
             (&mut self.reasoning_tokens, other.reasoning_tokens),
         ] {
             *sum = sum.saturating_add(more);
@@ -141,6 +149,8 @@ impl ModelResponse {
 pub struct Assembly {
     origin: ModelId,
     parts: Vec<Part>,
+    /// Whether the last thought is complete.
+    sealed: bool,
     /// Where in `parts` the call of each index is.
     calls: Vec<(usize, usize)>,
     end: Option<(StopReason, Option<Usage>, Option<String>)>,
@@ -149,7 +159,7 @@ pub struct Assembly {
 impl Assembly {
     /// Nothing yet, from this model.
     pub fn new(origin: ModelId) -> Self {
-        Self { origin, parts: Vec::new(), calls: Vec::new(), end: None }
+        Self { origin, parts: Vec::new(), sealed: false, calls: Vec::new(), end: None }
     }
 
     /// Whether anything of the answer has arrived.
@@ -170,14 +180,20 @@ impl Assembly {
                 _ => self.parts.push(Part::Text(delta)),
             },
             ModelEvent::ReasoningDelta(delta) => match self.parts.last_mut() {
-                Some(Part::Reasoning(Reasoning { text: Some(text), .. })) => text.push_str(&delta),
-                _ => self.parts.push(Part::Reasoning(Reasoning {
-                    text: Some(delta),
-                    signature: None,
-                    encrypted: None,
-                    origin: self.origin.clone(),
-                })),
+                Some(Part::Reasoning(Reasoning { text: Some(text), .. })) if !self.sealed => {
+                    text.push_str(&delta);
+                }
+                _ => self.begin_thought(delta),
             },
+            ModelEvent::ReasoningSealed { signature } => {
+                if self.sealed || !matches!(self.parts.last(), Some(Part::Reasoning(_))) {
+                    self.begin_thought(String::new());
+                }
+                if let Some(Part::Reasoning(thought)) = self.parts.last_mut() {
+                    thought.signature = signature;
+                }
+                self.sealed = true;
+            }
             ModelEvent::ToolCallStarted { index, id, name } => {
                 self.calls.push((index, self.parts.len()));
                 self.parts.push(Part::ToolCall(ToolCall { id, name, arguments: String::new() }));
@@ -190,9 +206,22 @@ impl Assembly {
                     call.arguments.push_str(&text);
                 }
             }
-            ModelEvent::Part(part) => self.parts.push(part),
+            ModelEvent::Part(part) => {
+                self.sealed |= matches!(part, Part::Reasoning(_));
+                self.parts.push(part);
+            }
             ModelEvent::Finished { stop, usage, model } => self.end = Some((stop, usage, model)),
         }
+    }
+
+    fn begin_thought(&mut self, words: String) {
+        self.sealed = false;
+        self.parts.push(Part::Reasoning(Reasoning {
+            text: Some(words),
+            signature: None,
+            encrypted: None,
+            origin: self.origin.clone(),
+        }));
     }
 
     /// The whole answer.

@@ -24,8 +24,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     ChatModel, ModelError, ModelId, ModelRequest, ModelStream,
+    address::{base_url_of, invalid},
     discover::models,
-    openai_chat::{OpenAiChat, base_url_of},
+    openai_chat::OpenAiChat,
 };
 
 /// How often a starting engine is asked whether it is ready.
@@ -187,8 +188,7 @@ impl Manifest {
         let limits = PlainLimits { connect: second, first_byte: second, idle: second };
         loop {
             let get = Request::get(&url).body(Bytes::new());
-            let get =
-                get.map_err(|error| super::openai_chat::invalid("health", &error.to_string()))?;
+            let get = get.map_err(|error| invalid("health", &error.to_string()))?;
             // While it loads, it refuses connections or answers 503.
             if let Ok(mut answer) = http.send(get, limits).await
                 && answer.bytes(1 << 16).await.is_ok()

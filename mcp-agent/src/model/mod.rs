@@ -3,14 +3,24 @@
 //! [`ChatModel`] has one method, and it streams; a complete answer is a fold over the stream. The
 //! vocabulary of messages belongs to no provider and loses nothing on the way.
 
+mod address;
+pub mod anthropic;
+pub mod codec;
 mod error;
 mod event;
+pub mod failure;
+pub mod hosted;
+mod media;
 mod message;
 mod request;
+pub mod schema;
+pub mod wire_names;
 
 #[cfg(test)]
 pub(crate) mod canned_server;
 pub mod discover;
+#[cfg(test)]
+mod golden;
 #[cfg(unix)]
 pub mod managed;
 pub mod openai_chat;
@@ -41,6 +51,13 @@ pub type ModelStream<'a> = Pin<Box<dyn Stream<Item = Result<ModelEvent, ModelErr
 pub trait ChatModel: Send + Sync + fmt::Debug {
     /// Which model it is; what it alone can read, such as signed reasoning, is marked with it.
     fn id(&self) -> &ModelId;
+
+    /// Whether the model's provider holds it to this shape of answer, beside tools if there are
+    /// any. Where not, an answer can still be asked for in words or by a tool.
+    fn takes_output(&self, output: &OutputSchema, with_tools: bool) -> bool {
+        let _ = (output, with_tools);
+        false
+    }
 
     /// Asks the model. Nothing is sent before the stream is first polled.
     ///
@@ -75,6 +92,10 @@ impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
         (**self).id()
     }
 
+    fn takes_output(&self, output: &OutputSchema, with_tools: bool) -> bool {
+        (**self).takes_output(output, with_tools)
+    }
+
     fn stream<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {
         (**self).stream(request)
     }
@@ -83,6 +104,10 @@ impl<M: ChatModel + ?Sized> ChatModel for Box<M> {
 impl<M: ChatModel + ?Sized> ChatModel for Arc<M> {
     fn id(&self) -> &ModelId {
         (**self).id()
+    }
+
+    fn takes_output(&self, output: &OutputSchema, with_tools: bool) -> bool {
+        (**self).takes_output(output, with_tools)
     }
 
     fn stream<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {

@@ -2,16 +2,16 @@
 
 use std::mem;
 
-use mcp_protocol::decode::snippet;
 use serde_json::Value;
 
 use super::{
     calls::Calls,
-    failure,
     wire::{Choice, Completion, Said},
 };
 use crate::model::{
-    ModelError, ModelErrorKind, ModelEvent, ModelId, OpaquePart, Part, StopReason, Usage,
+    ModelError, ModelEvent, ModelId, OpaquePart, Part, StopReason, Usage,
+    codec::{Decode, interrupted, read, undecodable},
+    failure,
 };
 
 /// Reads an answer, chunk by chunk or whole.
@@ -28,6 +28,45 @@ pub struct Decoder {
     finished: bool,
 }
 
+impl Decode for Decoder {
+    fn chunk(&mut self, data: &str, events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
+        let data = data.trim();
+        if self.finished || data.is_empty() {
+            return Ok(());
+        }
+        if data == "[DONE]" {
+            // Not every server gives a reason; the mark says that nothing is missing.
+            self.stop.get_or_insert(StopReason::EndTurn);
+            self.finish(events);
+            return Ok(());
+        }
+        let completion: Completion = read(data.as_bytes())?;
+        self.take(completion, events)
+    }
+
+    fn end_of_stream(&mut self, events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
+        if self.finished {
+            return Ok(());
+        }
+        if self.stop.is_none() {
+            return Err(interrupted());
+        }
+        self.finish(events);
+        Ok(())
+    }
+
+    fn whole(&mut self, body: &[u8], events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
+        let completion: Completion = read(body)?;
+        if completion.error.is_none() && completion.choices.as_ref().is_none_or(Vec::is_empty) {
+            return Err(undecodable("an answer without `choices`", body));
+        }
+        self.take(completion, events)?;
+        self.stop.get_or_insert(StopReason::EndTurn);
+        self.finish(events);
+        Ok(())
+    }
+}
+
 impl Decoder {
     /// Reads an answer of this model.
     pub fn new(origin: ModelId) -> Self {
@@ -41,60 +80,6 @@ impl Decoder {
             model: None,
             finished: false,
         }
-    }
-
-    /// Whether [`ModelEvent::Finished`] was given.
-    pub fn is_finished(&self) -> bool {
-        self.finished
-    }
-
-    /// Reads the data of one server-sent event and adds to `events` what it says.
-    ///
-    /// # Errors
-    /// The data cannot be read, or the server reports a failure; nothing follows.
-    pub fn chunk(&mut self, data: &str, events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
-        let data = data.trim();
-        if self.finished || data.is_empty() {
-            return Ok(());
-        }
-        if data == "[DONE]" {
-            // Not every server gives a reason; the mark says that nothing is missing.
-            self.stop.get_or_insert(StopReason::EndTurn);
-            self.finish(events);
-            return Ok(());
-        }
-        let completion = read(data.as_bytes())?;
-        self.take(completion, events)
-    }
-
-    /// Reads the end of a stream that may lack its `[DONE]`.
-    ///
-    /// # Errors
-    /// [`ModelErrorKind::Interrupted`]: the answer has no end.
-    pub fn end_of_stream(&mut self, events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
-        if self.finished {
-            return Ok(());
-        }
-        if self.stop.is_none() {
-            return Err(ModelError::new(ModelErrorKind::Interrupted { source: None }));
-        }
-        self.finish(events);
-        Ok(())
-    }
-
-    /// Reads an answer that came in one piece.
-    ///
-    /// # Errors
-    /// The body cannot be read, holds no answer, or reports a failure.
-    pub fn whole(&mut self, body: &[u8], events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
-        let completion = read(body)?;
-        if completion.error.is_none() && completion.choices.as_ref().is_none_or(Vec::is_empty) {
-            return Err(undecodable("an answer without `choices`", body));
-        }
-        self.take(completion, events)?;
-        self.stop.get_or_insert(StopReason::EndTurn);
-        self.finish(events);
-        Ok(())
     }
 
     fn take(
@@ -192,17 +177,6 @@ impl Decoder {
         self.finished = true;
         events.push(ModelEvent::Finished { stop, usage: self.usage, model: self.model.take() });
     }
-}
-
-fn read(body: &[u8]) -> Result<Completion, ModelError> {
-    serde_json::from_slice(body).map_err(|error| undecodable(&error.to_string(), body))
-}
-
-fn undecodable(reason: &str, body: &[u8]) -> ModelError {
-    ModelError::new(ModelErrorKind::Undecodable {
-        reason: reason.to_owned(),
-        snippet: snippet(body),
-    })
 }
 
 fn stop_reason(reason: String) -> StopReason {

@@ -12,6 +12,11 @@ pub struct Dialect {
     pub tool_choice: ToolChoiceSupport,
     /// What of a model's thoughts it takes back.
     pub reasoning: ReasoningReplay,
+    /// Whether it can hold the last answer to a schema while tools are offered. Many local servers
+    /// force the schema on the first answer, which then cannot call a tool.
+    pub output_with_tools: bool,
+    /// Whether the shape of an answer may be marked as strict.
+    pub strict_output: bool,
 }
 
 /// What the limit on the answer's length is called.
@@ -55,10 +60,17 @@ impl Dialect {
             stream_usage: true,
             tool_choice: ToolChoiceSupport::AutoAndRequired,
             reasoning: ReasoningReplay::Nothing,
+            output_with_tools: false,
+            strict_output: false,
         };
         let full = Self { tool_choice: ToolChoiceSupport::Full, ..base };
         match host {
-            "api.openai.com" => Self { token_limit: TokenLimit::MaxCompletionTokens, ..full },
+            "api.openai.com" => Self {
+                token_limit: TokenLimit::MaxCompletionTokens,
+                output_with_tools: true,
+                strict_output: true,
+                ..full
+            },
             "openrouter.ai" => Self { reasoning: ReasoningReplay::Details, ..full },
             "api.deepseek.com" | "api.moonshot.ai" | "api.moonshot.cn" | "api.z.ai" => {
                 Self { reasoning: ReasoningReplay::Content, ..full }

@@ -11,7 +11,11 @@ use super::{
     dialect::{Dialect, TokenLimit, ToolChoiceSupport},
     messages::{self, WireMessage},
 };
-use crate::model::{ModelError, ModelErrorKind, ModelId, ModelRequest, ToolChoice};
+use crate::model::{
+    ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice, ToolDefinition,
+    codec::{invalid_request, shortest},
+    schema::{self, SchemaDialect},
+};
 
 /// How a request is to be written.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +28,8 @@ pub struct Encoding<'a> {
     pub stream: bool,
     /// Whether pictures, sounds and files may be sent; otherwise a note stands in their place.
     pub media: bool,
+    /// The longest answer where the request does not say.
+    pub max_tokens: Option<u32>,
 }
 
 /// Writes the body of `POST /chat/completions`.
@@ -32,13 +38,14 @@ pub struct Encoding<'a> {
 /// the shorter: providers cache by prefix.
 ///
 /// # Errors
-/// [`ModelErrorKind::InvalidRequest`]: the request asks for a tool that it does not offer.
+/// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool that it does not offer.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, dialect, stream, media } = encoding;
+    let Encoding { id, dialect, stream, media, max_tokens } = encoding;
+    let longest = request.max_tokens.or(max_tokens);
     let (tools, tool_choice) = offer(request, dialect.tool_choice)?;
     let (max_tokens, max_completion_tokens) = match dialect.token_limit {
-        TokenLimit::MaxTokens => (request.max_tokens, None),
-        TokenLimit::MaxCompletionTokens => (None, request.max_tokens),
+        TokenLimit::MaxTokens => (longest, None),
+        TokenLimit::MaxCompletionTokens => (None, longest),
     };
     let overridden = |name: &str| request.extra.contains_key(name);
     let body = Body {
@@ -57,7 +64,7 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
         response_format: request.output.as_ref().filter(|_| !overridden("response_format")).map(
             |output| ResponseFormat {
                 kind: "json_schema",
-                json_schema: JsonSchema { name: &output.name, schema: &output.schema },
+                json_schema: JsonSchema::new(output, dialect.strict_output),
             },
         ),
         stream: stream && !overridden("stream"),
@@ -65,17 +72,8 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
             .then(|| json!({"include_usage": true})),
         extra: &request.extra,
     };
-    let bytes = serde_json::to_vec(&body).map_err(|error| invalid(error.to_string()))?;
+    let bytes = serde_json::to_vec(&body).map_err(|error| invalid_request(error.to_string()))?;
     Ok(bytes.into())
-}
-
-fn invalid(reason: String) -> ModelError {
-    ModelError::new(ModelErrorKind::InvalidRequest { reason })
-}
-
-/// A `f32` such as 0.7 as the `f64` with the same short spelling, not as 0.699999988079071.
-fn shortest(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or_else(|_| f64::from(number))
 }
 
 /// Which tools the model is shown, and what it is told about choosing.
@@ -88,7 +86,7 @@ fn offer(
         _ if request.tools.is_empty() => match &request.tool_choice {
             ToolChoice::Auto | ToolChoice::None => Ok((Vec::new(), None)),
             ToolChoice::Required | ToolChoice::Named(_) => {
-                Err(invalid("a tool call is required, but no tool is offered".to_owned()))
+                Err(invalid_request("a tool call is required, but no tool is offered"))
             }
         },
         // What every server does unasked.
@@ -99,11 +97,10 @@ fn offer(
             ToolChoiceSupport::AutoAndRequired => Ok((Vec::new(), None)),
         },
         ToolChoice::Named(name) => {
-            let tool = request
-                .tools
-                .iter()
-                .find(|tool| tool.name == *name)
-                .ok_or_else(|| invalid(format!("`{name}` is required, but not offered")))?;
+            let tool =
+                request.tools.iter().find(|tool| tool.name == *name).ok_or_else(|| {
+                    invalid_request(format!("`{name}` is required, but not offered"))
+                })?;
             match support {
                 ToolChoiceSupport::Full => {
                     let choice = json!({"type": "function", "function": {"name": name}});
@@ -163,29 +160,15 @@ struct WireFunction<'a> {
 }
 
 impl<'a> WireTool<'a> {
-    fn new(tool: &'a crate::model::ToolDefinition) -> Self {
+    fn new(tool: &'a ToolDefinition) -> Self {
         Self {
             kind: "function",
             function: WireFunction {
                 name: &tool.name,
                 description: &tool.description,
-                parameters: with_properties(&tool.parameters),
+                parameters: schema::parameters(&tool.parameters, SchemaDialect::OpenAi),
             },
         }
-    }
-}
-
-/// The schema as it is, except that OpenAI refuses objects that do not list their properties.
-fn with_properties(schema: &RawJson) -> Cow<'_, RawJson> {
-    if schema.as_str().contains("\"properties\"") {
-        return Cow::Borrowed(schema);
-    }
-    match schema.parse::<Map<String, Value>>() {
-        Ok(mut object) if object.get("type").is_some_and(|kind| kind == "object") => {
-            object.insert("properties".to_owned(), json!({}));
-            Cow::Owned(Value::Object(object).into())
-        }
-        _ => Cow::Borrowed(schema),
     }
 }
 
@@ -199,5 +182,23 @@ struct ResponseFormat<'a> {
 #[derive(Serialize)]
 struct JsonSchema<'a> {
     name: &'a str,
-    schema: &'a RawJson,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
+    schema: Cow<'a, RawJson>,
+}
+
+impl<'a> JsonSchema<'a> {
+    /// Strict where the server knows the word and the schema has such a form.
+    fn new(output: &'a OutputSchema, strict: bool) -> Self {
+        let compiled = strict
+            .then(|| schema::compile_raw(&output.schema, SchemaDialect::OpenAiStrict).ok())
+            .flatten();
+        Self {
+            name: &output.name,
+            strict: compiled.is_some(),
+            schema: compiled.map_or(Cow::Borrowed(&output.schema), |compiled| {
+                Cow::Owned(compiled.schema.into())
+            }),
+        }
+    }
 }

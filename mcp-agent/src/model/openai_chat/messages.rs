@@ -1,11 +1,13 @@
 //! From messages in our words to those of a Chat Completions request.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::dialect::ReasoningReplay;
-use crate::model::{Media, MediaSource, Message, ModelId, Part, Role, ToolCall, ToolResult};
+use crate::model::{
+    Media, MediaSource, Message, ModelId, Part, Role, ToolCall, ToolResult,
+    media::{data_url, kind_of, marked, plain_text, stand_in, text_of},
+};
 
 #[derive(Debug, Serialize)]
 pub(super) struct WireMessage<'a> {
@@ -179,14 +181,7 @@ fn tool_text(result: &ToolResult, media: bool, attached: &mut Vec<Value>) -> Str
             _ => {}
         }
     }
-    let text = pieces.join("\n");
-    let says_so = text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("error"));
-    match (text.as_str(), result.is_error) {
-        ("", false) => "(the tool returned nothing)".to_owned(),
-        ("", true) => "Error: the tool failed without a word".to_owned(),
-        (_, true) if !says_so => format!("Error: {text}"),
-        _ => text,
-    }
+    marked(pieces.join("\n"), result, false)
 }
 
 /// One text as a plain string, which every server takes; anything else as a list.
@@ -215,49 +210,12 @@ fn user_content(parts: &[Part], media: bool) -> Value {
     list.into()
 }
 
-fn plain_text(parts: &[Part]) -> String {
-    let texts: Vec<_> = parts
-        .iter()
-        .filter_map(|part| match part {
-            Part::Text(text) => Some(text.clone()),
-            Part::Json(value) => Some(value.to_string()),
-            _ => None,
-        })
-        .collect();
-    texts.join("\n\n")
-}
-
-fn kind_of(part: &Part) -> &'static str {
-    match part {
-        Part::Image(_) => "image",
-        Part::Audio(_) => "audio",
-        _ => "document",
-    }
-}
-
-/// What the model reads in place of something that it cannot be shown.
-fn stand_in(part: &Part, media: &Media) -> String {
-    let Media { mime_type, source, name } = media;
-    let named = name.as_deref().map(|name| format!(" {name:?}")).unwrap_or_default();
-    match source {
-        MediaSource::Base64(data) => {
-            let bytes = data.len() / 4 * 3;
-            format!("[{} {mime_type}{named}, {bytes} bytes: not shown to you]", kind_of(part))
-        }
-        MediaSource::Url(url) => format!("[{} {mime_type}{named} at {url}]", kind_of(part)),
-    }
-}
-
 /// `None` when this API has no place for it.
 fn media_part(part: &Part, media: &Media) -> Option<Value> {
     let Media { mime_type, source, name } = media;
     match (part, source) {
-        (Part::Image(_), MediaSource::Base64(data)) => {
-            let url = format!("data:{mime_type};base64,{data}");
-            Some(json!({"type": "image_url", "image_url": {"url": url}}))
-        }
-        (Part::Image(_), MediaSource::Url(url)) => {
-            Some(json!({"type": "image_url", "image_url": {"url": url}}))
+        (Part::Image(_), _) => {
+            Some(json!({"type": "image_url", "image_url": {"url": data_url(media)}}))
         }
         (Part::Audio(_), MediaSource::Base64(data)) => {
             let format = match mime_type.split(';').next().unwrap_or_default() {
@@ -268,23 +226,16 @@ fn media_part(part: &Part, media: &Media) -> Option<Value> {
             let audio = json!({"data": &**data, "format": format});
             Some(json!({"type": "input_audio", "input_audio": audio}))
         }
-        (Part::Document(_), MediaSource::Base64(data)) if is_text(mime_type) => {
-            let bytes = BASE64_STANDARD.decode(data.as_bytes()).ok()?;
-            let text = String::from_utf8(bytes).ok()?;
-            let title = name.as_deref().map(|name| format!("{name}:\n")).unwrap_or_default();
-            Some(json!({"type": "text", "text": format!("{title}{text}")}))
-        }
-        (Part::Document(_), MediaSource::Base64(data)) => {
+        (Part::Document(_), MediaSource::Base64(_)) => {
+            if let Some(text) = text_of(media) {
+                return Some(json!({"type": "text", "text": text}));
+            }
             let file = json!({
                 "filename": name.as_deref().unwrap_or("document"),
-                "file_data": format!("data:{mime_type};base64,{data}"),
+                "file_data": data_url(media),
             });
             Some(json!({"type": "file", "file": file}))
         }
         _ => None,
     }
-}
-
-fn is_text(mime_type: &str) -> bool {
-    mime_type.starts_with("text/") || matches!(mime_type, "application/json" | "application/xml")
 }

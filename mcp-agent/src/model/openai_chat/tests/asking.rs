@@ -6,8 +6,9 @@ use serde_json::Value;
 
 use crate::model::{
     ChatModel, Media, MediaSource, Message, ModelErrorKind, ModelRequest, Part, StopReason,
+    address::{base_url_of, below},
     canned_server::{CannedServer, answer, events},
-    openai_chat::{OpenAiChat, base_url_of, below},
+    openai_chat::OpenAiChat,
 };
 
 const WORDS: [&str; 3] = [

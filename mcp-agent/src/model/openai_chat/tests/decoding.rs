@@ -3,7 +3,7 @@
 
 use crate::model::{
     Assembly, ModelErrorKind, ModelEvent, ModelId, ModelResponse, Part, StopReason, Usage,
-    openai_chat::decode::Decoder,
+    codec::Decode, openai_chat::decode::Decoder,
 };
 
 fn origin() -> ModelId {

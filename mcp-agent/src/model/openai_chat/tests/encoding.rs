@@ -19,8 +19,13 @@ fn id() -> ModelId {
 
 fn body_for(host: &str, request: &ModelRequest) -> Value {
     let id = id();
-    let encoding =
-        Encoding { id: &id, dialect: Dialect::of_host(host), stream: false, media: true };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host(host),
+        stream: false,
+        media: true,
+        max_tokens: None,
+    };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
 }
 
@@ -59,7 +64,13 @@ fn check_messages(messages: Vec<Message>, expected: Value) {
 #[test]
 fn a_plain_question() {
     let id = id();
-    let encoding = Encoding { id: &id, dialect: Dialect::of_host("x"), stream: true, media: true };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host("x"),
+        stream: true,
+        media: true,
+        max_tokens: None,
+    };
     let mut request = ModelRequest::new(vec![Message::system("Be brief."), Message::user("Hello")]);
     request.temperature = Some(0.7);
     request.max_tokens = Some(100);
@@ -74,7 +85,13 @@ fn a_plain_question() {
 #[test]
 fn a_longer_conversation_starts_with_the_bytes_of_the_shorter() {
     let id = id();
-    let encoding = Encoding { id: &id, dialect: Dialect::of_host("x"), stream: true, media: true };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host("x"),
+        stream: true,
+        media: true,
+        max_tokens: None,
+    };
     let mut request = ModelRequest::new(vec![Message::user("Hello")]);
     request.tools = vec![tool("add")].into();
     let short = encode(&request, encoding).unwrap();
@@ -192,8 +209,13 @@ fn media_of_a_person() {
 #[test]
 fn a_model_without_eyes_gets_a_note() {
     let id = id();
-    let encoding =
-        Encoding { id: &id, dialect: Dialect::of_host("x"), stream: false, media: false };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host("x"),
+        stream: false,
+        media: false,
+        max_tokens: None,
+    };
     let request = ModelRequest::new(vec![Message::user(vec![
         Part::Text("Look".into()),
         Part::Image(media("image/png")),
@@ -237,7 +259,13 @@ fn choices_of_tools_where_the_server_knows_them_and_where_not() {
 #[test]
 fn a_choice_that_cannot_be_is_an_error() {
     let id = id();
-    let encoding = Encoding { id: &id, dialect: Dialect::of_host("x"), stream: false, media: true };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host("x"),
+        stream: false,
+        media: true,
+        max_tokens: None,
+    };
     let mut request = ModelRequest::new(vec![]);
     request.tool_choice = ToolChoice::Named("gone".into());
     assert!(encode(&request, encoding).is_err());
@@ -291,7 +319,13 @@ fn extra_members_win_and_occur_once() {
     request.temperature = Some(1.0);
     request.extra.insert("temperature".into(), json!(0));
     let id = id();
-    let encoding = Encoding { id: &id, dialect: Dialect::of_host("x"), stream: false, media: true };
+    let encoding = Encoding {
+        id: &id,
+        dialect: Dialect::of_host("x"),
+        stream: false,
+        media: true,
+        max_tokens: None,
+    };
     let body = encode(&request, encoding).unwrap();
     assert_eq!(
         std::str::from_utf8(&body).unwrap(),

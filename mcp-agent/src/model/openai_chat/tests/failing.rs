@@ -3,8 +3,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use crate::model::{
-    ModelError, ModelErrorKind, ModelId,
-    openai_chat::{decode::Decoder, failure},
+    ModelError, ModelErrorKind, ModelId, codec::Decode, failure, openai_chat::decode::Decoder,
 };
 
 fn refused(status: u16, body: &str) -> ModelError {

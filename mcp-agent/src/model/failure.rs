@@ -1,4 +1,4 @@
-//! What servers of this API say when they do not answer.
+//! What providers say when they do not answer.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ pub fn decode(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> ModelErro
     let mut error =
         serde_json::from_slice::<Value>(body).map(|body| describe(&body)).unwrap_or_default();
     error.status = Some(status.as_u16());
-    error.retry_after = retry_after(headers);
+    error.retry_after = retry_after(headers).or(error.retry_after);
     error.body_snippet = snippet(body);
     ModelError::new(ModelErrorKind::Status(error))
 }
@@ -30,8 +30,24 @@ pub(super) fn in_answer(error: &Value) -> ModelError {
     described.status = error["code"]
         .as_u64()
         .and_then(|code| u16::try_from(code).ok())
-        .filter(|code| *code >= 400);
+        .filter(|code| *code >= 400)
+        .or_else(|| status_of_name(described.code.as_deref()?));
     ModelError::new(ModelErrorKind::Status(described))
+}
+
+/// The status that goes with an error's name, where the error came without one.
+fn status_of_name(name: &str) -> Option<u16> {
+    Some(match name {
+        "invalid_request_error" => 400,
+        "authentication_error" => 401,
+        "permission_error" => 403,
+        "not_found_error" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" | "rate_limit_exceeded" => 429,
+        "api_error" | "server_error" => 500,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
 }
 
 /// The forms in use: `{"error": {"message", "type", "code"}}`, `{"error": "text"}`,
@@ -45,8 +61,15 @@ fn describe(body: &Value) -> StatusError {
         .or_else(|| word(&error["detail"]))
         .or_else(|| word(&body["message"]))
         .unwrap_or_default();
-    let code = word(&error["code"]).or_else(|| word(&error["type"]));
-    StatusError { message, code, ..StatusError::default() }
+    let code = [&error["code"], &error["status"], &error["type"]].into_iter().find_map(word);
+    StatusError { message, code, retry_after: retry_delay(error), ..StatusError::default() }
+}
+
+/// Google says in the body how long to wait: `{"retryDelay": "12s"}` among the details.
+fn retry_delay(error: &Value) -> Option<Duration> {
+    let details = error["details"].as_array()?;
+    let delay = details.iter().find_map(|detail| detail["retryDelay"].as_str())?;
+    Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }
 
 /// Seconds; some servers write fractions. The form with a date is not in use among them.
