@@ -34,6 +34,7 @@ pub struct SocketConfig {
     place: Place,
     connect_timeout: Option<Duration>,
     max_message_bytes: usize,
+    reach: Reach,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +61,7 @@ impl SocketConfig {
 
     fn new(place: Place) -> Self {
         let connect_timeout = Some(Duration::from_secs(10));
-        Self { place, connect_timeout, max_message_bytes: 64 << 20 }
+        Self { place, connect_timeout, max_message_bytes: 64 << 20, reach: Reach::Anywhere }
     }
 
     /// How long connecting may take. Default: 10 s.
@@ -75,17 +76,29 @@ impl SocketConfig {
         self
     }
 
+    /// Connects only to these addresses. A Unix socket is on this machine, so only
+    /// [`Reach::Anywhere`] leads to it.
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
     async fn open(&self) -> Result<LineTransport, ConnectError> {
         let limit = self.max_message_bytes;
         match &self.place {
             #[cfg(unix)]
             Place::Unix(path) => {
+                if self.reach != Reach::Anywhere {
+                    let source = "a socket on this machine is out of reach".into();
+                    let address = self.endpoint();
+                    return Err(failed(DeliveryErrorKind::Unreachable { address, source }));
+                }
                 let stream = self.within(tokio::net::UnixStream::connect(path)).await?;
                 let (input, output) = stream.into_split();
                 LineTransport::start(input, output, limit)
             }
             Place::Tcp { host, port } => {
-                let stream = self.within(dial_tcp(host, *port, Reach::Anywhere)).await?;
+                let stream = self.within(dial_tcp(host, *port, self.reach)).await?;
                 let (input, output) = stream.into_split();
                 LineTransport::start(input, output, limit)
             }

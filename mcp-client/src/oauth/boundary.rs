@@ -13,11 +13,23 @@ pub(super) struct Boundary {
     server: Url,
     /// The user said that authorization servers in private networks are fine.
     private: bool,
+    /// Which addresses the server itself may be at: not all, when the user did not write its URL.
+    reach: Reach,
 }
 
 impl Boundary {
     pub(super) fn new(server: Url, private: bool) -> Self {
-        Self { server, private }
+        Self { server, private, reach: Reach::Anywhere }
+    }
+
+    pub(super) fn server_within(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
+    /// Which addresses the MCP server may be at.
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
     }
 
     pub(super) fn server(&self) -> &Url {
@@ -27,7 +39,7 @@ impl Boundary {
     /// A URL of metadata: as an endpoint, or at the MCP server's own origin, which the user chose.
     pub(super) fn metadata(&self, url: &Url) -> Result<Reach, OAuthError> {
         if url.origin() == self.server.origin() {
-            return without_credentials(url).map(|()| Reach::Anywhere);
+            return without_credentials(url).map(|()| self.reach);
         }
         self.endpoint(url)
     }
@@ -44,7 +56,8 @@ impl Boundary {
             _ => return Err(forbidden(url, "it is neither https nor http")),
         }
         let chosen = here || self.private || url.origin() == self.server.origin();
-        Ok(if chosen { Reach::Anywhere } else { Reach::Public })
+        // What only the server chose reaches no farther than the server.
+        Ok(if chosen { self.reach } else { Reach::Public })
     }
 }
 
@@ -133,6 +146,16 @@ mod tests {
         assert_eq!(boundary.metadata(&own).unwrap(), Reach::Anywhere);
         let other = Url::parse("http://10.0.0.1:3001/.well-known/x").unwrap();
         assert!(boundary.metadata(&other).is_err());
+    }
+
+    // covers: auth-ssrf
+    #[test]
+    fn a_server_of_a_stranger_leads_nowhere_private_by_its_own_name() {
+        let boundary = Boundary::new(Url::parse("https://a.example/mcp").unwrap(), false)
+            .server_within(Reach::Public);
+        let own = Url::parse("https://a.example/.well-known/x").unwrap();
+        assert_eq!(boundary.metadata(&own).unwrap(), Reach::Public);
+        assert_eq!(boundary.endpoint(&own).unwrap(), Reach::Public);
     }
 
     #[test]

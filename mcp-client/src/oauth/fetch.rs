@@ -140,7 +140,7 @@ impl Web {
         headers.insert(header::ACCEPT, accept);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let answer =
-            self.anywhere.send(request, LIMITS).await.map_err(|source| lost(server, source))?;
+            self.within(self.boundary.reach()).send(request, LIMITS).await.map_err(|source| lost(server, source))?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(Vec::new());
         }

@@ -220,6 +220,12 @@ impl OAuth {
         self
     }
 
+    /// Which addresses the MCP server itself may be at; the same as for its own connections.
+    pub(crate) fn server_within(mut self, reach: Reach) -> Self {
+        self.0.server_reach = reach;
+        self
+    }
+
     /// Follows metadata to authorization servers in private networks too. For servers inside a
     /// company, whose metadata is trusted.
     pub fn allow_private_addresses(mut self) -> Self {

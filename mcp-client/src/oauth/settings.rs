@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use mcp_transport::http::{Proxy, TlsConfig};
+use mcp_transport::http::{Proxy, Reach, TlsConfig};
 
 use super::{
     ClientCredentials, Grant, MemoryTokenStore, OAuthError, StoreEntry, TokenStore, readable,
@@ -41,6 +41,8 @@ pub(super) struct Settings {
     pub(super) scopes: Vec<String>,
     pub(super) dpop: DpopUse,
     pub(super) private_addresses: bool,
+    /// Which addresses the MCP server itself may be at.
+    pub(super) server_reach: Reach,
     pub(super) tls: TlsConfig,
     pub(super) proxy: Proxy,
 }
@@ -59,6 +61,7 @@ impl Settings {
             scopes: Vec::new(),
             dpop: DpopUse::default(),
             private_addresses: false,
+            server_reach: Reach::Anywhere,
             tls: TlsConfig::new(),
             proxy: Proxy::default(),
         }

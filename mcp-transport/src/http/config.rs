@@ -24,6 +24,7 @@ use super::{
     legacy_sse::LegacySse,
     pool::Pool,
     proxy::{Proxy, Route},
+    reach::Reach,
     shared::{Limits, Shared, Shown},
     tasks::Tasks,
     tls::{Tls, TlsConfig},
@@ -50,6 +51,7 @@ pub struct HttpConfig {
     compressed: bool,
     tls: TlsConfig,
     proxy: Proxy,
+    reach: Reach,
     /// Whether to speak the binding of revision 2024-11-05.
     sse: bool,
 }
@@ -76,6 +78,7 @@ impl HttpConfig {
             compressed: true,
             tls: TlsConfig::new(),
             proxy: Proxy::default(),
+            reach: Reach::default(),
             sse: false,
         }
     }
@@ -161,6 +164,15 @@ impl HttpConfig {
         self
     }
 
+    /// Connects only to these addresses: for a URL that the user did not write himself. Checked when
+    /// names are resolved, for every connection and redirect, against the very addresses that are
+    /// then connected to; behind a proxy, which resolves names itself, only the host is checked.
+    /// Default: [`Reach::Anywhere`].
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.reach = reach;
+        self
+    }
+
     /// Speaks HTTP+SSE, the binding of revision 2024-11-05, without asking for a newer one. Not
     /// needed to reach such servers: a client falls back to it.
     pub fn http_sse(mut self) -> Self {
@@ -174,7 +186,8 @@ impl HttpConfig {
             own.insert(PROXY_AUTHORIZATION, credentials);
         }
         let tasks = Arc::new(Tasks::default());
-        let dialer = Dialer::new(Arc::clone(&endpoint), route, tls, self.connect_timeout);
+        let dialer =
+            Dialer::new(Arc::clone(&endpoint), route, tls, self.connect_timeout).within(self.reach);
         let shared = Shared {
             headers: Headers::new(&endpoint, own, self.compressed),
             pool: Pool::new(dialer, self.max_connections, Arc::clone(&tasks)),
@@ -225,6 +238,7 @@ impl HttpConfig {
             endpoint,
             own,
             route,
+            reach: self.reach,
             tls: tls.map(|tls| tls.http1_only()),
             authorize: self.authorize.clone(),
             connect_timeout: self.connect_timeout,
@@ -287,6 +301,7 @@ impl fmt::Debug for HttpConfig {
             .field("max_connections", &self.max_connections)
             .field("tls", &self.tls)
             .field("proxy", &self.proxy)
+            .field("reach", &self.reach)
             .field("sse", &self.sse)
             .finish_non_exhaustive()
     }

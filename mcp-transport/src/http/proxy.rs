@@ -125,8 +125,12 @@ impl Route {
     /// Opens bytes that lead to the server itself, also without TLS: what is said on them after an
     /// upgrade is nothing that a proxy could forward.
     #[cfg(feature = "websocket")]
-    pub(super) async fn open_to_the_end(&self, endpoint: &Endpoint) -> Result<Stream, BoxError> {
-        self.open_through(endpoint, Reach::Anywhere, true).await
+    pub(super) async fn open_to_the_end(
+        &self,
+        endpoint: &Endpoint,
+        reach: Reach,
+    ) -> Result<Stream, BoxError> {
+        self.open_through(endpoint, reach, true).await
     }
 
     async fn open_through(

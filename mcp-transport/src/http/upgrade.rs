@@ -10,7 +10,7 @@ use http::{
 };
 use tokio::time::timeout;
 
-use super::{answer, endpoint::Endpoint, proxy::Route, stream::Stream, tls::Tls};
+use super::{answer, endpoint::Endpoint, proxy::Route, reach::Reach, stream::Stream, tls::Tls};
 use crate::{
     DeliveryError,
     authorize::{Authorize, Challenge, Target, Verdict},
@@ -27,6 +27,7 @@ pub(crate) struct Upgrade {
     /// The user's headers and credentials.
     pub(super) own: HeaderMap,
     pub(super) route: Route,
+    pub(super) reach: Reach,
     /// Only for https.
     pub(super) tls: Option<Tls>,
     pub(super) authorize: Option<Arc<dyn Authorize>>,
@@ -60,7 +61,7 @@ impl Upgrade {
     }
 
     async fn open(&self) -> Result<Stream, BoxError> {
-        let stream = self.route.open_to_the_end(&self.endpoint).await?;
+        let stream = self.route.open_to_the_end(&self.endpoint, self.reach).await?;
         match &self.tls {
             Some(tls) => Ok(tls.wrap(&self.endpoint.host, stream).await?.0),
             None => Ok(stream),

@@ -12,11 +12,16 @@ use std::{
 
 use tokio::runtime::Handle;
 
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+use super::confinement::Confinement;
+#[cfg(not(all(target_os = "linux", feature = "sandbox")))]
+use super::sandbox;
 use super::{
     child::{ChildProcess, Limits},
     environment,
     launch::Launch,
     nursery, program, redact,
+    sandbox::Sandbox,
 };
 use crate::{BoxFuture, Connect, ConnectError, Transport, transport::Binding};
 
@@ -41,6 +46,7 @@ pub struct ChildCommand {
     variables: BTreeMap<String, Variable>,
     cwd: Option<PathBuf>,
     limits: Limits,
+    sandbox: Option<Sandbox>,
 }
 
 /// Where the value of a variable comes from.
@@ -59,6 +65,7 @@ impl ChildCommand {
             variables: BTreeMap::new(),
             cwd: None,
             limits: Limits::default(),
+            sandbox: None,
         }
     }
 
@@ -121,6 +128,14 @@ impl ChildCommand {
         self
     }
 
+    /// Starts the program within bounds that the kernel keeps. Without a [`cwd`](Self::cwd) it starts
+    /// in the sandbox's folder.
+    #[must_use]
+    pub fn sandbox(mut self, sandbox: Sandbox) -> Self {
+        self.sandbox = Some(sandbox);
+        self
+    }
+
     /// Starts the program. Must be called in a tokio runtime with I/O and time.
     ///
     /// # Errors
@@ -159,12 +174,38 @@ impl ChildCommand {
             }
             path.push(folder);
         }
-        Ok(Launch {
+        let mut launch = Launch {
             path: found.path,
             arguments: self.arguments.clone(),
             environment,
             folder: self.cwd.clone(),
-        })
+            #[cfg(all(target_os = "linux", feature = "sandbox"))]
+            confinement: None,
+        };
+        if let Some(sandbox) = &self.sandbox {
+            self.confine(&mut launch, sandbox)?;
+        }
+        Ok(launch)
+    }
+
+    #[cfg(all(target_os = "linux", feature = "sandbox"))]
+    fn confine(&self, launch: &mut Launch, sandbox: &Sandbox) -> Result<(), ConnectError> {
+        let is_set = |name: &str| self.variables.contains_key(name);
+        let folder = sandbox.settle(&mut launch.environment, is_set)?;
+        launch.confinement = Some(Confinement::new(sandbox, &folder, &launch.path)?);
+        launch.folder.get_or_insert(folder);
+        Ok(())
+    }
+
+    /// Nothing runs with less protection than asked for.
+    #[cfg(not(all(target_os = "linux", feature = "sandbox")))]
+    fn confine(&self, _: &mut Launch, _: &Sandbox) -> Result<(), ConnectError> {
+        let reason = if cfg!(target_os = "linux") {
+            "this program was built without the feature `sandbox`"
+        } else {
+            "only Linux can keep it"
+        };
+        Err(sandbox::refused(reason))
     }
 
     fn environment(&self) -> Result<BTreeMap<OsString, OsString>, ConnectError> {
@@ -211,6 +252,7 @@ impl fmt::Debug for ChildCommand {
             .field("variables", &self.variables.keys())
             .field("cwd", &self.cwd)
             .field("limits", &self.limits)
+            .field("sandbox", &self.sandbox)
             .finish()
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Launch {
     /// The whole environment.
     pub(super) environment: BTreeMap<OsString, OsString>,
     pub(super) folder: Option<PathBuf>,
+    #[cfg(all(target_os = "linux", feature = "sandbox"))]
+    pub(super) confinement: Option<super::confinement::Confinement>,
 }
 
 /// A program that was started, in a process group of its own.

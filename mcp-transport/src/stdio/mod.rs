@@ -20,11 +20,14 @@
 mod child;
 mod command;
 mod command_url;
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+mod confinement;
 mod environment;
 mod launch;
 mod nursery;
 mod program;
 mod redact;
+mod sandbox;
 #[cfg(target_os = "linux")]
 mod shared_memory_child;
 mod stderr;
@@ -32,6 +35,7 @@ mod stderr;
 pub use child::ChildProcess;
 pub use command::ChildCommand;
 pub use command_url::CommandUrl;
+pub use sandbox::Sandbox;
 
 #[cfg(test)]
 mod tests;

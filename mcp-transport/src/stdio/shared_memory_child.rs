@@ -22,6 +22,8 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, getppid, set_parent_process_death_signal, waitpid,
 };
 
+#[cfg(feature = "sandbox")]
+use super::confinement::Confinement;
 use super::launch::Launch;
 
 /// What the child's few calls may use, in units of 16 bytes.
@@ -54,12 +56,15 @@ pub(super) fn start(launch: &Launch, streams: [OwnedFd; 3]) -> io::Result<Pid> {
         Some(folder) => Some(CString::new(folder.as_os_str().as_bytes())?),
         None => None,
     };
-    let started = make(&path, &arguments, &environment, folder.as_ref(), &streams);
+    let program = |path, arguments: &[CString]| {
+        make(path, arguments, &environment, folder.as_ref(), &streams, launch)
+    };
+    let started = program(&path, &arguments);
     if started.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::ENOEXEC)) {
         // A script that does not name its interpreter.
         let shell = CString::new(SHELL)?;
         arguments.insert(0, shell.clone());
-        return make(&shell, &arguments, &environment, folder.as_ref(), &streams);
+        return program(&shell, &arguments);
     }
     started
 }
@@ -80,6 +85,8 @@ struct Orders {
     /// Null to stay where this process is.
     folder: *const c_char,
     streams: [c_int; 3],
+    #[cfg(feature = "sandbox")]
+    confinement: Option<*const Confinement>,
     parent: Pid,
     /// The error number when the program could not be run.
     failed: AtomicI32,
@@ -91,6 +98,7 @@ fn make(
     environment: &[CString],
     folder: Option<&CString>,
     streams: &[OwnedFd; 3],
+    launch: &Launch,
 ) -> io::Result<Pid> {
     let pointers = |texts: &[CString]| -> Vec<*const c_char> {
         texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect()
@@ -103,6 +111,8 @@ fn make(
         environment: environment.as_ptr(),
         folder: folder.map_or(ptr::null(), |folder| folder.as_ptr()),
         streams: [streams[0].as_raw_fd(), streams[1].as_raw_fd(), streams[2].as_raw_fd()],
+        #[cfg(feature = "sandbox")]
+        confinement: launch.confinement.as_ref().map(ptr::from_ref),
         parent: getpid(),
         failed: AtomicI32::new(0),
     };
@@ -173,6 +183,13 @@ extern "C" fn become_program(orders: *mut c_void) -> c_int {
         }
         if !orders.folder.is_null() && libc::chdir(orders.folder) != 0 {
             give_up(orders, *libc::__errno_location());
+        }
+        // Last, since all before needs more rights than what follows.
+        #[cfg(feature = "sandbox")]
+        if let Some(confinement) = orders.confinement
+            && let Err(error) = (*confinement).enter()
+        {
+            give_up(orders, error);
         }
         let mut none = MaybeUninit::uninit();
         libc::sigemptyset(none.as_mut_ptr());

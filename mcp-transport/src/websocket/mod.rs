@@ -22,7 +22,7 @@ use self::transport::WebSocketTransport;
 use crate::{
     BoxFuture, Connect, ConnectError, Transport,
     authorize::Authorize,
-    http::{HttpConfig, Proxy, TlsConfig, redact},
+    http::{HttpConfig, Proxy, Reach, TlsConfig, redact},
     transport::Binding,
 };
 
@@ -98,6 +98,12 @@ impl WebSocketConfig {
     /// Which certificates are trusted and shown. Only `wss` URLs need it.
     pub fn tls(mut self, tls: TlsConfig) -> Self {
         self.http = self.http.tls(tls);
+        self
+    }
+
+    /// Connects only to these addresses; see [`HttpConfig::reach`].
+    pub fn reach(mut self, reach: Reach) -> Self {
+        self.http = self.http.reach(reach);
         self
     }
 

@@ -6,6 +6,7 @@ mod connections;
 mod legacy;
 mod legacy_sse;
 mod proxies;
+mod reach;
 mod redirects;
 mod secure;
 mod server;

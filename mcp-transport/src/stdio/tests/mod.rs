@@ -5,6 +5,8 @@ mod ending;
 mod faults;
 mod order;
 mod routing;
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+mod sandbox;
 mod starting;
 
 use std::{borrow::Cow, fs, future::Future, path::Path, time::Duration};
