@@ -25,17 +25,21 @@ mod cache;
 mod client;
 mod completion;
 pub mod config;
+mod digest;
 mod error;
 mod extension;
 mod handlers;
 mod hub;
 mod input_required;
+mod kept_file;
 mod lifecycle;
 mod link;
 mod listing;
 mod logging;
 mod news;
 pub mod oauth;
+pub mod pins;
+mod private_file;
 mod progress;
 mod prompts;
 mod random;
@@ -61,15 +65,17 @@ pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
     cache::{Cache, CacheStats, Cached, Source},
     client::{Client, ServerInfo},
+    digest::{Digest, InvalidDigest},
     error::{CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TimeLimit},
     extension::{ExtendedResult, Extension},
     handlers::{Asker, Destination, RootsError, UnsafeDestination},
     hub::{
         Applied, Availability, Backoff, Catalog, CatalogList, CatalogLists, Health, Hub, HubChange,
-        HubEvent, HubOptions, Server, ServerError, ServerState, ServerStatus, ServerWatch,
-        StateKind, ToolUsage,
+        HubEvent, HubOptions, Refusal, Reloaded, Server, ServerError, ServerState, ServerStatus,
+        ServerWatch, StateKind, ToolUsage,
     },
     input_required::{PendingInput, Rounds, Step, Stepwise},
+    kept_file::KeptFileError,
     lifecycle::{FileVerdicts, MemoryVerdicts, VerdictStore},
     listing::{List, Listing, Page, PageCursor},
     prompts::GetPrompt,

@@ -7,7 +7,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Dialect, Origin, Problem, Template, Variable};
+use mcp_transport::http::Reach;
+
+use super::{Dialect, Origin, Problem, SandboxEntry, Template, Variable};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.
@@ -42,6 +44,10 @@ pub struct ServerEntry {
     pub tool_prefix: Option<String>,
     /// URI patterns of the resources to follow.
     pub resources: Vec<String>,
+    /// The bounds around a child process.
+    pub sandbox: Option<SandboxEntry>,
+    /// `reach`: which addresses a URL may lead to.
+    pub reach: Reach,
     /// How to log in, where the file says so.
     pub oauth: Option<OAuthEntry>,
     /// What nobody here understands; kept, so that it can be written back.
@@ -60,7 +66,9 @@ impl ServerEntry {
                 std::iter::once(url).chain(headers.values()).collect()
             }
         };
-        templates.into_iter().flat_map(Template::variables).collect()
+        let bounds = self.sandbox.iter().flat_map(SandboxEntry::templates);
+        let templates = templates.into_iter().chain(bounds);
+        templates.flat_map(Template::variables).collect()
     }
 }
 

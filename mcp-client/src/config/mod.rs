@@ -6,6 +6,7 @@
 //!
 //! One bad entry never hides the others: it becomes a [`Problem`] with its file and line.
 
+mod allow_list;
 mod dialect;
 mod document;
 mod entry;
@@ -15,9 +16,13 @@ mod fields;
 mod glob;
 mod read;
 mod resolve;
+mod sandbox;
 mod template;
 #[cfg(all(test, feature = "config-formats"))]
 mod tests;
+mod trust;
+#[cfg(feature = "config-watch")]
+mod watch;
 
 use std::{
     collections::BTreeMap,
@@ -26,16 +31,23 @@ use std::{
     time::Duration,
 };
 
+use mcp_transport::{http::Reach, stdio::Sandbox};
+
 #[cfg(feature = "config-formats")]
 pub use self::export::{Exported, export};
+#[cfg(feature = "config-watch")]
+pub use self::watch::{ConfigWatch, WatchError};
 pub use self::{
+    allow_list::{AllowList, CommandPattern, InvalidUrlPattern, UrlPattern, Wildcard},
     dialect::Dialect,
     entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
     glob::glob_matches,
     read::{declare, declared_in},
+    sandbox::SandboxEntry,
     template::{Lookup, Template, Variable, Variables},
+    trust::{TrustStore, Trusted},
 };
-use crate::{EraChoice, secret::Secret};
+use crate::{Digest, EraChoice, secret::Secret};
 
 /// One server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +78,13 @@ pub struct ServerConfig {
     pub auto_register_tools: bool,
     /// How to log in, where that is configured.
     pub oauth: Option<OAuthConfig>,
+    /// The bounds around a child process; none unless set.
+    pub sandbox: Option<Sandbox>,
+    /// Which addresses its URL may lead to.
+    pub reach: Reach,
+    /// Set for an entry that somebody else wrote and that nobody agreed to yet: what it would run
+    /// or connect to. It is not started. See [`TrustStore::judge`].
+    pub untrusted: Option<Digest>,
 }
 
 impl ServerConfig {
@@ -84,6 +103,9 @@ impl ServerConfig {
             resources: Vec::new(),
             auto_register_tools: true,
             oauth: None,
+            sandbox: None,
+            reach: Reach::Anywhere,
+            untrusted: None,
         }
     }
 

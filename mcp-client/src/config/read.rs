@@ -2,9 +2,11 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use mcp_transport::http::Reach;
+
 use super::{
-    ConfigError, Declared, Dialect, Input, OAuthEntry, Origin, Problem, RemoteKind, ServerEntry,
-    Template, ToolChoice, TransportEntry,
+    ConfigError, Declared, Dialect, Input, OAuthEntry, Origin, Problem, RemoteKind, SandboxEntry,
+    ServerEntry, Template, ToolChoice, TransportEntry,
     document::{self, Node, Value},
     fields::Fields,
 };
@@ -145,9 +147,19 @@ fn entry(
         tools: tool_choice(&fields)?,
         tool_prefix: fields.plain(&["tool_prefix", "toolPrefix"])?,
         resources: fields.plains(&["resources"])?.unwrap_or_default(),
+        sandbox: SandboxEntry::read(&fields)?,
+        reach: reach(&fields)?,
         oauth: oauth(&fields)?,
         unknown: fields.unknown(),
     }))
+}
+
+fn reach(fields: &Fields<'_>) -> Result<Reach, String> {
+    match fields.plain(&["reach"])?.as_deref() {
+        None | Some("anywhere") => Ok(Reach::Anywhere),
+        Some("public") => Ok(Reach::Public),
+        Some(other) => Err(format!("`reach` must be public or anywhere, not `{other}`")),
+    }
 }
 
 fn tool_choice(fields: &Fields<'_>) -> Result<ToolChoice, String> {

@@ -74,6 +74,13 @@ impl ServerEntry {
             }
         };
         let oauth = self.oauth.as_ref().map(|oauth| looking.oauth(oauth));
+        let bounds = self.sandbox.as_ref().map(|sandbox| {
+            sandbox.resolve(&self.name, values, |field, template| looking.text(field, template))
+        });
+        let sandbox = bounds.transpose().unwrap_or_else(|variable| {
+            looking.missing.push(("sandbox.folder".to_owned(), variable));
+            None
+        });
         let missing = looking.missing;
         if !missing.is_empty() {
             return Err(Problem::unset(&self.name, self.origin.clone(), missing));
@@ -88,6 +95,8 @@ impl ServerEntry {
         server.tool_prefix.clone_from(&self.tool_prefix);
         server.resources.clone_from(&self.resources);
         server.oauth = oauth;
+        server.sandbox = sandbox;
+        server.reach = self.reach;
         Ok(server)
     }
 }

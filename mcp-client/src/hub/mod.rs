@@ -5,6 +5,8 @@ mod catalog;
 mod follow;
 mod health;
 mod options;
+mod refusal;
+mod reload;
 mod server;
 mod server_watch;
 mod slot;
@@ -29,6 +31,8 @@ pub use self::{
     catalog::{Availability, Catalog, CatalogList, CatalogLists},
     health::{Health, ToolUsage},
     options::HubOptions,
+    refusal::Refusal,
+    reload::Reloaded,
     server::{Server, ServerError},
     server_watch::ServerWatch,
     state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
@@ -154,11 +158,15 @@ impl Hub {
             }
             _ => None,
         };
-        let recipe = match server.transport.recipe(options.shutdown_grace, authorization) {
+        let recipe = match server.recipe(options.shutdown_grace, authorization) {
             Ok(recipe) => recipe,
             Err(error) => return unusable(server, String::new(), error.to_string()),
         };
         let endpoint = recipe.endpoint();
+        if let Some(refusal) = Refusal::of(&server, options.allowed.as_ref()) {
+            let state = ServerState::Refused(refusal);
+            return Arc::new(Slot::new(server, endpoint, state, board, false));
+        }
         if self.lock().iter().any(|slot| slot.name() == server.name) {
             let reason = format!("the name `{}` is used twice; rename one", server.name);
             return unusable(server, endpoint, reason);

@@ -3,7 +3,11 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{Backoff, CatalogLists};
-use crate::{ClientOptions, config::ServerConfig, oauth::OAuth};
+use crate::{
+    ClientOptions,
+    config::{AllowList, ServerConfig},
+    oauth::OAuth,
+};
 
 type Authorization = Arc<dyn Fn(&ServerConfig) -> Option<OAuth> + Send + Sync>;
 
@@ -29,6 +33,8 @@ pub struct HubOptions {
     /// Which lists of the servers are kept, so that what a server offers is known while it is
     /// away. By default none: nothing is asked for that nobody needs.
     pub catalogs: CatalogLists,
+    /// The servers that may be used; all when `None`. Others are [refused](super::Refusal).
+    pub allowed: Option<AllowList>,
     pub(super) authorization: Option<Authorization>,
 }
 
@@ -43,6 +49,7 @@ impl Default for HubOptions {
             keep_alive: None,
             shutdown_grace: None,
             catalogs: CatalogLists::default(),
+            allowed: None,
             authorization: None,
         }
     }

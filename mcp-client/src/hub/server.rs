@@ -7,7 +7,8 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Catalog, CatalogLists, Hub, ServerState, ServerStatus, StateKind, follow::ask, slot::Slot,
+    Catalog, CatalogLists, Hub, Refusal, ServerState, ServerStatus, StateKind, follow::ask,
+    slot::Slot,
 };
 use crate::{CallError, CallTool, Client, config::ServerConfig};
 
@@ -46,6 +47,15 @@ pub enum ServerError {
         /// Why.
         #[source]
         source: Option<Arc<crate::ConnectFailure>>,
+    },
+    /// It may not be used.
+    #[error("server `{server}` is refused")]
+    Refused {
+        /// Which server.
+        server: String,
+        /// Why.
+        #[source]
+        source: Refusal,
     },
     /// The call failed.
     #[error("server `{server}`")]
@@ -110,6 +120,10 @@ impl Server {
     }
 
     fn unavailable(&self, state: &ServerState) -> ServerError {
+        if let ServerState::Refused(refusal) = state {
+            let source = refusal.clone();
+            return ServerError::Refused { server: self.name().to_owned(), source };
+        }
         let retry_at = self.slot.status().retry_at;
         ServerError::Unavailable {
             server: self.name().to_owned(),

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Health;
+use super::{Health, Refusal};
 use crate::{Client, ConnectFailure, config::Origin};
 
 /// One server as it is now.
@@ -51,6 +51,8 @@ pub enum ServerState {
     Disabled,
     /// Its entry cannot be used: what is wrong, and what to do.
     NotConfigured(String),
+    /// It may not be used.
+    Refused(Refusal),
 }
 
 impl ServerState {
@@ -73,6 +75,7 @@ impl ServerState {
             Self::Down(_) => StateKind::Down,
             Self::Disabled => StateKind::Disabled,
             Self::NotConfigured(_) => StateKind::NotConfigured,
+            Self::Refused(_) => StateKind::Refused,
         }
     }
 }
@@ -97,6 +100,8 @@ pub enum StateKind {
     Disabled,
     /// [`ServerState::NotConfigured`]
     NotConfigured,
+    /// [`ServerState::Refused`]
+    Refused,
 }
 
 impl StateKind {
@@ -111,6 +116,7 @@ impl StateKind {
             Self::Down => "down",
             Self::Disabled => "disabled",
             Self::NotConfigured => "not-configured",
+            Self::Refused => "refused",
         }
     }
 }

@@ -126,8 +126,8 @@ impl Authorizer {
         // Neither can fail where there is a host.
         let _ = plain.set_username("");
         let _ = plain.set_password(None);
-        let boundary = Boundary::new(plain, settings.private_addresses)
-            .server_within(settings.server_reach);
+        let boundary =
+            Boundary::new(plain, settings.private_addresses).server_within(settings.server_reach);
         let web = Web::new(boundary, &settings);
         Ok(Self(Arc::new(Core {
             server,

@@ -81,7 +81,7 @@ pub(super) fn forbidden(url: &Url, reason: &str) -> OAuthError {
 }
 
 /// A URL without credentials, query and fragment.
-pub(super) fn shown(url: &Url) -> String {
+pub(crate) fn shown(url: &Url) -> String {
     let origin = url.origin();
     if origin.is_tuple() {
         format!("{}{}", origin.ascii_serialization(), url.path())

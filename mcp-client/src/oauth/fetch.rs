@@ -139,8 +139,11 @@ impl Web {
         let accept = HeaderValue::from_static("application/json, text/event-stream");
         headers.insert(header::ACCEPT, accept);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let answer =
-            self.within(self.boundary.reach()).send(request, LIMITS).await.map_err(|source| lost(server, source))?;
+        let answer = self
+            .within(self.boundary.reach())
+            .send(request, LIMITS)
+            .await
+            .map_err(|source| lost(server, source))?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(Vec::new());
         }

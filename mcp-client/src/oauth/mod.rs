@@ -66,10 +66,11 @@ use std::{future::Future, sync::Arc};
 
 use mcp_transport::{
     error::BoxError,
-    http::{Proxy, TlsConfig},
+    http::{Proxy, Reach, TlsConfig},
 };
 use url::Url;
 
+pub(crate) use self::boundary::shown;
 pub use self::{
     assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,

@@ -2,7 +2,9 @@
 
 mod catalogs;
 mod changing;
+mod guarding;
 mod healing;
+mod reloading;
 mod starting;
 mod toolset;
 mod watches;

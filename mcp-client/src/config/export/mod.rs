@@ -7,6 +7,7 @@ mod syntax;
 
 use std::time::Duration;
 
+use mcp_transport::http::Reach;
 use serde_json::{Map, Value, json};
 
 use self::spelling::Spelling;
@@ -139,6 +140,7 @@ impl Writer<'_> {
         self.limits();
         self.tools();
         self.names();
+        self.bounds();
         if entry.dialect == dialect {
             for (key, value) in &entry.unknown {
                 self.object.entry(key).or_insert_with(|| value.clone());
@@ -239,6 +241,24 @@ impl Writer<'_> {
                 Dialect::Gemini | Dialect::ClaudeCode => self.put("trust", true),
                 _ => self.spelling.lost("trust"),
             }
+        }
+    }
+
+    /// Our own words, which a file of the widest form keeps.
+    fn bounds(&mut self) {
+        let ours = self.spelling.dialect == Dialect::ClaudeCode;
+        if let Some(sandbox) = &self.entry.sandbox {
+            if ours {
+                let written = sandbox.write(|path| self.spelling.text("sandbox", path));
+                self.put("sandbox", written);
+            } else {
+                self.spelling.lost("its sandbox");
+            }
+        }
+        match (self.entry.reach, ours) {
+            (Reach::Anywhere, _) => {}
+            (_, true) => self.put("reach", "public"),
+            (_, false) => self.spelling.lost("the limit to public addresses"),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::{path::Path, time::Duration};
 
+use mcp_transport::{http::Reach, stdio::Sandbox};
+
 use super::{
     super::{ConfigError, ConfigFile, Dialect, TransportConfig, Variables, declare, read_file},
     declared,
@@ -269,4 +271,44 @@ fn what_is_no_configuration_is_said_with_its_place() {
     assert!(matches!(error("[1, 2]", "f.json"), ConfigError::NoServers { .. }));
     assert!(matches!(error("a: 1", "f.yaml"), ConfigError::NoServers { .. }));
     assert!(matches!(error(r#"{"mcpServers": 3}"#, "f.json"), ConfigError::NoServers { .. }));
+}
+
+#[test]
+fn the_bounds_of_a_server_are_read_and_written() {
+    let text = r#"{"mcpServers": {
+        "a/b": {"command": "x", "sandbox": true},
+        "b": {"command": "x", "sandbox": {"folder": "${workspaceFolder}/box", "read": ["~/x"],
+            "write": ["/w"], "network": true, "openFiles": 64, "cpuSeconds": 9}},
+        "c": {"command": "x", "sandbox": false},
+        "d": {"command": "x", "sandbox": {"netwrok": false}},
+        "e": {"url": "https://h/mcp", "reach": "public"},
+        "f": {"url": "https://h/mcp", "reach": "far"}}}"#;
+    let declared = declare(text, Path::new(".mcp.json"), None).unwrap();
+    let reasons: Vec<_> = declared.problems.iter().map(|one| one.reason.as_str()).collect();
+    assert_eq!(
+        reasons,
+        ["`sandbox` has no `netwrok`; remove it", "`reach` must be public or anywhere, not `far`"]
+    );
+    let found = declared.resolve(&Variables::new(&|_| None).home("/home/me").workspace("/project"));
+    let bounds: Vec<_> = found.servers.iter().map(|server| server.sandbox.clone()).collect();
+    let full = Sandbox::in_folder("/project/box").read("~/x").write("/w").network(true);
+    assert_eq!(
+        bounds,
+        [
+            Some(Sandbox::in_folder("/home/me/.cache/mcp/sandbox/a_b")),
+            Some(full.open_files(64).cpu_time(Duration::from_secs(9))),
+            None,
+            None,
+        ]
+    );
+    assert_eq!(found.servers[3].reach, Reach::Public);
+    let exported = super::super::export(&declared, Dialect::ClaudeCode);
+    assert_eq!(exported.notes, Vec::<String>::new());
+    let again = declare(&exported.text, Path::new(".mcp.json"), None).unwrap();
+    for entry in &declared.entries {
+        let after = again.entry(&entry.name).unwrap();
+        assert_eq!((&after.sandbox, after.reach), (&entry.sandbox, entry.reach));
+    }
+    let exported = super::super::export(&declared, Dialect::Codex);
+    assert!(exported.notes.iter().any(|note| note.contains("its sandbox")), "{exported:?}");
 }

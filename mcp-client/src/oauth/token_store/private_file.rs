@@ -1,75 +1,19 @@
-//! Files that only their user reads, written as a whole or not at all.
+//! Private files, with the errors of a token store.
 
-use std::{
-    fs,
-    io::{self, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use super::{TokenStoreError, file::file_error};
-use crate::oauth::jwt::unique_id;
+use crate::private_file;
+pub(super) use crate::private_file::for_owner_only;
 
-/// Makes a folder for this user alone, with those above it; an existing one stays as it is.
 pub(super) fn create_folder(path: &Path) -> Result<(), TokenStoreError> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path).map_err(|source| file_error(path, source))
-}
-
-/// A file that is made will be for this user alone. On Windows the folder's rights decide, which
-/// in a user's profile come to the same.
-pub(super) fn for_owner_only(options: &mut fs::OpenOptions) {
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-    #[cfg(not(unix))]
-    let _ = options;
+    private_file::create_folder(path).map_err(|source| file_error(path, source))
 }
 
 pub(super) fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, TokenStoreError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(file_error(path, source)),
-    }
+    private_file::read_if_there(path).map_err(|source| file_error(path, source))
 }
 
-/// Writes beside the file and moves the new one over the old.
 pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), TokenStoreError> {
-    let id = unique_id().map_err(|error| TokenStoreError::Failed(error.into()))?;
-    let beside = path.with_extension(format!("{id}.new"));
-    let written = write_new(&beside, bytes)
-        .and_then(|()| fs::rename(&beside, path))
-        .and_then(|()| settle(path));
-    if let Err(source) = written {
-        if let Err(error) = fs::remove_file(&beside)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(path = %beside.display(), %error, "a left-over file cannot be removed");
-        }
-        return Err(file_error(path, source));
-    }
-    Ok(())
-}
-
-fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut options = fs::OpenOptions::new();
-    options.create_new(true).write(true);
-    for_owner_only(&mut options);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    // Before the rename, or a power cut could leave an empty file in the old one's place.
-    file.sync_all()
-}
-
-/// Makes the rename outlive a power cut, which would bring back a refresh token that was used up.
-fn settle(path: &Path) -> io::Result<()> {
-    #[cfg(unix)]
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder)?.sync_all()?;
-    }
-    #[cfg(not(unix))]
-    let _ = path;
-    Ok(())
+    private_file::replace(path, bytes).map_err(|source| file_error(path, source))
 }
