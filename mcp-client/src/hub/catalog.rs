@@ -172,6 +172,7 @@ fn availability(state: &ServerState) -> Availability {
         ServerState::Stopped => "it is stopped".into(),
         ServerState::Disabled => "it is switched off".into(),
         ServerState::NotConfigured(reason) => reason.as_str().into(),
+        ServerState::Refused(refusal) => refusal.to_string().into(),
         ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
             super::slot::chain(&**failure).into()
         }

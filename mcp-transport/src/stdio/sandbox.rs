@@ -1,12 +1,8 @@
 //! What a child process may do less than its user.
 
-use std::{
-    collections::BTreeMap,
-    ffi::OsString,
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
+use std::{collections::BTreeMap, ffi::OsString, fs, path::Path};
+use std::{path::PathBuf, time::Duration};
 
 use crate::ConnectError;
 
@@ -130,6 +126,7 @@ impl Sandbox {
         self
     }
 
+    #[cfg(all(target_os = "linux", feature = "sandbox"))]
     /// Makes the folder, and the places of the environment that lead there. What the user set
     /// himself stays.
     pub(super) fn settle(
@@ -155,6 +152,7 @@ impl Sandbox {
     }
 }
 
+#[cfg(all(target_os = "linux", feature = "sandbox"))]
 fn make(folder: &Path) -> std::io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);

@@ -98,6 +98,7 @@ fn make(
     environment: &[CString],
     folder: Option<&CString>,
     streams: &[OwnedFd; 3],
+    #[cfg_attr(not(feature = "sandbox"), expect(unused_variables, reason = "no bounds to enter"))]
     launch: &Launch,
 ) -> io::Result<Pid> {
     let pointers = |texts: &[CString]| -> Vec<*const c_char> {
