@@ -22,9 +22,13 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod context;
 pub mod glob;
+pub mod plan;
 pub mod policy;
+pub mod rank;
 pub mod run;
+pub mod tokens;
 pub mod transcript;
 
 pub mod toolbox;

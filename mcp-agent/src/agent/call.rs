@@ -55,7 +55,7 @@ impl Driver<'_> {
             }
         }
         let mut shown = output.clone();
-        results::limit(&mut shown, self.agent.result_limits);
+        results::limit_and_keep(&mut shown, self.agent.result_limits, &self.agent.artifacts);
         self.events.tell(AgentEvent::ToolCallFinished {
             id: call.id.clone(),
             name: call.name,

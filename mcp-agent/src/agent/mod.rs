@@ -35,7 +35,7 @@ use crate::{
     model::{BoxFuture, ChatModel, Parts, ToolChoice, ToolDefinition},
     policy::{Grants, Policy},
     run::{Budget, Compaction, Feed, Run, RunSettings, Step},
-    toolbox::{ToolFacts, Toolbox, Toolset, results::ResultLimits},
+    toolbox::{Artifacts, ToolFacts, Toolbox, Toolset, results::ResultLimits},
     transcript::Transcript,
 };
 
@@ -74,6 +74,7 @@ struct Shared {
     parallel_calls: usize,
     call_order: CallOrder,
     result_limits: ResultLimits,
+    artifacts: Artifacts,
     retry: RetryPolicy,
     hooks: Vec<Arc<dyn Hooks>>,
     person: Option<Arc<dyn Person>>,
@@ -279,7 +280,7 @@ impl AgentBuilder {
         self
     }
 
-    /// How much of a tool's result the model is shown.
+    /// How much of a tool's result the model is shown. What is cut is kept for it to read on.
     pub fn result_limits(mut self, limits: ResultLimits) -> Self {
         self.result_limits = limits;
         self
@@ -292,7 +293,9 @@ impl AgentBuilder {
     }
 
     /// The agent.
-    pub fn build(self) -> Agent {
+    pub fn build(mut self) -> Agent {
+        let artifacts = Artifacts::default();
+        self.tools.push(Arc::new(artifacts.clone()));
         Agent(Arc::new(Shared {
             model: self.model,
             tools: Toolbox::new(self.tools),
@@ -301,6 +304,7 @@ impl AgentBuilder {
             parallel_calls: self.parallel_calls,
             call_order: self.call_order,
             result_limits: self.result_limits,
+            artifacts,
             retry: self.retry,
             hooks: self.hooks,
             person: self.person,

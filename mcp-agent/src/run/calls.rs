@@ -79,7 +79,7 @@ impl Run {
                 self.record(call, ToolOutput::error(problem));
                 continue;
             }
-            match self.prepare(call) {
+            match self.prepare(call).and_then(|prepared| self.check(prepared)) {
                 Ok(prepared) => self.plan(call, &prepared),
                 Err(problem) => self.record(call, ToolOutput::error(problem)),
             }
@@ -115,6 +115,15 @@ impl Run {
 
     fn is_granted(&self, name: &str, facts: &ToolFacts) -> bool {
         self.definition(name).is_some_and(|tool| self.grants.holds(tool, facts))
+    }
+
+    /// Whether the arguments fit the schema of the tool.
+    fn check(&self, call: PreparedCall) -> Result<PreparedCall, String> {
+        if let Some(tool) = self.definition(&call.name) {
+            arguments::check(&tool.parameters, &call.arguments)
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(call)
     }
 
     /// Finds the tool and reads the arguments.

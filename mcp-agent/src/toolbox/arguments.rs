@@ -1,15 +1,51 @@
 //! What models write as arguments, read with patience and put right by the tool's schema.
 
+use mcp_client::{SchemaError, SchemaValidator};
+use mcp_protocol::raw::RawJson;
 use serde_json::{Map, Number, Value};
 
 /// How deep schemas and arguments are followed together.
 const MAX_DEPTH: usize = 32;
 
-/// The arguments are not a JSON object. Its text is written for the model.
+/// The arguments cannot be used. Its text is written for the model.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the arguments must be one JSON object, but {problem}")]
-pub struct ArgumentsError {
-    problem: String,
+#[non_exhaustive]
+pub enum ArgumentsError {
+    /// They are not a JSON object.
+    #[error("the arguments must be one JSON object, but {problem}")]
+    Unreadable {
+        /// What they are.
+        problem: String,
+    },
+    /// They do not fit the tool's schema.
+    #[error(
+        "the arguments do not fit the schema of the tool: {violations}. Call it again with \
+         arguments that do"
+    )]
+    Unfit {
+        /// Where, by JSON pointers, and what is asked for there.
+        violations: String,
+    },
+}
+
+/// Checks arguments by the tool's schema. A schema that cannot be used, which is not the model's
+/// fault, forbids nothing: the server has the last word.
+///
+/// # Errors
+/// [`ArgumentsError::Unfit`] names the first places.
+pub fn check(schema: &RawJson, arguments: &Map<String, Value>) -> Result<(), ArgumentsError> {
+    let Ok(validator) = SchemaValidator::compile(schema) else { return Ok(()) };
+    let arguments = Value::Object(arguments.clone()).into();
+    match validator.check(&arguments) {
+        Err(SchemaError::Violated(violations)) => {
+            let places = violations.iter().map(|violation| {
+                let place = if violation.path.is_empty() { "the object" } else { &violation.path };
+                format!("at {place}: {}", violation.message)
+            });
+            Err(ArgumentsError::Unfit { violations: places.collect::<Vec<_>>().join("; ") })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads the arguments of a call.
@@ -32,15 +68,17 @@ pub fn parse(text: &str) -> Result<Map<String, Value>, ArgumentsError> {
             Ok(Value::String(inner)) => unfenced(&inner).clone_into(&mut text),
             Ok(other) => {
                 let problem = format!("they are {}: {}", kind(&other), short(&text));
-                return Err(ArgumentsError { problem });
+                return Err(ArgumentsError::Unreadable { problem });
             }
             Err(error) => {
                 let problem = format!("they cannot be read ({error}): {}", short(&text));
-                return Err(ArgumentsError { problem });
+                return Err(ArgumentsError::Unreadable { problem });
             }
         }
     }
-    Err(ArgumentsError { problem: format!("they are encoded again and again: {}", short(&text)) })
+    Err(ArgumentsError::Unreadable {
+        problem: format!("they are encoded again and again: {}", short(&text)),
+    })
 }
 
 fn unfenced(text: &str) -> &str {

@@ -1,16 +1,20 @@
 //! Tools for models: of MCP servers and of this program, as one set under safe names.
 
 pub mod arguments;
+mod artifacts;
+mod callable;
 mod combined;
 mod facts;
 mod filter;
 mod filtered;
+mod json_trim;
 mod local;
 mod mcp;
 mod named;
 pub mod names;
 mod output;
 pub mod results;
+mod search;
 
 use std::{error::Error, fmt, sync::Arc};
 
@@ -18,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use self::{
+    artifacts::Artifacts,
+    callable::{Callable, CallableError, TypedCallable},
     combined::Toolbox,
     facts::{IDEMPOTENCY_KEY, ToolFacts},
     filter::{Hint, ToolFilter},
@@ -26,6 +32,7 @@ pub use self::{
     mcp::{McpTool, McpToolset, ToolsProblem},
     named::{NameScheme, Named},
     output::ToolOutput,
+    search::{SearchMode, SearchOptions, Searchable, ServerCost, ToolCosts},
 };
 use crate::model::{BoxFuture, CallId, ToolDefinition};
 
@@ -214,6 +221,11 @@ impl Question {
 }
 
 impl ToolError {
+    /// A failure on the way.
+    pub(crate) fn of(name: &str, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::Failed { name: name.to_owned(), source: source.into() }
+    }
+
     /// The whole chain of causes in one line, as the model is told.
     pub fn explain(&self) -> String {
         let mut text = self.to_string();

@@ -9,8 +9,11 @@ use mcp_protocol::{
 };
 use serde_json::Value;
 
-use super::ToolOutput;
-use crate::model::{Media, MediaSource, Part};
+use super::{Artifacts, ToolOutput, json_trim};
+use crate::{
+    model::{Media, MediaSource, Part},
+    tokens::{self, EstimatedTokens},
+};
 
 /// Takes over the result of an MCP tool.
 ///
@@ -113,29 +116,110 @@ pub fn resource(contents: ResourceContents) -> Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ResultLimits {
-    /// Of all texts and JSON together. Four bytes make about one token.
+    /// Of all texts and JSON together.
     pub max_text_bytes: usize,
+    /// Of all texts and JSON together, by an estimate.
+    pub max_text_tokens: usize,
+    /// How many pictures; each costs as much as a long text.
+    pub max_images: usize,
     /// Of all pictures, sounds and files together, decoded.
     pub max_media_bytes: usize,
 }
 
 impl Default for ResultLimits {
     fn default() -> Self {
-        Self { max_text_bytes: 32 * 1024, max_media_bytes: 8 * 1024 * 1024 }
+        Self {
+            max_text_bytes: 32 * 1024,
+            max_text_tokens: 10_000,
+            max_images: 8,
+            max_media_bytes: 8 * 1024 * 1024,
+        }
     }
 }
 
 /// Cuts a result to its limits, and says so where something is missing.
 ///
-/// Of a long text the start and, since results end with what matters, more of the end is kept.
+/// JSON stays JSON: its longest lists and texts are cut. Of any other text the start and, since
+/// results end with what matters, more of the end is kept.
 pub fn limit(output: &mut ToolOutput, limits: ResultLimits) {
-    limit_media(&mut output.content, limits.max_media_bytes);
-    limit_text(&mut output.content, limits.max_text_bytes);
+    cut(output, limits, "ask for less, or for a part of it", |_| None);
 }
 
-fn limit_media(parts: &mut [Part], max_bytes: usize) {
-    let mut left = max_bytes;
+/// As [`limit`], but a text that is cut is kept whole, and the tools that read it are revealed.
+pub fn limit_and_keep(output: &mut ToolOutput, limits: ResultLimits, artifacts: &Artifacts) {
+    let mut reveals = Vec::new();
+    cut(output, limits, "ask for less, or for a part of it", |whole| {
+        let name = artifacts.keep(whole)?;
+        reveals.extend(artifacts.definitions().iter().cloned());
+        Some(format!(
+            "the whole is the artifact `{name}`: use read_artifact or search_artifact on it"
+        ))
+    });
+    output.reveals.extend(reveals);
+}
+
+fn cut(
+    output: &mut ToolOutput,
+    limits: ResultLimits,
+    advice: &str,
+    keep: impl FnOnce(&str) -> Option<String>,
+) {
+    limit_media(&mut output.content, limits);
+    let parts = &mut output.content;
+    let total: usize = parts.iter().map(text_bytes).sum();
+    let tokens: usize = parts.iter().map(text_tokens).sum();
+    let mut max_bytes = limits.max_text_bytes;
+    if tokens > limits.max_text_tokens {
+        // The share of the bytes that has so many tokens.
+        max_bytes = max_bytes.min(total.saturating_mul(limits.max_text_tokens) / tokens);
+    }
+    if total <= max_bytes {
+        return;
+    }
+    let kept = keep(&output.to_text());
+    let advice = kept.as_deref().unwrap_or(advice);
+    if !limit_json(&mut output.content, max_bytes, total, advice) {
+        limit_text(&mut output.content, max_bytes, total, advice);
+    }
+}
+
+/// Cuts the one part that is JSON, where there is only one text at all.
+fn limit_json(parts: &mut Vec<Part>, max_bytes: usize, total: usize, advice: &str) -> bool {
+    let mut texts = parts.iter_mut().filter(|part| text_bytes(part) > 0);
+    let (Some(part), None) = (texts.next(), texts.next()) else { return false };
+    let value = match &*part {
+        Part::Json(value) => value.clone(),
+        Part::Text(text) if text.trim_start().starts_with(['{', '[']) => {
+            match serde_json::from_str(text) {
+                Ok(value) => value,
+                Err(_) => return false,
+            }
+        }
+        _ => return false,
+    };
+    let Some(shorter) = json_trim::trim(&value, max_bytes) else { return false };
+    let note =
+        format!("[shown in {} of {total} bytes, parts are left out; {advice}]", shorter.len());
+    *part = Part::Text(shorter);
+    parts.push(Part::Text(note));
+    true
+}
+
+fn limit_media(parts: &mut [Part], limits: ResultLimits) {
+    let mut left = limits.max_media_bytes;
+    let mut images = 0;
     for part in parts {
+        if let Part::Image(media) = &*part {
+            images += 1;
+            if images > limits.max_images {
+                let note = format!(
+                    "[{}: left out, only the first {} pictures are shown]",
+                    media.mime_type, limits.max_images
+                );
+                *part = Part::Text(note);
+                continue;
+            }
+        }
         let (Part::Image(media) | Part::Audio(media) | Part::Document(media)) = &*part else {
             continue;
         };
@@ -150,17 +234,10 @@ fn limit_media(parts: &mut [Part], max_bytes: usize) {
     }
 }
 
-fn limit_text(parts: &mut Vec<Part>, max_bytes: usize) {
-    let total: usize = parts.iter().map(text_bytes).sum();
-    if total <= max_bytes {
-        return;
-    }
+fn limit_text(parts: &mut Vec<Part>, max_bytes: usize, total: usize, advice: &str) {
     let head = max_bytes / 5 * 2;
     let tail_from = total - (max_bytes - head);
-    let note = format!(
-        "\n[… {} of {total} bytes left out here; ask for less, or for a part of it …]\n",
-        tail_from - head
-    );
+    let note = format!("\n[… {} of {total} bytes left out here; {advice} …]\n", tail_from - head);
     let mut kept = Vec::with_capacity(parts.len() + 1);
     let mut at = 0;
     let mut note = Some(note);
@@ -195,6 +272,13 @@ fn limit_text(parts: &mut Vec<Part>, max_bytes: usize) {
         }
     }
     *parts = kept;
+}
+
+fn text_tokens(part: &Part) -> usize {
+    match part {
+        Part::Text(_) | Part::Json(_) => tokens::of_part(part, &EstimatedTokens::default()),
+        _ => 0,
+    }
 }
 
 fn text_bytes(part: &Part) -> usize {

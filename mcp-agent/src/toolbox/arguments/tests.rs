@@ -1,8 +1,8 @@
 #![expect(clippy::needless_pass_by_value, reason = "expected values read better unborrowed")]
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{coerce, parse};
+use super::{check, coerce, parse};
 
 #[track_caller]
 fn check_parse(text: &str, expected: Value) {
@@ -119,4 +119,21 @@ fn a_schema_that_refers_to_itself_ends() {
     let schema = json!({"properties": {"x": {"anyOf": [{"$ref": "#/properties/x"}, {"$ref": "#/properties/x"}]}}});
     coerce(&schema, &mut arguments);
     assert_eq!(Value::Object(arguments), json!({"x": {"x": 1}}));
+}
+
+#[test]
+fn an_argument_that_does_not_fit_is_named_by_its_path() {
+    let schema = json!({"type": "object", "required": ["at"], "$defs": {"place": {
+        "type": "object", "properties": {"lat": {"type": "number", "maximum": 90}}}},
+        "properties": {"at": {"$ref": "#/$defs/place"}}});
+    let fits = |arguments: Value| {
+        check(&schema.clone().into(), arguments.as_object().unwrap()).map_err(|e| e.to_string())
+    };
+    fits(json!({"at": {"lat": 45}})).unwrap();
+    let error = fits(json!({"at": {"lat": 95}})).unwrap_err();
+    assert!(error.contains("at /at/lat:") && error.contains("90"), "{error}");
+    assert!(!error.contains("95"), "the value may be secret: {error}");
+    let error = fits(json!({})).unwrap_err();
+    assert!(error.contains("at the object: \"at\" is a required property"), "{error}");
+    check(&json!({"type": 7}).into(), &Map::new()).unwrap();
 }

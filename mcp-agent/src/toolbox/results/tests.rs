@@ -3,8 +3,11 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{ResultLimits, from_mcp, limit};
-use crate::{model::Part, toolbox::ToolOutput};
+use super::{ResultLimits, from_mcp, limit, limit_and_keep};
+use crate::{
+    model::{Media, MediaSource, Part},
+    toolbox::{Artifacts, ToolOutput},
+};
 
 fn output(result: Value) -> ToolOutput {
     // As from the wire: raw members do not survive a tree of values.
@@ -118,4 +121,39 @@ proptest! {
             prop_assert!(text.contains(" bytes left out here"));
         }
     }
+}
+
+#[test]
+fn what_is_cut_is_kept_and_can_be_read() {
+    let rows: Vec<Value> = (0..900).map(|id| json!({"id": id, "note": "some words"})).collect();
+    let whole = Value::Array(rows).to_string();
+    let mut output = ToolOutput::text(whole.clone());
+    let artifacts = Artifacts::default();
+    let limits = ResultLimits { max_text_bytes: 2000, ..ResultLimits::default() };
+    limit_and_keep(&mut output, limits, &artifacts);
+    let [Part::Text(shown), Part::Text(note)] = output.content.as_slice() else { panic!() };
+    assert!(serde_json::from_str::<Value>(shown).unwrap().is_array() && shown.len() <= 2000);
+    let name = note.split('`').nth(1).unwrap();
+    assert_eq!(artifacts.get(name).as_deref(), Some(whole.as_str()));
+    let revealed: Vec<_> = output.reveals.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(revealed, ["read_artifact", "search_artifact"]);
+}
+
+#[test]
+fn tokens_and_pictures_are_counted_too() {
+    let mut output = ToolOutput::text("日".repeat(3000));
+    let limits = ResultLimits { max_text_tokens: 600, max_images: 1, ..ResultLimits::default() };
+    let image = || {
+        Part::Image(Media {
+            mime_type: "image/png".into(),
+            source: MediaSource::Base64("AAAA".into()),
+            name: None,
+        })
+    };
+    output.content.extend([image(), image()]);
+    limit(&mut output, limits);
+    assert!(output.to_text().chars().filter(|c| *c == '日').count() <= 310);
+    let pictures = output.content.iter().filter(|part| matches!(part, Part::Image(_)));
+    assert_eq!(pictures.count(), 1);
+    assert!(output.to_text().contains("only the first 1 pictures"), "{output:?}");
 }
