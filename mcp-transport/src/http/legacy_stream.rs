@@ -100,10 +100,16 @@ impl Resumable {
     }
 
     async fn pause(&mut self) {
+        sleep(self.next_wait()).await;
+    }
+
+    /// How long to wait before the stream is opened again: as long as the server says, and twice
+    /// as long after each failure.
+    fn next_wait(&mut self) -> Duration {
         let base = self.retry.unwrap_or(FIRST_WAIT);
         let grown = base.saturating_mul(1 << self.failures.min(16));
         self.failures += 1;
-        sleep(grown.min(LONGEST_WAIT.max(base))).await;
+        grown.min(LONGEST_WAIT.max(base))
     }
 
     async fn open(
@@ -254,5 +260,26 @@ async fn forward(
             }
             Err(error) => tracing::warn!(%error, "an unasked message cannot be read"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_server_says_how_long_to_wait() {
+        let mut stream = Resumable::new(Era::Legacy);
+        assert_eq!(stream.next_wait(), FIRST_WAIT);
+        let retry = Some(Duration::from_millis(150));
+        assert!(stream.is_new(&Event { retry, ..Event::default() }));
+        let waits: Vec<_> = (0..3).map(|_| stream.next_wait().as_millis()).collect();
+        assert_eq!(waits, [150, 300, 600], "and longer after each failure");
+        // An event that says nothing of it changes nothing but the count of failures.
+        assert!(stream.is_new(&Event::default()));
+        assert_eq!(stream.next_wait(), Duration::from_millis(150));
+        assert!((0..20).all(|_| stream.next_wait() <= LONGEST_WAIT));
+        stream.retry = Some(LONGEST_WAIT * 2);
+        assert_eq!(stream.next_wait(), LONGEST_WAIT * 2, "unless the server asks for more");
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use super::{server::Received, *};
 use crate::error::{DeliveryErrorKind, HttpFailure};
@@ -192,17 +192,13 @@ async fn a_broken_stream_goes_on() {
                 let text = format!("{repeated}id: e3\ndata: {response}\n\n");
                 return Reply::events().chunk(text).end();
             }
-            let reply =
-                Reply::events().chunk("id: e1\nretry: 150\ndata: \n\n").chunk(event.clone());
+            let reply = Reply::events().chunk("id: e1\nretry: 10\ndata: \n\n").chunk(event.clone());
             if graceful { reply.end() } else { reply.close() }
         })
         .await;
-        let begin = Instant::now();
         let (before, response) = run(&transport, legacy(5, "tools/call", &json!({}))).await;
         assert_eq!(response.unwrap().outcome.unwrap(), r#"{"late":true}"#);
         assert_eq!(before.len(), 1, "the repeated event is dropped");
-        let took = begin.elapsed();
-        assert!(took >= Duration::from_millis(150) && took < Duration::from_millis(400));
         let get = server.received().pop().unwrap();
         assert_eq!(get.header("last-event-id"), Some("e2"));
         assert_eq!(get.header("accept"), Some("text/event-stream"));
