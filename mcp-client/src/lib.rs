@@ -54,6 +54,8 @@ mod server_requests;
 mod skills;
 mod subscriptions;
 mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod tools;
 mod trace;
 

@@ -2,10 +2,8 @@
 
 use std::{future::IntoFuture, time::Duration};
 
-use mcp_client::{Cache, Client, ClientOptions, EraChoice, Source};
+use mcp_client::{Cache, Client, ClientOptions, EraChoice, Source, testing::PlayedServer};
 use serde_json::{Value, json};
-
-use crate::scripted::{self, Server, params};
 
 const LISTEN: &str = "subscriptions/listen";
 
@@ -22,13 +20,13 @@ fn contents(text: &str, ttl_ms: i64) -> Value {
     })
 }
 
-async fn modern(cache: &Cache) -> (Client, Server) {
-    let (client, server) = scripted::server(EraChoice::Modern);
+async fn modern(cache: &Cache) -> (Client, PlayedServer) {
+    let (client, server) = PlayedServer::new(EraChoice::Modern);
     let mut options = ClientOptions::default();
     options.era = EraChoice::Modern;
     options.cache = cache.clone();
     let capabilities = json!({"tools": {}, "resources": {}});
-    scripted::connect_modern(client.options(options), server, capabilities).await
+    PlayedServer::connect_modern(client.options(options), server, capabilities).await
 }
 
 async fn list(client: &Client) -> Vec<String> {
@@ -37,7 +35,7 @@ async fn list(client: &Client) -> Vec<String> {
 }
 
 /// A list that the server must be asked for.
-async fn asked(client: &Client, server: &mut Server, result: Value) -> Vec<String> {
+async fn asked(client: &Client, server: &mut PlayedServer, result: Value) -> Vec<String> {
     let (names, ()) = tokio::join!(list(client), async {
         let request = server.request("tools/list").await;
         server.answer(&request, result);
@@ -123,7 +121,7 @@ async fn an_announced_change_makes_a_list_old_at_once_even_while_it_is_fetched()
     let mut watch = client.changes();
     let listen = server.request(LISTEN).await;
     let meta = json!({"io.modelcontextprotocol/subscriptionId": listen.id});
-    let granted = params(&listen)["notifications"].clone();
+    let granted = PlayedServer::params(&listen)["notifications"].clone();
     let acknowledgement = json!({"_meta": meta, "notifications": granted});
     server.notify("notifications/subscriptions/acknowledged", acknowledgement);
     watch.ready().await;
@@ -197,7 +195,7 @@ async fn what_took_input_is_not_kept() {
             let request = server.request("resources/read").await;
             server.answer(&request, json!({"resultType": "input_required", "requestState": "s"}));
             let retry = server.request("resources/read").await;
-            assert_eq!(params(&retry)["requestState"], "s");
+            assert_eq!(PlayedServer::params(&retry)["requestState"], "s");
             server.answer(&retry, contents("one", 60_000));
         });
         read.unwrap();
@@ -222,7 +220,7 @@ async fn a_list_that_changes_between_its_pages_is_begun_again_once() {
         let second = server.request("tools/list").await;
         server.refuse(&second, -32602);
         let first = server.request("tools/list").await;
-        assert_eq!(params(&first)["cursor"], Value::Null);
+        assert_eq!(PlayedServer::params(&first)["cursor"], Value::Null);
         server.answer(&first, page("one", Some("p2"), 60_000));
         let second = server.request("tools/list").await;
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -4,14 +4,11 @@ use std::{sync::Arc, time::Duration};
 
 use mcp_client::{
     Change, EraChoice, Watch, WatchState, protocol::jsonrpc::Request,
-    protocol::subscriptions::SubscriptionFilter,
+    protocol::subscriptions::SubscriptionFilter, testing::PlayedServer,
 };
 use serde_json::{Value, json};
 
-use crate::scripted::{self, Server, params};
-
 const LISTEN: &str = "subscriptions/listen";
-const SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
 fn tools_only() -> SubscriptionFilter {
     SubscriptionFilter { tools_list_changed: true, ..SubscriptionFilter::default() }
@@ -23,28 +20,7 @@ fn resource(uri: &str) -> Change {
 
 /// What a `subscriptions/listen` request asks for.
 fn asked(listen: &Request) -> Value {
-    params(listen)["notifications"].clone()
-}
-
-impl Server {
-    fn acknowledge(&self, listen: &Request, granted: &Value) {
-        let params = json!({"_meta": {SUBSCRIPTION: listen.id}, "notifications": granted});
-        self.notify("notifications/subscriptions/acknowledged", params);
-    }
-
-    fn acknowledge_all(&self, listen: &Request) {
-        self.acknowledge(listen, &asked(listen));
-    }
-
-    fn tell(&self, listen: &Request, change: &str) {
-        let method = format!("notifications/{change}/list_changed");
-        self.notify(&method, json!({"_meta": {SUBSCRIPTION: listen.id}}));
-    }
-
-    fn tell_updated(&self, listen: &Request, uri: &str) {
-        let params = json!({"_meta": {SUBSCRIPTION: listen.id}, "uri": uri});
-        self.notify("notifications/resources/updated", params);
-    }
+    PlayedServer::params(listen)["notifications"].clone()
 }
 
 async fn next(watch: &mut Watch) -> Change {
@@ -54,7 +30,7 @@ async fn next(watch: &mut Watch) -> Change {
 // covers: listen-merge
 #[tokio::test(start_paused = true)]
 async fn one_stream_serves_all_wishes_and_changes_without_a_gap() {
-    let (client, mut server) = scripted::modern(json!({"tools": {"listChanged": true}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {"listChanged": true}})).await;
     assert!(server.is_left_alone());
 
     let mut tools = client.changes();
@@ -67,7 +43,7 @@ async fn one_stream_serves_all_wishes_and_changes_without_a_gap() {
     );
     server.acknowledge_all(&first);
     assert_eq!(file.ready().await, WatchState::Live);
-    server.tell(&first, "tools");
+    server.tell_changed(&first, "tools");
     server.tell_updated(&first, "file:///a");
     assert_eq!(next(&mut tools).await, Change::Tools);
     assert_eq!(next(&mut file).await, resource("file:///a"));
@@ -106,16 +82,16 @@ async fn one_stream_serves_all_wishes_and_changes_without_a_gap() {
 // covers: listen-demux
 #[tokio::test(start_paused = true)]
 async fn what_belongs_to_another_subscription_or_nobody_asked_for_is_not_heard() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}})).await;
     let mut watch = client.changes();
     let listen = server.request(LISTEN).await;
     server.acknowledge_all(&listen);
-    server.tell(&listen, "prompts");
+    server.tell_changed(&listen, "prompts");
     let stranger = Request { id: 4_711.into(), ..listen.clone() };
-    server.tell(&stranger, "tools");
+    server.tell_changed(&stranger, "tools");
     server.notify("notifications/tools/list_changed", json!({}));
     server.tell_updated(&listen, "file:///a");
-    server.tell(&listen, "tools");
+    server.tell_changed(&listen, "tools");
     assert_eq!(next(&mut watch).await, Change::Tools);
     // A round trip later nothing else has come.
     let (ping, ()) = tokio::join!(client.ping(), async {
@@ -130,7 +106,7 @@ async fn what_belongs_to_another_subscription_or_nobody_asked_for_is_not_heard()
 // covers: listen-end, listen-again
 #[tokio::test(start_paused = true)]
 async fn after_a_cut_the_stream_is_opened_again_and_the_gap_is_told() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}})).await;
     let mut watch = client.changes();
     let first = server.request(LISTEN).await;
     server.acknowledge_all(&first);
@@ -150,7 +126,7 @@ async fn after_a_cut_the_stream_is_opened_again_and_the_gap_is_told() {
     assert_eq!(watch.state(), WatchState::Interrupted);
     server.acknowledge_all(&third);
     assert_eq!(next(&mut watch).await, Change::Gap);
-    server.tell(&third, "tools");
+    server.tell_changed(&third, "tools");
     assert_eq!(next(&mut watch).await, Change::Tools);
 
     // As is a cancellation. A stream that lived for a while is not held against the server.
@@ -165,7 +141,7 @@ async fn after_a_cut_the_stream_is_opened_again_and_the_gap_is_told() {
 // covers: listen-ack
 #[tokio::test(start_paused = true)]
 async fn a_server_that_never_acknowledges_is_looked_at_instead() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}})).await;
     let watch = client.changes();
     for _ in 0..3 {
         let listen = server.request(LISTEN).await;
@@ -181,7 +157,7 @@ async fn a_server_that_never_acknowledges_is_looked_at_instead() {
 // covers: listen-ack
 #[tokio::test(start_paused = true)]
 async fn what_a_server_does_not_tell_is_asked_for_while_somebody_watches() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}, "resources": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}, "resources": {}})).await;
     let mut file = client.watch_resource("file:///a");
     let tools = client.watch(tools_only());
     let listen = server.request(LISTEN).await;
@@ -206,12 +182,12 @@ async fn what_a_server_does_not_tell_is_asked_for_while_somebody_watches() {
 
 #[tokio::test(start_paused = true)]
 async fn a_server_without_subscriptions_is_not_asked_for_them_again() {
-    let (client, server) = scripted::server(EraChoice::Modern);
+    let (client, server) = PlayedServer::new(EraChoice::Modern);
     let mut options = mcp_client::ClientOptions::default();
     options.era = EraChoice::Modern;
     options.poll_interval = None;
     let (client, mut server) =
-        scripted::connect_modern(client.options(options), server, json!({"tools": {}})).await;
+        PlayedServer::connect_modern(client.options(options), server, json!({"tools": {}})).await;
     let watch = client.changes();
     let listen = server.request(LISTEN).await;
     server.refuse(&listen, -32601);
@@ -222,34 +198,34 @@ async fn a_server_without_subscriptions_is_not_asked_for_them_again() {
 
 #[tokio::test(start_paused = true)]
 async fn a_callback_hears_of_changes_as_long_as_the_connection_lives() {
-    let (client, server) = scripted::server(EraChoice::Modern);
+    let (client, server) = PlayedServer::new(EraChoice::Modern);
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let client = client.on_change(move |change, asker| {
         told.send((change, Arc::clone(&asker.endpoint))).unwrap();
     });
     let (_client, mut server) =
-        scripted::connect_modern(client, server, json!({"prompts": {}})).await;
+        PlayedServer::connect_modern(client, server, json!({"prompts": {}})).await;
     let listen = server.request(LISTEN).await;
     assert_eq!(asked(&listen), json!({"promptsListChanged": true}));
     server.acknowledge_all(&listen);
-    server.tell(&listen, "prompts");
+    server.tell_changed(&listen, "prompts");
     assert_eq!(heard.recv().await, Some((Change::Prompts, "in this process".into())));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_ends_with_the_connection() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}})).await;
     let mut watch = client.changes();
     let listen = server.request(LISTEN).await;
     server.acknowledge_all(&listen);
-    server.tell(&listen, "tools");
+    server.tell_changed(&listen, "tools");
     assert_eq!(watch.next().await, Some(Change::Tools));
     server.hang_up();
     assert_eq!(watch.next().await, None);
     assert_eq!(watch.ready().await, WatchState::Ended);
     assert_eq!(client.changes().next().await, None);
 
-    let (client, mut server) = scripted::legacy(json!({"tools": {"listChanged": true}})).await;
+    let (client, mut server) = PlayedServer::legacy(json!({"tools": {"listChanged": true}})).await;
     let mut watch = client.changes();
     watch.ready().await;
     assert!(server.is_left_alone());
@@ -262,14 +238,14 @@ async fn a_watch_ends_with_the_connection() {
 async fn a_legacy_server_is_subscribed_to_and_announces_what_it_declared() {
     let capabilities =
         json!({"tools": {"listChanged": true}, "prompts": {}, "resources": {"subscribe": true}});
-    let (client, mut server) = scripted::legacy(capabilities).await;
+    let (client, mut server) = PlayedServer::legacy(capabilities).await;
     let mut lists = client.watch(SubscriptionFilter { prompts_list_changed: true, ..tools_only() });
     let prompts = server.request("prompts/list").await;
     server.answer(&prompts, json!({"prompts": []}));
     assert_eq!(lists.ready().await, WatchState::Polling);
     let mut file = client.watch_resource("file:///a");
     let subscribe = server.request("resources/subscribe").await;
-    assert_eq!(params(&subscribe)["uri"], "file:///a");
+    assert_eq!(PlayedServer::params(&subscribe)["uri"], "file:///a");
     server.answer(&subscribe, json!({}));
     assert_eq!(file.ready().await, WatchState::Live);
 
@@ -287,30 +263,31 @@ async fn a_legacy_server_is_subscribed_to_and_announces_what_it_declared() {
     assert!(server.is_left_alone());
     drop(twice);
     let unsubscribe = server.request("resources/unsubscribe").await;
-    assert_eq!(params(&unsubscribe)["uri"], "file:///a");
+    assert_eq!(PlayedServer::params(&unsubscribe)["uri"], "file:///a");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_refused_resource_is_read_instead_and_does_not_hold_up_the_others() {
-    let (client, mut server) = scripted::legacy(json!({"resources": {"subscribe": true}})).await;
+    let (client, mut server) =
+        PlayedServer::legacy(json!({"resources": {"subscribe": true}})).await;
     let (good, bad) = (client.watch_resource("x:good"), client.watch_resource("x:bad"));
     for _ in 0..2 {
         let subscribe = server.request("resources/subscribe").await;
-        match params(&subscribe)["uri"].as_str() {
+        match PlayedServer::params(&subscribe)["uri"].as_str() {
             Some("x:good") => server.answer(&subscribe, json!({})),
             _ => server.refuse(&subscribe, -32602),
         }
     }
     assert_eq!(good.ready().await, WatchState::Live);
     let read = server.request("resources/read").await;
-    assert_eq!(params(&read)["uri"], "x:bad");
+    assert_eq!(PlayedServer::params(&read)["uri"], "x:bad");
     server.refuse(&read, -32002);
     assert_eq!(bad.ready().await, WatchState::Polling);
 }
 
 #[tokio::test(start_paused = true)]
 async fn wishes_of_the_same_moment_are_one_request() {
-    let (client, mut server) = scripted::modern(json!({"resources": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"resources": {}})).await;
     let watches: Vec<_> = (0..100).map(|n| client.watch_resource(format!("x:{n:03}"))).collect();
     let listen = server.request(LISTEN).await;
     assert_eq!(asked(&listen)["resourceSubscriptions"].as_array().map(Vec::len), Some(100));

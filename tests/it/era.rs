@@ -11,11 +11,11 @@ use std::{
 use mcp_client::{
     Client, ClientOptions,
     protocol::version::Era,
+    testing::{Answer, Heard, TestServer, legacy_opening, modern_opening},
     transport::{
         BoxFuture, Connect, ConnectError, Transport, memory::MemoryConnect, transport::Binding,
     },
 };
-use mcp_tests::scripted::{self, Act, Seen, result};
 use serde_json::{Value, json};
 
 /// A server in memory that passes for a child process.
@@ -41,22 +41,22 @@ impl Connect for Child {
 }
 
 fn child(
-    script: impl FnMut(&str, &Value) -> Act + Send + 'static,
-) -> (Child, Seen, Arc<AtomicUsize>) {
-    let (inside, seen) = scripted::server(script);
+    script: impl FnMut(&str, &Value) -> Answer + Send + 'static,
+) -> (Child, Heard, Arc<AtomicUsize>) {
+    let (inside, seen) = TestServer::scripted(script).parts();
     let started = Arc::<AtomicUsize>::default();
     (Child { inside, started: Arc::clone(&started) }, seen, started)
 }
 
-fn initialized(method: &str) -> Act {
-    scripted::legacy(method, "2024-11-05", &json!({})).unwrap_or(Act::Silence)
+fn initialized(method: &str) -> Answer {
+    legacy_opening(method, "2024-11-05", &json!({})).unwrap_or(Answer::Silence)
 }
 
 // covers: era-verdict-cached
 #[tokio::test(start_paused = true)]
 async fn a_server_that_dies_of_a_probe_is_started_again_and_remembered() {
     let script = |method: &str, _: &Value| match method {
-        "server/discover" => Act::End,
+        "server/discover" => Answer::End,
         other => initialized(other),
     };
     let options = ClientOptions::default();
@@ -77,11 +77,11 @@ async fn a_server_that_dies_of_a_probe_is_started_again_and_remembered() {
 async fn a_server_that_a_probe_silences_is_met_by_a_second_process() {
     let mut initializations = 0;
     let (recipe, _, started) = child(move |method, _| match method {
-        "server/discover" => Act::Silence,
+        "server/discover" => Answer::Silence,
         "initialize" => {
             initializations += 1;
             // The process that saw the probe never speaks again.
-            if initializations == 1 { Act::Silence } else { initialized("initialize") }
+            if initializations == 1 { Answer::Silence } else { initialized("initialize") }
         }
         other => initialized(other),
     });
@@ -93,7 +93,7 @@ async fn a_server_that_a_probe_silences_is_met_by_a_second_process() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_ignores_a_probe_needs_no_second_process() {
     let (recipe, seen, started) = child(|method, _| match method {
-        "server/discover" => Act::Silence,
+        "server/discover" => Answer::Silence,
         other => initialized(other),
     });
     Client::connect_with(recipe).connect().await.unwrap();
@@ -107,16 +107,16 @@ async fn a_modern_server_that_was_slow_to_start_is_still_modern() {
     let (recipe, _, _) = child(move |method, _| match method {
         "server/discover" => {
             probes += 1;
-            if probes == 1 { Act::Silence } else { modern() }
+            if probes == 1 { Answer::Silence } else { modern() }
         }
-        _ => Act::Error(-32601, "unknown method", Value::Null),
+        _ => Answer::error_with(-32601, "unknown method", Value::Null),
     });
     let client = Client::connect_with(recipe).connect().await.unwrap();
     assert_eq!(client.server().era, Era::Modern);
 }
 
-fn modern() -> Act {
-    scripted::modern("server/discover", &json!({})).unwrap_or(Act::Silence)
+fn modern() -> Answer {
+    modern_opening("server/discover", &json!({})).unwrap_or(Answer::Silence)
 }
 
 // covers: era-verdict-cached
@@ -127,8 +127,8 @@ async fn a_verdict_that_proves_wrong_is_forgotten() {
     options.verdicts.remember("child", true);
     let (recipe, seen, _) = child(|method, _| match method {
         "server/discover" => modern(),
-        "initialize" => Act::Error(-32601, "unknown method", Value::Null),
-        _ => result(json!({})),
+        "initialize" => Answer::error_with(-32601, "unknown method", Value::Null),
+        _ => Answer::result(json!({})),
     });
     let client = Client::connect_with(recipe).options(options.clone()).connect().await.unwrap();
     assert_eq!(client.server().era, Era::Modern);

@@ -15,9 +15,9 @@ use mcp_client::{
         roots::Root,
         tools::CallTool,
     },
+    testing::{Answer, Heard, TestServer, legacy_opening, modern_opening},
     transport::{BoxFuture, memory::MemoryConnect},
 };
-use mcp_tests::scripted::{self, Act, Seen, result};
 use serde_json::{Value, json};
 
 const STATE: &str = "note \u{0} of \"the\" server \u{1f980}";
@@ -37,19 +37,20 @@ fn page(url: &str) -> Value {
 }
 
 /// A modern server that asks this until it has answers, for as many rounds.
-fn asking(questions: &Value, rounds: usize) -> (ClientBuilder<MemoryConnect>, Seen) {
+fn asking(questions: &Value, rounds: usize) -> (ClientBuilder<MemoryConnect>, Heard) {
     let questions = questions.clone();
     let mut left = rounds;
-    let (recipe, seen) = scripted::server(move |method, _| {
-        scripted::modern(method, &json!({"tools": {}})).unwrap_or_else(|| {
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        modern_opening(method, &json!({"tools": {}})).unwrap_or_else(|| {
             if left == 0 {
-                return result(done());
+                return Answer::result(done());
             }
             left -= 1;
-            result(json!({"resultType": "input_required", "inputRequests": questions,
+            Answer::result(json!({"resultType": "input_required", "inputRequests": questions,
                 "requestState": STATE}))
         })
-    });
+    })
+    .parts();
     (Client::connect_with(recipe), seen)
 }
 
@@ -219,17 +220,18 @@ async fn a_legacy_server_gets_its_pages_visited_and_the_call_again() {
         json!({"jsonrpc": "2.0", "method": "notifications/elicitation/complete",
             "params": {"elicitationId": id}})
     };
-    let (recipe, seen) = scripted::server(move |method, _| {
-        scripted::legacy(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        legacy_opening(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
             calls += 1;
-            let refusal = Act::Error(-32042, "sign in first", pages.clone());
+            let refusal = Answer::error_with(-32042, "sign in first", pages.clone());
             match calls {
-                1 => Act::Send(complete("unknown"), Box::new(refusal)),
+                1 => Answer::Send(complete("unknown"), Box::new(refusal)),
                 2 => refusal,
-                _ => result(done()),
+                _ => Answer::result(done()),
             }
         })
-    });
+    })
+    .parts();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     let client = Client::connect_with(recipe).on_url(move |page, _| {
@@ -241,13 +243,14 @@ async fn a_legacy_server_gets_its_pages_visited_and_the_call_again() {
     assert_eq!(*asked.lock().unwrap(), ["https://example.com/in"]);
     assert_eq!(seen.params("tools/call").len(), 3);
 
-    let (recipe, _) = scripted::server(move |method, _| {
-        scripted::legacy(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
+    let (recipe, _) = TestServer::scripted(move |method, _| {
+        legacy_opening(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
             let pages = json!({"elicitations": [{"mode": "url", "elicitationId": "e",
                 "url": "https://example.com/", "message": "m"}]});
-            Act::Error(-32042, "sign in first", pages)
+            Answer::error_with(-32042, "sign in first", pages)
         })
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe)
         .on_elicitation(|params, _| async move {
             assert!(matches!(params, ElicitParams::Url(_)));
@@ -267,20 +270,19 @@ async fn an_answer_within_a_legacy_task_names_the_task_and_undeclared_modes_are_
         params["_meta"] = json!({"io.modelcontextprotocol/related-task": {"taskId": "t-1"}});
         json!({"jsonrpc": "2.0", "id": id, "method": "elicitation/create", "params": params})
     };
-    let (recipe, seen) = scripted::server(move |method, _| {
-        scripted::legacy(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        legacy_opening(method, "2025-11-25", &json!({"tools": {}})).unwrap_or_else(|| {
             let form = question(1, form(&age())["params"].clone());
             let page = question(2, page("https://example.com/")["params"].clone());
-            Act::Send(form, Box::new(Act::Send(page, Box::new(result(done())))))
+            Answer::Send(form, Box::new(Answer::Send(page, Box::new(Answer::result(done())))))
         })
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).on_form(|_, _| async { Ok(accept(&[])) });
     let client = client.connect().await.unwrap();
     client.call_tool("t", json!({})).await.unwrap();
-    while seen.params("(response)").len() < 2 {
-        tokio::task::yield_now().await;
-    }
-    let mut answers = seen.params("(response)");
+    seen.until(|seen| seen.answers().len() == 2).await;
+    let mut answers = seen.answers();
     answers.sort_by_key(|answer| answer["code"].as_i64());
     assert_eq!(answers[0]["_meta"]["io.modelcontextprotocol/related-task"]["taskId"], "t-1");
     assert_eq!(answers[0]["content"], json!({"age": 30}));
@@ -291,9 +293,9 @@ async fn an_answer_within_a_legacy_task_names_the_task_and_undeclared_modes_are_
 #[tokio::test]
 async fn roots_are_files_and_their_changes_are_told() {
     let legacy = |method: &str, _: &Value| {
-        scripted::legacy(method, "2025-06-18", &json!({})).unwrap_or(Act::Silence)
+        legacy_opening(method, "2025-06-18", &json!({})).unwrap_or(Answer::Silence)
     };
-    let (recipe, seen) = scripted::server(legacy);
+    let (recipe, seen) = TestServer::scripted(legacy).parts();
     let client =
         Client::connect_with(recipe).roots([Root::new("file:///a")]).connect().await.unwrap();
     assert_eq!(seen.params("initialize")[0]["capabilities"]["roots"]["listChanged"], true);
@@ -303,7 +305,7 @@ async fn roots_are_files_and_their_changes_are_told() {
     }
     assert!(client.set_roots([Root::new("https://example.com")]).await.is_err());
 
-    let (recipe, _) = scripted::server(legacy);
+    let (recipe, _) = TestServer::scripted(legacy).parts();
     let builder = Client::connect_with(recipe).roots([Root::new("/no/uri")]);
     assert!(builder.connect().await.is_err());
 }
@@ -344,10 +346,11 @@ impl Extension for Tickets {
 #[tokio::test]
 async fn an_extension_of_ones_own_and_the_trace_of_a_request() {
     let server = || {
-        scripted::server(|method, _| {
-            scripted::modern(method, &json!({}))
-                .unwrap_or_else(|| result(json!({"resultType": "ticket", "number": 7})))
+        TestServer::scripted(|method, _| {
+            modern_opening(method, &json!({}))
+                .unwrap_or_else(|| Answer::result(json!({"resultType": "ticket", "number": 7})))
         })
+        .parts()
     };
     let (recipe, seen) = server();
     let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -13,7 +13,7 @@ mod oauth_clients;
 mod oauth_grants;
 mod readme;
 mod requests;
-mod scripted;
 mod sessions;
 mod skills;
 mod tasks;
+mod testing;

@@ -12,19 +12,14 @@ use mcp_client::{
         jsonrpc::ErrorObject,
         version::{Era, ProtocolVersion},
     },
-};
-use mcp_tests::{
-    scripted::{self as closure, Act, result},
-    scripted_http::ScriptedHttp,
+    testing::{Answer, HttpScript, PlayedServer, TestServer, legacy_opening, modern_opening},
 };
 use serde_json::{Value, json};
-
-use crate::scripted;
 
 // covers: legacy-server-requests
 #[tokio::test]
 async fn a_legacy_server_hears_back_whatever_it_asks() {
-    let (client, mut server) = scripted::legacy(json!({})).await;
+    let (client, mut server) = PlayedServer::legacy(json!({})).await;
     assert_eq!(server.ask("ping", json!({})).await, Ok(json!({})));
     for unknown in ["elicitation/create", "sampling/createMessage", "roots/list", "tea/make"] {
         let params = json!({"message": "?", "requestedSchema": {"type": "object"},
@@ -38,7 +33,7 @@ async fn a_legacy_server_hears_back_whatever_it_asks() {
 // covers: modern-no-server-requests
 #[tokio::test]
 async fn a_modern_server_is_not_answered_and_calls_go_on() {
-    let (client, mut server) = scripted::modern(json!({"tools": {}})).await;
+    let (client, mut server) = PlayedServer::modern(json!({"tools": {}})).await;
     let (called, ()) = tokio::join!(client.call_tool("t", json!({})).into_future(), async {
         let call = server.request("tools/call").await;
         server.request_unanswered("ping", json!({}));
@@ -62,20 +57,20 @@ async fn a_modern_server_is_not_answered_and_calls_go_on() {
 #[tokio::test]
 async fn a_chosen_era_is_not_looked_for() {
     let both = |method: &str, _: &Value| {
-        closure::modern(method, &json!({}))
-            .or_else(|| closure::legacy(method, "2025-11-25", &json!({})))
-            .unwrap_or_else(|| result(json!({})))
+        modern_opening(method, &json!({}))
+            .or_else(|| legacy_opening(method, "2025-11-25", &json!({})))
+            .unwrap_or_else(|| Answer::result(json!({})))
     };
-    let (recipe, seen) = closure::server(both);
+    let (recipe, seen) = TestServer::scripted(both).parts();
     let client = Client::connect_with(recipe).era(EraChoice::Legacy).connect().await.unwrap();
     assert_eq!(client.server().era, Era::Legacy);
     client.ping().await.unwrap();
     assert_eq!(seen.methods(), ["initialize", "notifications/initialized", "ping"]);
 
     let only_legacy = |method: &str, _: &Value| {
-        closure::legacy(method, "2025-11-25", &json!({})).unwrap_or(Act::Silence)
+        legacy_opening(method, "2025-11-25", &json!({})).unwrap_or(Answer::Silence)
     };
-    let (recipe, seen) = closure::server(only_legacy);
+    let (recipe, seen) = TestServer::scripted(only_legacy).parts();
     let refused = Client::connect_with(recipe).era(EraChoice::Modern).connect().await;
     refused.map(|client| client.server().era).unwrap_err();
     assert_eq!(seen.methods(), ["server/discover"]);
@@ -102,7 +97,7 @@ fn tools(is_mirrored: bool) -> Value {
 /// Sends a call whose headers the server refuses until they are right, or always.
 async fn call_after_change(is_satisfied: bool) -> (Result<(), i64>, Vec<Option<String>>, usize) {
     let mut lists = 0;
-    let server = ScriptedHttp::start(move |posted| {
+    let server = HttpScript::start(move |posted| {
         let id = &posted.message["id"];
         let result = match posted.method() {
             "tools/list" => {
@@ -140,7 +135,7 @@ async fn refused_headers_are_made_anew_once() {
 // covers: http-404-method
 #[tokio::test]
 async fn a_method_that_is_not_found_is_not_a_lost_server() {
-    let server = ScriptedHttp::start(|posted| {
+    let server = HttpScript::start(|posted| {
         let id = &posted.message["id"];
         let known = opening(posted.method())
             .or_else(|| (posted.method() == "tools/list").then(|| tools(false)));
@@ -166,12 +161,13 @@ async fn a_method_that_is_not_found_is_not_a_lost_server() {
 
 #[tokio::test]
 async fn a_server_that_was_replaced_says_what_it_speaks_now() {
-    let (recipe, seen) = closure::server(|method, _| {
-        closure::modern(method, &json!({"tools": {}})).unwrap_or_else(|| {
+    let (recipe, seen) = TestServer::scripted(|method, _| {
+        modern_opening(method, &json!({"tools": {}})).unwrap_or_else(|| {
             let data = json!({"supported": ["2025-11-25"], "requested": "2026-07-28"});
-            Act::Error(if method == "tools/call" { -32022 } else { -32603 }, "no", data)
+            Answer::error_with(if method == "tools/call" { -32022 } else { -32603 }, "no", data)
         })
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).connect().await.unwrap();
     let error = client.call_tool("t", json!({})).await.unwrap_err();
     assert_eq!(error.supported_versions(), Some(vec![ProtocolVersion::V2025_11_25]));
@@ -183,16 +179,17 @@ async fn a_server_that_was_replaced_says_what_it_speaks_now() {
 // covers: resource-not-found
 #[tokio::test]
 async fn a_missing_resource_is_told_apart_in_both_spellings() {
-    let (recipe, _) = closure::server(|method, params| {
-        closure::modern(method, &json!({"resources": {}, "tools": {}})).unwrap_or_else(|| {
+    let (recipe, _) = TestServer::scripted(|method, params| {
+        modern_opening(method, &json!({"resources": {}, "tools": {}})).unwrap_or_else(|| {
             let code = match params["uri"].as_str() {
                 Some("file:///old") => -32002,
                 Some("file:///broken") => -32603,
                 _ => -32602,
             };
-            Act::Error(code, "no", Value::Null)
+            Answer::error_with(code, "no", Value::Null)
         })
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).connect().await.unwrap();
     for (uri, is_missing) in
         [("file:///old", true), ("file:///new", true), ("file:///broken", false)]
@@ -211,11 +208,12 @@ async fn sampling_is_declared_as_far_as_it_is_answered() {
         [("none", Value::Null), ("plain", json!({})), ("with tools", json!({"tools": {}}))]
     {
         for era in [EraChoice::Legacy, EraChoice::Modern] {
-            let (recipe, seen) = closure::server(|method, _| {
-                closure::modern(method, &json!({}))
-                    .or_else(|| closure::legacy(method, "2025-11-25", &json!({})))
-                    .unwrap_or(Act::Silence)
-            });
+            let (recipe, seen) = TestServer::scripted(|method, _| {
+                modern_opening(method, &json!({}))
+                    .or_else(|| legacy_opening(method, "2025-11-25", &json!({})))
+                    .unwrap_or(Answer::Silence)
+            })
+            .parts();
             let refuse = async |_, _| Err(ErrorObject::new(-1, "no"));
             let builder = Client::connect_with(recipe).era(era);
             let builder = match handler {
@@ -240,16 +238,17 @@ async fn sampling_is_declared_as_far_as_it_is_answered() {
 #[tokio::test]
 async fn a_list_that_asks_for_input_is_invalid() {
     for with_tools in [false, true] {
-        let (recipe, seen) = closure::server(move |method, _| {
-            closure::modern(method, &json!({"tools": {}})).unwrap_or_else(|| {
+        let (recipe, seen) = TestServer::scripted(move |method, _| {
+            modern_opening(method, &json!({"tools": {}})).unwrap_or_else(|| {
                 let mut asked = json!({"resultType": "input_required", "inputRequests": {
                     "where": {"method": "roots/list"}}});
                 if with_tools {
                     asked["tools"] = json!([]);
                 }
-                result(asked)
+                Answer::result(asked)
             })
-        });
+        })
+        .parts();
         let client = Client::connect_with(recipe).roots([]).connect().await.unwrap();
         let error = client.list_tools().await.unwrap_err();
         assert!(matches!(error.kind(), CallErrorKind::Undecodable(_)), "{error:?}");

@@ -1,7 +1,10 @@
 //! Skills of servers: read when they are needed, verified when they are read.
 
-use mcp_client::{CallErrorKind, Client, EraChoice, SkillError, Skills, protocol::version::Era};
-use mcp_tests::scripted::{self, Act, Seen, result};
+use mcp_client::{
+    CallErrorKind, Client, EraChoice, SkillError, Skills,
+    protocol::version::Era,
+    testing::{Answer, Heard, TestServer, legacy_opening, modern_opening},
+};
 use serde_json::{Value, json};
 
 const MAIN: &str = "skill://acme/pdf/SKILL.md";
@@ -24,15 +27,15 @@ fn entry() -> Value {
 }
 
 /// A client and a server with one skill, whose `SKILL.md` is this text.
-async fn connect(era: Era, main: &'static str, settings: Value) -> (Client, Seen) {
+async fn connect(era: Era, main: &'static str, settings: Value) -> (Client, Heard) {
     let capabilities = json!({
         "resources": {}, "extensions": {"io.modelcontextprotocol/skills": settings},
     });
     let mut forms = ["abd", "abc"].into_iter().cycle();
-    let (server, seen) = scripted::server(move |method, params| {
+    let (server, seen) = TestServer::scripted(move |method, params| {
         let opening = match era {
-            Era::Modern => scripted::modern(method, &capabilities),
-            Era::Legacy => scripted::legacy(method, "2025-11-25", &capabilities),
+            Era::Modern => modern_opening(method, &capabilities),
+            Era::Legacy => legacy_opening(method, "2025-11-25", &capabilities),
         };
         if let Some(act) = opening {
             return act;
@@ -40,14 +43,16 @@ async fn connect(era: Era, main: &'static str, settings: Value) -> (Client, Seen
         match (method, params["uri"].as_str()) {
             ("skills/list", _) => {
                 let broken = json!({"uri": "skill://other/SKILL.md"});
-                result(json!({"skills": [broken, entry()], "ttlMs": 0, "cacheScope": "private"}))
+                Answer::result(
+                    json!({"skills": [broken, entry()], "ttlMs": 0, "cacheScope": "private"}),
+                )
             }
-            ("skills/get", Some(MAIN)) => result(json!({"skill": entry()})),
+            ("skills/get", Some(MAIN)) => Answer::result(json!({"skill": entry()})),
             ("resources/read", Some(MAIN)) => {
-                result(json!({"contents": [{"uri": MAIN, "text": main}]}))
+                Answer::result(json!({"contents": [{"uri": MAIN, "text": main}]}))
             }
             // The first answer is what a server said before the entry; it may be kept.
-            ("resources/read", Some(FORMS)) => result(json!({
+            ("resources/read", Some(FORMS)) => Answer::result(json!({
                 "contents": [{"uri": FORMS, "text": forms.next()}],
                 "ttlMs": 60_000, "cacheScope": "private", "resultType": "complete",
             })),
@@ -58,17 +63,18 @@ async fn connect(era: Era, main: &'static str, settings: Value) -> (Client, Seen
                 };
                 let uri = format!("skill://acme/pdf/{name}");
                 let child = json!({"uri": uri, "name": name, "mimeType": "inode/directory"});
-                result(json!({"resources": [child], "nextCursor": next}))
+                Answer::result(json!({"resources": [child], "nextCursor": next}))
             }
-            _ => Act::Error(-32602, "no such thing", Value::Null),
+            _ => Answer::error_with(-32602, "no such thing", Value::Null),
         }
-    });
+    })
+    .parts();
     let era = if era == Era::Modern { EraChoice::Modern } else { EraChoice::Legacy };
     let client = Client::connect_with(server).era(era).extension(Skills).connect().await;
     (client.expect("the script answers the opening"), seen)
 }
 
-fn reads(seen: &Seen) -> Vec<Value> {
+fn reads(seen: &Heard) -> Vec<Value> {
     seen.params("resources/read").iter().map(|params| params["uri"].clone()).collect()
 }
 
@@ -160,9 +166,10 @@ async fn directories_are_read_only_where_the_server_says_so() {
 async fn both_sides_must_take_part() {
     let capabilities = json!({"extensions": {"io.modelcontextprotocol/skills": {}}});
     let script = |capabilities: Value| {
-        scripted::server(move |method, _| {
-            scripted::modern(method, &capabilities).unwrap_or(Act::Silence)
+        TestServer::scripted(move |method, _| {
+            modern_opening(method, &capabilities).unwrap_or(Answer::Silence)
         })
+        .parts()
     };
     let client = Client::connect_with(script(capabilities).0).connect().await.unwrap();
     assert!(matches!(client.skills(), Err(SkillError::NotDeclared)));

@@ -4,16 +4,14 @@
 use std::{future::IntoFuture, time::Duration};
 
 use mcp_client::{
-    CallErrorKind, Client, Started, TaskError, TaskHandle, TimeLimit, WhenDropped,
+    CallErrorKind, Client, EraChoice, Started, TaskError, TaskHandle, TimeLimit, WhenDropped,
     protocol::{
         elicitation::ElicitResult, input_required::InputResponses, object::Object,
         tasks::TaskStatus,
     },
+    testing::{Answer, Heard, PlayedServer, TestServer, legacy_opening, modern_opening},
 };
-use mcp_tests::scripted::{self, Act, Seen, result};
 use serde_json::{Value, json};
-
-use crate::scripted::params;
 
 fn task(status: &str, more: Value) -> Value {
     let mut task = json!({
@@ -32,20 +30,21 @@ fn text(text: &str) -> Value {
 }
 
 /// A modern server whose tool is a task, and what that task does when asked for the nth time.
-async fn modern(mut get: impl FnMut(usize) -> Act + Send + 'static) -> (Client, Seen) {
+async fn modern(mut get: impl FnMut(usize) -> Answer + Send + 'static) -> (Client, Heard) {
     let mut asked = 0;
     let extensions = json!({"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
-    let (recipe, seen) = scripted::server(move |method, _| {
-        scripted::modern(method, &extensions).unwrap_or_else(|| match method {
-            "tools/call" => result(task("working", json!({"resultType": "task"}))),
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        modern_opening(method, &extensions).unwrap_or_else(|| match method {
+            "tools/call" => Answer::result(task("working", json!({"resultType": "task"}))),
             "tasks/get" => {
                 asked += 1;
                 get(asked)
             }
-            "tasks/update" | "tasks/cancel" => result(json!({"resultType": "complete"})),
-            _ => Act::Silence,
+            "tasks/update" | "tasks/cancel" => Answer::result(json!({"resultType": "complete"})),
+            _ => Answer::Silence,
         })
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).tasks().on_elicitation(|_, _| async {
         Ok(ElicitResult::accept(Object::from_iter([("name", json!("Ada"))])))
     });
@@ -64,9 +63,9 @@ fn question() -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_call_follows_its_task_and_answers_each_question_once() {
     let (client, seen) = modern(|asked| match asked {
-        1 => result(task("working", json!({"statusMessage": "half way"}))),
-        2 | 3 => result(task("input_required", json!({"inputRequests": question()}))),
-        _ => result(task("completed", json!({"result": text("done")}))),
+        1 => Answer::result(task("working", json!({"statusMessage": "half way"}))),
+        2 | 3 => Answer::result(task("input_required", json!({"inputRequests": question()}))),
+        _ => Answer::result(task("completed", json!({"result": text("done")}))),
     })
     .await;
     let statuses = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -95,7 +94,8 @@ async fn a_call_follows_its_task_and_answers_each_question_once() {
 // covers: meta-capabilities-honest, extension-ids
 #[tokio::test(start_paused = true)]
 async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
-    let (client, seen) = modern(|_| result(task("completed", json!({"result": text("ok")})))).await;
+    let (client, seen) =
+        modern(|_| Answer::result(task("completed", json!({"result": text("ok")})))).await;
     client.call_tool("job", json!({})).await.unwrap();
     let declared = |method: &str| {
         let params = seen.params(method);
@@ -105,10 +105,11 @@ async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
     assert!(declared("tools/call") && declared("tasks/get"));
     assert!(!declared("server/discover"));
 
-    let (recipe, _) = scripted::server(|method, _| {
-        scripted::modern(method, &json!({}))
-            .unwrap_or_else(|| result(task("working", json!({"resultType": "task"}))))
-    });
+    let (recipe, _) = TestServer::scripted(|method, _| {
+        modern_opening(method, &json!({}))
+            .unwrap_or_else(|| Answer::result(task("working", json!({"resultType": "task"}))))
+    })
+    .parts();
     let client = Client::connect_with(recipe).connect().await.unwrap();
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     assert!(matches!(error.kind(), CallErrorKind::Input(_)), "{error:?}");
@@ -117,7 +118,7 @@ async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {
 // covers: tasks-durable
 #[tokio::test(start_paused = true)]
 async fn a_handle_outlives_the_connection() {
-    let (client, _) = modern(|_| result(task("working", json!({})))).await;
+    let (client, _) = modern(|_| Answer::result(task("working", json!({})))).await;
     let started = client.call_tool("job", json!({})).detached().await.unwrap();
     let Started::Task(handle) = started else { panic!("{started:?}") };
     assert!(!format!("{handle:?}").contains("t-1"));
@@ -125,9 +126,9 @@ async fn a_handle_outlives_the_connection() {
     client.close().await;
 
     let (client, seen) = modern(|asked| match asked {
-        1 => result(task("working", json!({"statusMessage": "still"}))),
-        2 => result(task("input_required", json!({"inputRequests": question()}))),
-        _ => result(task("completed", json!({"result": text("late")}))),
+        1 => Answer::result(task("working", json!({"statusMessage": "still"}))),
+        2 => Answer::result(task("input_required", json!({"inputRequests": question()}))),
+        _ => Answer::result(task("completed", json!({"result": text("late")}))),
     })
     .await;
     let handle: TaskHandle = serde_json::from_str(&stored).unwrap();
@@ -155,7 +156,7 @@ async fn a_handle_outlives_the_connection() {
 // covers: tasks-cancel
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_dropped_cancels_its_task() {
-    let (client, seen) = modern(|_| result(task("working", json!({})))).await;
+    let (client, seen) = modern(|_| Answer::result(task("working", json!({})))).await;
     let call = client.call_tool("job", json!({})).into_future();
     assert!(tokio::time::timeout(Duration::from_secs(1), call).await.is_err());
     cancelled(&seen).await;
@@ -177,7 +178,7 @@ async fn a_call_that_is_dropped_cancels_its_task() {
     }
 }
 
-async fn cancelled(seen: &Seen) {
+async fn cancelled(seen: &Heard) {
     while seen.params("tasks/cancel").is_empty() {
         tokio::task::yield_now().await;
     }
@@ -186,17 +187,18 @@ async fn cancelled(seen: &Seen) {
 #[tokio::test(start_paused = true)]
 async fn ends_that_are_no_result_say_what_they_are() {
     let (client, _) =
-        modern(|_| result(task("cancelled", json!({"statusMessage": "by the operator"})))).await;
+        modern(|_| Answer::result(task("cancelled", json!({"statusMessage": "by the operator"}))))
+            .await;
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     let CallErrorKind::Task(reason) = error.kind() else { panic!("{error:?}") };
     assert_eq!(reason.to_string(), "the task was cancelled: by the operator");
 
     let failed = json!({"error": {"code": -32603, "message": "disk full"}});
-    let (client, _) = modern(move |_| result(task("failed", failed.clone()))).await;
+    let (client, _) = modern(move |_| Answer::result(task("failed", failed.clone()))).await;
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     assert_eq!(error.error_object().unwrap().message, "disk full");
 
-    let (client, seen) = modern(|_| result(task("working", json!({"ttlMs": 0})))).await;
+    let (client, seen) = modern(|_| Answer::result(task("working", json!({"ttlMs": 0})))).await;
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     assert!(matches!(error.kind(), CallErrorKind::Task(TaskError::Expired { .. })), "{error:?}");
     assert!(seen.params("tasks/get").len() <= 2, "{:?}", seen.methods());
@@ -205,13 +207,13 @@ async fn ends_that_are_no_result_say_what_they_are() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_stumbles_is_asked_again_but_not_for_ever() {
     let (client, _) = modern(|asked| match asked {
-        1..=3 => Act::Silence,
-        _ => result(task("completed", json!({"result": text("at last")}))),
+        1..=3 => Answer::Silence,
+        _ => Answer::result(task("completed", json!({"result": text("at last")}))),
     })
     .await;
     assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "at last");
 
-    let (client, seen) = modern(|_| Act::Silence).await;
+    let (client, seen) = modern(|_| Answer::Silence).await;
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     assert!(matches!(error.kind(), CallErrorKind::TimedOut { .. }), "{error:?}");
     assert_eq!(seen.params("tasks/get").len(), 5);
@@ -225,8 +227,8 @@ async fn a_notification_is_a_reason_to_ask_at_once() {
     let (client, _) = modern(move |asked| {
         let slow = json!({"pollIntervalMs": 3_600_000});
         match asked {
-            1 => Act::Send(note.clone(), Box::new(result(task("working", slow)))),
-            _ => result(task("completed", json!({"result": text("true")}))),
+            1 => Answer::Send(note.clone(), Box::new(Answer::result(task("working", slow)))),
+            _ => Answer::result(task("completed", json!({"result": text("true")}))),
         }
     })
     .await;
@@ -239,13 +241,16 @@ async fn a_notification_is_a_reason_to_ask_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_long_wait_is_cut_short_by_what_the_server_tells() {
     let subscription = "io.modelcontextprotocol/subscriptionId";
-    let (client, mut server) = super::scripted::modern_with_tasks().await;
+    let extensions = json!({"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let (client, server) = PlayedServer::new(EraChoice::Modern);
+    let (client, mut server) =
+        PlayedServer::connect_modern(client.tasks(), server, extensions).await;
     let (outcome, ()) = tokio::join!(client.call_tool("job", json!({})), async {
         let request = server.request("tools/call").await;
         let slow = json!({"resultType": "task", "pollIntervalMs": 30_000});
         server.answer(&request, task("working", slow));
         let listen = server.request("subscriptions/listen").await;
-        let asked = params(&listen);
+        let asked = PlayedServer::params(&listen);
         assert_eq!(asked["notifications"], json!({"taskIds": ["t-1"]}));
         let declared = &asked["_meta"]["io.modelcontextprotocol/clientCapabilities"];
         assert!(declared["extensions"]["io.modelcontextprotocol/tasks"].is_object(), "{declared}");
@@ -271,8 +276,8 @@ async fn a_long_wait_is_cut_short_by_what_the_server_tells() {
 #[tokio::test(start_paused = true)]
 async fn a_server_that_tells_nothing_of_tasks_is_asked() {
     let (client, seen) = modern(|asked| match asked {
-        1 => result(task("working", json!({"pollIntervalMs": 2_000}))),
-        _ => result(task("completed", json!({"result": text("done")}))),
+        1 => Answer::result(task("working", json!({"pollIntervalMs": 2_000}))),
+        _ => Answer::result(task("completed", json!({"result": text("done")}))),
     })
     .await;
     assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "done");
@@ -282,7 +287,7 @@ async fn a_server_that_tells_nothing_of_tasks_is_asked() {
 }
 
 /// A server of revision 2025-11-25 with a tool that only runs as a task.
-fn legacy_script(method: &str, params: &Value, support: &str) -> Act {
+fn legacy_script(method: &str, params: &Value, support: &str) -> Answer {
     let capabilities = json!({
         "tools": {}, "tasks": {"cancel": {}, "list": {}, "requests": {"tools": {"call": {}}}},
     });
@@ -291,24 +296,28 @@ fn legacy_script(method: &str, params: &Value, support: &str) -> Act {
         json!({"taskId": "t-9", "status": status, "createdAt": now, "lastUpdatedAt": now,
             "ttl": 60_000, "pollInterval": 20})
     };
-    scripted::legacy(method, "2025-11-25", &capabilities).unwrap_or_else(|| match method {
-        "tools/list" => result(json!({"tools": [{
+    legacy_opening(method, "2025-11-25", &capabilities).unwrap_or_else(|| match method {
+        "tools/list" => Answer::result(json!({"tools": [{
             "name": "job", "inputSchema": {"type": "object"}, "execution": {"taskSupport": support},
         }]})),
-        "tools/call" if params["task"].is_object() => result(json!({"task": task("working")})),
-        "tools/call" if support == "required" => Act::Error(-32601, "only as a task", Value::Null),
-        "tools/call" => result(text("at once")),
-        "tasks/get" => result(task("completed")),
-        "tasks/result" => result(text("from the task")),
-        "tasks/list" => result(json!({"tasks": [task("working")]})),
-        "tasks/cancel" => Act::Error(-32602, "it has ended", Value::Null),
-        _ => Act::Silence,
+        "tools/call" if params["task"].is_object() => {
+            Answer::result(json!({"task": task("working")}))
+        }
+        "tools/call" if support == "required" => {
+            Answer::error_with(-32601, "only as a task", Value::Null)
+        }
+        "tools/call" => Answer::result(text("at once")),
+        "tasks/get" => Answer::result(task("completed")),
+        "tasks/result" => Answer::result(text("from the task")),
+        "tasks/list" => Answer::result(json!({"tasks": [task("working")]})),
+        "tasks/cancel" => Answer::error_with(-32602, "it has ended", Value::Null),
+        _ => Answer::Silence,
     })
 }
 
-async fn legacy(support: &'static str) -> (Client, Seen) {
+async fn legacy(support: &'static str) -> (Client, Heard) {
     let (recipe, seen) =
-        scripted::server(move |method, params| legacy_script(method, params, support));
+        TestServer::scripted(move |method, params| legacy_script(method, params, support)).parts();
     (Client::connect_with(recipe).connect().await.expect("it speaks MCP"), seen)
 }
 
@@ -340,7 +349,7 @@ async fn a_legacy_tool_runs_as_a_task_where_it_must_and_may() {
 async fn progress_of_a_legacy_task_is_heard_after_the_response() {
     let mut token = Value::Null;
     let mut asked = 0;
-    let (recipe, _) = scripted::server(move |method, params| {
+    let (recipe, _) = TestServer::scripted(move |method, params| {
         if method == "tools/call" && params["task"].is_object() {
             token = params["_meta"]["progressToken"].clone();
         }
@@ -352,16 +361,18 @@ async fn progress_of_a_legacy_task_is_heard_after_the_response() {
         match method {
             "tasks/get" if asked < 2 => {
                 asked += 1;
-                let goes = result(json!({"taskId": "t-9", "status": "working", "createdAt": now,
+                let goes =
+                    Answer::result(json!({"taskId": "t-9", "status": "working", "createdAt": now,
                     "lastUpdatedAt": now, "ttl": 60_000, "pollInterval": 20}));
-                Act::Send(progress(asked), Box::new(goes))
+                Answer::Send(progress(asked), Box::new(goes))
             }
             "tasks/result" => {
-                Act::Send(progress(3), Box::new(legacy_script(method, params, "required")))
+                Answer::Send(progress(3), Box::new(legacy_script(method, params, "required")))
             }
             _ => legacy_script(method, params, "required"),
         }
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).connect().await.unwrap();
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let call = client.call_tool("job", json!({})).on_progress(move |progress| {
@@ -394,13 +405,14 @@ async fn legacy_tasks_are_listed_and_cancelled() {
 // covers: capability-missing
 #[tokio::test]
 async fn a_missing_capability_is_named() {
-    let (recipe, _) = scripted::server(|method, _| {
-        scripted::modern(method, &json!({})).unwrap_or(Act::Error(
+    let (recipe, _) = TestServer::scripted(|method, _| {
+        modern_opening(method, &json!({})).unwrap_or(Answer::error_with(
             -32021,
             "missing capability",
             json!({"requiredCapabilities": {"extensions": {"io.modelcontextprotocol/tasks": {}}}}),
         ))
-    });
+    })
+    .parts();
     let client = Client::connect_with(recipe).connect().await.unwrap();
     let error = client.call_tool("job", json!({})).await.unwrap_err();
     let required = error.required_capabilities().unwrap();

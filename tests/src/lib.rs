@@ -1,5 +1,3 @@
 //! The harness of the behaviour tests.
 
 pub mod protected_server;
-pub mod scripted;
-pub mod scripted_http;

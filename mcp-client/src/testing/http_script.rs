@@ -1,5 +1,5 @@
-//! A Streamable HTTP server that answers as a closure says, byte for byte what it returns: for
-//! statuses and refusals that no real server produces on demand.
+//! An HTTP server that answers as a closure says: for statuses, headers and refusals that no real
+//! server produces on demand.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-/// A request as it arrived.
+/// A request as it arrived at an [`HttpScript`].
 #[derive(Clone, Debug)]
 pub struct Posted {
     /// The JSON-RPC message; `null` for requests without one.
@@ -30,9 +30,27 @@ impl Posted {
     }
 }
 
-/// The running server. It ends with the value.
+/// An HTTP server that answers every request with a status and JSON, as a closure says. It ends with
+/// the value.
+///
+/// ```
+/// use mcp_client::{Client, testing::HttpScript};
+/// use serde_json::Value;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let server = HttpScript::start(|posted| match posted.method() {
+///     "server/discover" => (503, Value::Null),
+///     _ => (500, Value::Null),
+/// })
+/// .await?;
+/// assert!(Client::http(server.url()).connect().await.is_err());
+/// assert_eq!(server.posted("server/discover").len(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
-pub struct ScriptedHttp {
+pub struct HttpScript {
     url: String,
     seen: Arc<Mutex<Vec<Posted>>>,
     _tasks: JoinSet<()>,
@@ -40,7 +58,7 @@ pub struct ScriptedHttp {
 
 type Script = dyn FnMut(&Posted) -> (u16, Value) + Send;
 
-impl ScriptedHttp {
+impl HttpScript {
     /// A server that answers every request with this status and, unless it is `null`, this JSON.
     ///
     /// # Errors

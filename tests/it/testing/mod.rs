@@ -1,0 +1,3 @@
+//! The test kit, used as its users do.
+
+mod servers;
