@@ -1,11 +1,6 @@
 //! A transport inside one process: for tests, and for servers that are part of the program.
 
-use std::{
-    fmt,
-    future::{Future, poll_fn},
-    io,
-    sync::Arc,
-};
+use std::{fmt, future::Future, io, sync::Arc};
 
 use bytes::Bytes;
 use mcp_protocol::jsonrpc::Message;
@@ -62,7 +57,7 @@ impl MemoryPeer {
     /// # Cancel safety
     /// No message is lost when the future is dropped.
     pub async fn recv_text(&mut self) -> Option<Bytes> {
-        poll_fn(|cx| self.connection.outbox.poll_pop(cx)).await
+        self.connection.outbox.pop().await
     }
 
     /// The client, for giving it messages while another borrow waits for its own.

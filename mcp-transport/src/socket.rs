@@ -18,9 +18,10 @@ use tokio::time::timeout;
 
 use crate::{
     BoxFuture, Connect, ConnectError, DeliveryError, Transport,
-    byte_stream::LineTransport,
+    byte_stream::lines,
     error::{BoxError, DeliveryErrorKind},
     http::{Reach, dial_tcp},
+    routing::Carried,
     transport::Binding,
 };
 
@@ -83,7 +84,7 @@ impl SocketConfig {
         self
     }
 
-    async fn open(&self) -> Result<LineTransport, ConnectError> {
+    async fn open(&self) -> Result<Carried, ConnectError> {
         let limit = self.max_message_bytes;
         match &self.place {
             #[cfg(unix)]
@@ -95,12 +96,12 @@ impl SocketConfig {
                 }
                 let stream = self.within(tokio::net::UnixStream::connect(path)).await?;
                 let (input, output) = stream.into_split();
-                LineTransport::start(input, output, limit)
+                lines(input, output, limit)
             }
             Place::Tcp { host, port } => {
                 let stream = self.within(dial_tcp(host, *port, self.reach)).await?;
                 let (input, output) = stream.into_split();
-                LineTransport::start(input, output, limit)
+                lines(input, output, limit)
             }
         }
     }

@@ -10,4 +10,4 @@ mod transport;
 pub(crate) use line_reader::{Ended, LineReader};
 pub(crate) use line_source::{LineSource, Readable};
 pub(crate) use line_writer::{ByteSink, LineWriter};
-pub(crate) use transport::LineTransport;
+pub(crate) use transport::lines;

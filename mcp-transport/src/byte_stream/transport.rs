@@ -1,27 +1,17 @@
 //! Lines over any byte stream as a transport, with a task of its own.
 
-use std::{
-    future::poll_fn,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-    task::Poll,
-    time::Duration,
-};
+use std::{io, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    runtime::Handle,
-    task::{AbortHandle, JoinHandle},
     time::timeout,
 };
 
 use super::{Ended, LineReader};
 use crate::{
-    BoxFuture, ConnectError, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport,
-    Unsolicited,
-    error::ClosedReason,
-    routing::{Connection, End, RoutedReplies},
+    ConnectError,
+    routing::{Carried, Connection, End},
 };
 
 /// How long the server may take to end its side after this one was ended.
@@ -30,35 +20,16 @@ const FAREWELL: Duration = Duration::from_secs(1);
 /// How much is joined into one write.
 const JOINED_BYTES: usize = 64 << 10;
 
-/// One byte stream. Its task ends with it.
-#[derive(Debug)]
-pub(crate) struct LineTransport {
-    connection: Arc<Connection>,
-    task: Mutex<Option<JoinHandle<()>>>,
-    abort: AbortHandle,
-}
-
-impl LineTransport {
-    /// Takes over both directions of an open stream.
-    pub(crate) fn start(
-        input: impl AsyncRead + Unpin + Send + 'static,
-        output: impl AsyncWrite + Unpin + Send + 'static,
-        max_line_bytes: usize,
-    ) -> Result<Self, ConnectError> {
-        let runtime = Handle::try_current().map_err(|error| ConnectError::Spawn {
-            program: "the task of a connection".to_owned(),
-            source: io::Error::other(error),
-        })?;
-        let connection = Arc::new(Connection::popped());
-        let carried = Arc::clone(&connection);
-        let task = runtime.spawn(async move {
-            let lines = LineReader::new(input, max_line_bytes);
-            let end = carry(lines, output, &carried, max_line_bytes).await;
-            finish(&carried, end);
-        });
-        let abort = task.abort_handle();
-        Ok(Self { connection, task: Mutex::new(Some(task)), abort })
-    }
+/// Takes over both directions of an open stream.
+pub(crate) fn lines(
+    input: impl AsyncRead + Unpin + Send + 'static,
+    output: impl AsyncWrite + Unpin + Send + 'static,
+    max_line_bytes: usize,
+) -> Result<Carried, ConnectError> {
+    Carried::start("a connection", FAREWELL, |connection| async move {
+        let lines = LineReader::new(input, max_line_bytes);
+        carry(lines, output, &connection, max_line_bytes).await
+    })
 }
 
 /// Moves messages in both directions until the stream ends.
@@ -77,8 +48,8 @@ async fn carry(
             // This side has ended; the server's end comes last.
             Ok(_open) => timeout(FAREWELL, reading)
                 .await
-                .unwrap_or_else(|_| closed("the server did not end its side")),
-            Err(error) => closed(format!("nothing can be sent: {error}")),
+                .unwrap_or_else(|_| End::closed("the server did not end its side")),
+            Err(error) => End::closed(format!("nothing can be sent: {error}")),
         },
     }
 }
@@ -95,10 +66,10 @@ async fn read(
                 connection.receive(&rest);
                 let reason = connection.reason_so_far();
                 let note = reason.note.unwrap_or_else(|| "the server has ended it".to_owned());
-                return closed(note);
+                return End::closed(note);
             }
             Err(Ended::TooLong) => return End::TooLarge { limit_bytes },
-            Err(Ended::Failed(error)) => return closed(format!("it failed: {error}")),
+            Err(Ended::Failed(error)) => return End::closed(format!("it failed: {error}")),
         }
     }
 }
@@ -107,13 +78,12 @@ async fn read(
 /// end both ways when they are dropped.
 async fn write<W: AsyncWrite + Unpin>(mut output: W, connection: &Connection) -> io::Result<W> {
     let mut text = BytesMut::new();
-    let pop = || poll_fn(|cx| connection.outbox.poll_pop(cx));
-    while let Some(first) = pop().await {
+    while let Some(first) = connection.outbox.pop().await {
         let mut next = Some(first);
         while let Some(body) = next {
             text.extend_from_slice(&body);
             text.extend_from_slice(b"\n");
-            next = if text.len() < JOINED_BYTES { waiting(connection).await } else { None };
+            next = if text.len() < JOINED_BYTES { connection.outbox.pop_waiting() } else { None };
         }
         output.write_all(&text).await?;
         output.flush().await?;
@@ -124,59 +94,4 @@ async fn write<W: AsyncWrite + Unpin>(mut output: W, connection: &Connection) ->
     }
     output.shutdown().await?;
     Ok(output)
-}
-
-/// The next message, if there is one already.
-async fn waiting(connection: &Connection) -> Option<Bytes> {
-    poll_fn(|cx| match connection.outbox.poll_pop(cx) {
-        Poll::Ready(body) => Poll::Ready(body),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-}
-
-fn closed(note: impl Into<String>) -> End {
-    End::Closed(ClosedReason { note: Some(note.into()), ..ClosedReason::default() })
-}
-
-fn finish(connection: &Connection, end: End) {
-    connection.outbox.shut();
-    connection.routes.end(end);
-}
-
-impl Transport for LineTransport {
-    fn exchange(&self, request: OutgoingRequest) -> Exchange {
-        Exchange::new(RoutedReplies::new(Arc::clone(&self.connection), request))
-    }
-
-    fn send(&self, message: OutgoingMessage) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(self.connection.send(message.body))
-    }
-
-    fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.unsolicited()
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            finish(&self.connection, closed("it was closed from this side"));
-            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(task) = task {
-                // The task ends by itself, or is ended below.
-                let _ = timeout(2 * FAREWELL, task).await;
-            }
-            self.abort.abort();
-        })
-    }
-
-    fn is_closed(&self) -> bool {
-        self.connection.routes.is_over()
-    }
-}
-
-impl Drop for LineTransport {
-    fn drop(&mut self) {
-        finish(&self.connection, closed("its owner let go of it"));
-        self.abort.abort();
-    }
 }

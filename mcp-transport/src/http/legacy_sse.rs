@@ -4,7 +4,7 @@
 //! names the address for everything that the client says, each message in a POST that is answered
 //! 202. The stream cannot be resumed: when it ends, the connection is over.
 
-use std::{future::poll_fn, pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     BoxFuture, ConnectError, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport,
     Unsolicited,
-    error::{BoxError, ClosedReason, DeliveryErrorKind, Sent},
+    error::{BoxError, DeliveryErrorKind, Sent},
     routing::{Awaited, Connection, End},
 };
 
@@ -132,21 +132,17 @@ async fn read(link: Arc<Link>, mut events: Events) {
             Err(error) => break format!("the event stream failed: {error}"),
         }
     };
-    link.end(closed(note));
+    link.end(End::closed(note));
 }
 
 /// Sends what the table of requests itself has to say: refusals of the server's requests.
 async fn refuse(link: Arc<Link>) {
-    while let Some(body) = poll_fn(|cx| link.connection.outbox.poll_pop(cx)).await {
+    while let Some(body) = link.connection.outbox.pop().await {
         let sent = link.posts.tell(kind(None), &body, Lane::Side, &mut false).await;
         if let Err(error) = sent {
             tracing::debug!(%error, "a refusal was not delivered");
         }
     }
-}
-
-fn closed(note: impl Into<String>) -> End {
-    End::Closed(ClosedReason { note: Some(note.into()), ..ClosedReason::default() })
 }
 
 fn kind(version: Option<ProtocolVersion>) -> Kind {
@@ -249,7 +245,7 @@ impl Transport for LegacySse {
 
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            self.link.end(closed("it was closed from this side"));
+            self.link.end(End::closed("it was closed from this side"));
             self.tasks.finish_brief(END_LIMIT).await;
             self.tasks.abort();
             self.link.posts.pool.close();
@@ -263,7 +259,7 @@ impl Transport for LegacySse {
 
 impl Drop for LegacySse {
     fn drop(&mut self) {
-        self.link.end(closed("its owner let go of it"));
+        self.link.end(End::closed("its owner let go of it"));
         self.tasks.abort();
     }
 }

@@ -100,7 +100,7 @@ impl Connection {
         }
     }
 
-    /// A connection of which a task takes the messages out, with [`Outbox::poll_pop`].
+    /// A connection of which a task takes the messages out, with [`Outbox::pop`].
     pub(crate) fn popped() -> Self {
         Self::new(Outbox::popped(), LeftToTask, None)
     }

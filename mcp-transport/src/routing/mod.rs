@@ -4,9 +4,11 @@
 //! in one sequence, and each message must find the exchange it belongs to. [`Routes`] is the table
 //! of exchanges under way, [`Outbox`] the queue of what goes out, [`Reading`] decides who reads what
 //! comes in, [`Connection`] is all together, [`RoutedReplies`] one request's view of them, and
-//! [`Awaited`] that of a request which takes another way out.
+//! [`Awaited`] that of a request which takes another way out. [`Carried`] is a whole transport
+//! whose messages a task of its own moves.
 
 mod awaited;
+mod carried;
 mod connection;
 mod correlation;
 mod outbox;
@@ -17,6 +19,7 @@ mod replies;
 mod routes;
 
 pub(crate) use awaited::Awaited;
+pub(crate) use carried::Carried;
 pub(crate) use connection::{Connection, Inlet, Outlet, OwnMessages};
 pub(crate) use outbox::{Entry, Outbox, Put, Shut, Written};
 pub(crate) use reading::{Progress, Reading, Source};

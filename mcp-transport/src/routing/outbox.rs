@@ -2,6 +2,7 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     mem,
     sync::{Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
@@ -119,7 +120,7 @@ impl Outbox {
         Self { state: Mutex::new(State { callers_write: true, ..State::default() }) }
     }
 
-    /// A queue that somebody empties with [`poll_pop`](Self::poll_pop).
+    /// A queue that somebody empties with [`pop`](Self::pop).
     pub(crate) fn popped() -> Self {
         Self { state: Mutex::default() }
     }
@@ -247,21 +248,26 @@ impl Outbox {
         state.queue.drain(..count).collect()
     }
 
-    /// For a consumer that needs no charge, since it takes whole messages: the first one.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        let mut state = self.lock();
-        let Some(entry) = state.queue.pop_front() else {
-            if state.shut {
-                return Poll::Ready(None);
+    /// For a consumer that needs no charge, since it takes whole messages: waits for the first one.
+    /// `None` when there is none and never will be.
+    ///
+    /// # Cancel safety
+    /// No message is lost when the future is dropped.
+    pub(crate) async fn pop(&self) -> Option<Bytes> {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            if state.queue.is_empty() && !state.shut {
+                state.task = Some(cx.waker().clone());
+                return Poll::Pending;
             }
-            state.task = Some(cx.waker().clone());
-            return Poll::Pending;
-        };
-        state.queued_bytes -= entry.line_len();
-        let next = state.next_with_room();
-        drop(state);
-        wake(next);
-        Poll::Ready(Some(entry.body))
+            Poll::Ready(pop_front(state))
+        })
+        .await
+    }
+
+    /// As [`pop`](Self::pop), without waiting.
+    pub(crate) fn pop_waiting(&self) -> Option<Bytes> {
+        pop_front(self.lock())
     }
 
     /// For whoever is in charge: reports a write and gives back what is left of it. Returns whether
@@ -367,6 +373,15 @@ impl State {
     fn flushed_if_idle(&mut self) -> Option<Waker> {
         if self.is_idle() { self.flushed.take() } else { None }
     }
+}
+
+fn pop_front(mut state: MutexGuard<'_, State>) -> Option<Bytes> {
+    let entry = state.queue.pop_front()?;
+    state.queued_bytes -= entry.line_len();
+    let next = state.next_with_room();
+    drop(state);
+    wake(next);
+    Some(entry.body)
 }
 
 fn wake(waker: Option<Waker>) {

@@ -80,6 +80,11 @@ pub(crate) enum End {
 }
 
 impl End {
+    /// The connection is closed, and this is why.
+    pub(crate) fn closed(note: impl Into<String>) -> Self {
+        Self::Closed(ClosedReason { note: Some(note.into()), ..ClosedReason::default() })
+    }
+
     pub(crate) fn kind(&self) -> DeliveryErrorKind {
         match self {
             Self::Closed(reason) => DeliveryErrorKind::Closed(reason.clone()),

@@ -18,7 +18,6 @@ mod transport;
 
 use std::{sync::Arc, time::Duration};
 
-use self::transport::WebSocketTransport;
 use crate::{
     BoxFuture, Connect, ConnectError, Transport,
     authorize::Authorize,
@@ -125,8 +124,7 @@ impl Connect for WebSocketConfig {
             }
             let way = self.http.upgrade().await?;
             let socket = handshake::open(&way).await.map_err(ConnectError::Failed)?;
-            let transport =
-                WebSocketTransport::start(socket, self.ping_every, way.max_message_bytes)?;
+            let transport = transport::carried(socket, self.ping_every, way.max_message_bytes)?;
             Ok(Arc::new(transport) as Arc<dyn Transport>)
         })
     }

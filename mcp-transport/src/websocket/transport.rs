@@ -1,13 +1,8 @@
 //! An open WebSocket as a transport.
 
 use std::{
-    future::{pending, poll_fn},
-    io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::Poll,
+    future::pending,
+    sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
 
@@ -17,9 +12,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    runtime::Handle,
     sync::Notify,
-    task::{AbortHandle, JoinHandle},
     time::{sleep, timeout},
 };
 use tokio_tungstenite::{
@@ -28,11 +21,9 @@ use tokio_tungstenite::{
 };
 
 use crate::{
-    BoxFuture, ConnectError, DeliveryError, Exchange, OutgoingMessage, OutgoingRequest, Transport,
-    Unsolicited,
-    error::ClosedReason,
+    ConnectError,
     http::Stream as Bytestream,
-    routing::{Connection, End, RoutedReplies},
+    routing::{Carried, Connection, End},
 };
 
 /// How long the two sides may take to say goodbye.
@@ -40,34 +31,15 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<Bytestream>;
 
-/// One WebSocket. Its task ends with it.
-#[derive(Debug)]
-pub(super) struct WebSocketTransport {
-    connection: Arc<Connection>,
-    task: Mutex<Option<JoinHandle<()>>>,
-    abort: AbortHandle,
-}
-
-impl WebSocketTransport {
-    /// Takes over an open WebSocket.
-    pub(super) fn start(
-        socket: Socket,
-        ping_every: Option<Duration>,
-        max_message_bytes: usize,
-    ) -> Result<Self, ConnectError> {
-        let runtime = Handle::try_current().map_err(|error| ConnectError::Spawn {
-            program: "the task of a WebSocket".to_owned(),
-            source: io::Error::other(error),
-        })?;
-        let connection = Arc::new(Connection::popped());
-        let carried = Arc::clone(&connection);
-        let task = runtime.spawn(async move {
-            let end = carry(socket, &carried, ping_every, max_message_bytes).await;
-            finish(&carried, end);
-        });
-        let abort = task.abort_handle();
-        Ok(Self { connection, task: Mutex::new(Some(task)), abort })
-    }
+/// Takes over an open WebSocket.
+pub(super) fn carried(
+    socket: Socket,
+    ping_every: Option<Duration>,
+    max_message_bytes: usize,
+) -> Result<Carried, ConnectError> {
+    Carried::start("a WebSocket", FAREWELL, |connection| async move {
+        carry(socket, &connection, ping_every, max_message_bytes).await
+    })
 }
 
 /// Moves messages in both directions until the connection ends.
@@ -90,7 +62,7 @@ async fn carry(
             // The farewell is sent; the server's comes last.
             None => timeout(FAREWELL, reading)
                 .await
-                .unwrap_or_else(|_| closed("the server did not say goodbye")),
+                .unwrap_or_else(|_| End::closed("the server did not say goodbye")),
         },
     }
 }
@@ -111,7 +83,7 @@ impl Pulse {
         loop {
             sleep(every).await;
             if !self.heard.swap(false, Ordering::Relaxed) {
-                return closed("the server does not answer a ping");
+                return End::closed("the server does not answer a ping");
             }
             self.due.notify_one();
         }
@@ -136,15 +108,15 @@ async fn read(
                 let _ = timeout(FAREWELL, stream.next()).await;
                 let words = frame.map(|frame| format!(": {} {}", frame.code, frame.reason));
                 let words = words.unwrap_or_default();
-                return closed(format!("the server closed the WebSocket{}", words.trim_end()));
+                return End::closed(format!("the server closed the WebSocket{}", words.trim_end()));
             }
             // Pings are answered by the stream itself.
             Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_)) => {}
             Err(Error::Capacity(_)) => return End::TooLarge { limit_bytes: max_message_bytes },
-            Err(error) => return closed(format!("the WebSocket failed: {error}")),
+            Err(error) => return End::closed(format!("the WebSocket failed: {error}")),
         }
     }
-    closed("the server closed the WebSocket")
+    End::closed("the server closed the WebSocket")
 }
 
 /// Gives `None` when all is written and the farewell sent.
@@ -153,10 +125,10 @@ async fn write(
     connection: &Connection,
     pulse: &Pulse,
 ) -> Option<End> {
-    let failed = |error: Error| closed(format!("the WebSocket failed: {error}"));
+    let failed = |error: Error| End::closed(format!("the WebSocket failed: {error}"));
     loop {
         let outcome = tokio::select! {
-            body = poll_fn(|cx| connection.outbox.poll_pop(cx)) => match body {
+            body = connection.outbox.pop() => match body {
                 Some(body) => write_waiting(&mut sink, connection, body).await,
                 None => return sink.close().await.err().map(failed),
             },
@@ -177,12 +149,7 @@ where
     S: Sink<Message, Error = Error> + Unpin,
 {
     sink.feed(text(body)?).await?;
-    while let Some(body) = poll_fn(|cx| match connection.outbox.poll_pop(cx) {
-        Poll::Ready(body) => Poll::Ready(body),
-        Poll::Pending => Poll::Ready(None),
-    })
-    .await
-    {
+    while let Some(body) = connection.outbox.pop_waiting() {
         sink.feed(text(body)?).await?;
     }
     sink.flush().await
@@ -190,50 +157,4 @@ where
 
 fn text(body: Bytes) -> Result<Message, Error> {
     Utf8Bytes::try_from(body).map(Message::Text).map_err(|error| Error::Utf8(error.to_string()))
-}
-
-fn closed(note: impl Into<String>) -> End {
-    End::Closed(ClosedReason { note: Some(note.into()), ..ClosedReason::default() })
-}
-
-fn finish(connection: &Connection, end: End) {
-    connection.outbox.shut();
-    connection.routes.end(end);
-}
-
-impl Transport for WebSocketTransport {
-    fn exchange(&self, request: OutgoingRequest) -> Exchange {
-        Exchange::new(RoutedReplies::new(Arc::clone(&self.connection), request))
-    }
-
-    fn send(&self, message: OutgoingMessage) -> BoxFuture<'_, Result<(), DeliveryError>> {
-        Box::pin(self.connection.send(message.body))
-    }
-
-    fn unsolicited(&self) -> Option<Unsolicited> {
-        self.connection.unsolicited()
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            finish(&self.connection, closed("it was closed from this side"));
-            let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-            if let Some(task) = task {
-                // The task ends by itself, or is ended below.
-                let _ = timeout(2 * FAREWELL, task).await;
-            }
-            self.abort.abort();
-        })
-    }
-
-    fn is_closed(&self) -> bool {
-        self.connection.routes.is_over()
-    }
-}
-
-impl Drop for WebSocketTransport {
-    fn drop(&mut self) {
-        finish(&self.connection, closed("its owner let go of it"));
-        self.abort.abort();
-    }
 }

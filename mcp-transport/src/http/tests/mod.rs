@@ -11,6 +11,8 @@ mod redirects;
 mod secure;
 mod server;
 mod settings;
+#[cfg(feature = "websocket")]
+mod websocket;
 
 use std::sync::Arc;
 

@@ -29,7 +29,7 @@ async fn plain_requests_name_the_whole_url() {
 }
 
 /// Accepts `CONNECT` and leads everything to `target`. What was asked of it can be waited for.
-async fn tunnel_to(
+pub(super) async fn tunnel_to(
     target: std::net::SocketAddr,
 ) -> (std::net::SocketAddr, tokio::sync::mpsc::Receiver<String>, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

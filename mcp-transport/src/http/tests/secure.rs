@@ -67,6 +67,12 @@ impl Authority {
         Identity { chain: vec![certificate.der().clone()], key, pem: certificate.pem() }
     }
 
+    /// Takes TLS connections with a certificate of this authority.
+    #[cfg(feature = "websocket")]
+    pub(super) fn acceptor(&self, name: &str) -> TlsAcceptor {
+        TlsAcceptor::from(Arc::new(server_config(self.sign(name))))
+    }
+
     /// A server with a certificate of this authority.
     pub(super) async fn server(
         &self,
