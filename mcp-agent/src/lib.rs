@@ -33,6 +33,10 @@ pub mod transcript;
 
 pub mod toolbox;
 
+pub mod caller;
+pub mod layers;
+pub mod stack;
+
 pub mod model;
 
 mod stable_hash;

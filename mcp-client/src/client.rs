@@ -183,6 +183,12 @@ impl Client {
         }
     }
 
+    /// For how long, since the connection was made, at least one question of the server waited for
+    /// a person. Whoever measures a call can take that time off.
+    pub fn time_asking(&self) -> Duration {
+        self.0.link.beside.asking.time(Instant::now())
+    }
+
     /// The last lines that a child process wrote to its standard error, at most 50; empty for
     /// other transports.
     pub fn stderr_tail(&self) -> Vec<String> {

@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod alarms;
+mod asking;
 mod builder;
 mod cache;
 mod client;

@@ -7,7 +7,7 @@ use std::{
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicI64, AtomicUsize, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::Duration,
 };
@@ -36,6 +36,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     CallError, CallErrorKind, TimeLimit,
     alarms::Alarms,
+    asking::{Asking, Question},
     cache::{CacheAccess, Wish},
     extension::Extensions,
     handlers::{Asker, Handlers, LogHandler, on_log},
@@ -113,8 +114,8 @@ pub(crate) struct Link {
 /// What goes on beside the calls.
 #[derive(Default)]
 pub(crate) struct Beside {
-    /// How many of the server's questions wait for a person. Idle clocks stand still meanwhile.
-    open_questions: AtomicUsize,
+    /// The server's questions that wait for a person. Idle clocks stand still meanwhile.
+    pub(crate) asking: Asking,
     /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
     alarms: Alarms,
@@ -264,7 +265,7 @@ impl Link {
                     if self.transport.is_asking() {
                         clock.restart(Instant::now());
                     }
-                    let asking = self.beside.open_questions.load(Ordering::Relaxed) > 0;
+                    let asking = self.beside.asking.is_open();
                     if let Some((after, limit)) = clock.ran_out(Instant::now(), asking) {
                         let stderr = self.transport.stderr_tail();
                         let kind = CallErrorKind::TimedOut { after, limit, stderr };
@@ -383,8 +384,7 @@ impl Link {
 
     /// Stops the idle clocks of this connection while the returned value lives.
     pub(crate) fn question(&self) -> Question<'_> {
-        self.beside.open_questions.fetch_add(1, Ordering::Relaxed);
-        Question(&self.beside.open_questions)
+        self.beside.asking.question()
     }
 
     /// Runs a task that ends with the connection at the latest.
@@ -425,15 +425,6 @@ impl Link {
 
     pub(crate) fn error(&self, kind: CallErrorKind, method: &'static str) -> CallError {
         CallError::new(kind, method, self.endpoint.clone())
-    }
-}
-
-/// Counts an open question of the server until it is dropped.
-pub(crate) struct Question<'a>(&'a AtomicUsize);
-
-impl Drop for Question<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -68,6 +68,11 @@ impl<'a, M: Method, F> Request<'a, M, F> {
         }
     }
 
+    /// The connection that it is sent on.
+    pub fn client(&self) -> &'a Client {
+        self.sending.client
+    }
+
     pub(crate) fn params_mut(&mut self) -> &mut M::Params {
         &mut self.sending.params
     }

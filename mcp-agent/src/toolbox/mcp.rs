@@ -14,10 +14,14 @@ use mcp_protocol::{raw::RawJson, tools::Tool};
 use serde_json::Value;
 
 use super::{
-    IDEMPOTENCY_KEY, PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolProgress,
-    ToolSnapshot, Toolset, names, results,
+    IDEMPOTENCY_KEY, PreparedCall, ProgressSink, ToolError, ToolFacts, ToolOutput, ToolSnapshot,
+    Toolset, names, results,
 };
-use crate::model::{BoxFuture, ToolDefinition};
+use crate::{
+    caller::{Call, CallError, Caller as _, ServerCaller, ToolHints},
+    model::{BoxFuture, ToolDefinition},
+    stack::{Stack, StackOptions, StackReport},
+};
 
 /// The tools of MCP servers, under names that tell the servers apart.
 ///
@@ -34,6 +38,7 @@ use crate::model::{BoxFuture, ToolDefinition};
 /// ```
 pub struct McpToolset {
     servers: Servers,
+    stack: Stack,
     listed: RwLock<Arc<Listed>>,
 }
 
@@ -95,7 +100,7 @@ impl McpToolset {
     pub async fn of_hub(hub: Hub) -> Self {
         hub.keep_catalogs(CatalogLists::TOOLS);
         hub.listed().await;
-        let toolset = Self { servers: Servers::Hub(hub), listed: RwLock::default() };
+        let toolset = Self::of(Servers::Hub(hub));
         toolset.follow();
         toolset
     }
@@ -106,9 +111,41 @@ impl McpToolset {
     /// Dropping the future abandons the listing.
     pub async fn of_clients(clients: impl IntoIterator<Item = (String, Client)>) -> Self {
         let servers = Servers::Clients(clients.into_iter().collect());
-        let toolset = Self { servers, listed: RwLock::default() };
+        let toolset = Self::of(servers);
         toolset.refresh().await;
         toolset
+    }
+
+    fn of(servers: Servers) -> Self {
+        let stack = Stack::new(servers.caller(), &StackOptions::default());
+        Self { servers, stack, listed: RwLock::default() }
+    }
+
+    /// Calls the servers through these layers, in the place of the default ones.
+    ///
+    /// ```no_run
+    /// # async fn example(hub: mcp_client::Hub) {
+    /// use mcp_agent::{layers::RetryRules, stack::StackOptions, toolbox::McpToolset};
+    ///
+    /// let options = StackOptions::default().retry(RetryRules::default());
+    /// let tools = McpToolset::of_hub(hub).await.layers(&options);
+    /// println!("{:?}", tools.report());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn layers(mut self, options: &StackOptions) -> Self {
+        self.stack = Stack::new(self.servers.caller(), options);
+        self
+    }
+
+    /// The layers that calls go through, to call resources and prompts by the same way.
+    pub fn stack(&self) -> &Stack {
+        &self.stack
+    }
+
+    /// What the layers did and do.
+    pub fn report(&self) -> StackReport {
+        self.stack.report()
     }
 
     /// Asks all servers for their tools again, side by side. Returns whether anything changed.
@@ -285,6 +322,17 @@ impl Servers {
         });
         problems.collect()
     }
+
+    fn caller(&self) -> ServerCaller {
+        match self {
+            Self::Hub(hub) => ServerCaller::of_hub(hub.clone()),
+            Self::Clients(clients) => {
+                ServerCaller::of_clients(clients.iter().map(|(name, client)| {
+                    (name.as_str(), client.clone())
+                }))
+            }
+        }
+    }
 }
 
 /// An error with all its causes, in one line.
@@ -322,63 +370,37 @@ impl Toolset for McpToolset {
             let Some(McpTool { server, tool }) = self.tool(&name) else {
                 return Err(ToolError::Unknown { name });
             };
-            let arguments = Value::Object(arguments);
-            let key = idempotency_key.map(|key| RawJson::from(Value::from(key)));
-            let called = match &self.servers {
-                Servers::Hub(hub) => match hub.server(&server) {
-                    Some(found) => {
-                        let call = found.call_tool_with(&tool.name, &arguments, |request| {
-                            with(request, key.as_ref(), &progress)
-                        });
-                        call.await
-                    }
-                    None => {
-                        return Err(ToolError::Unavailable {
-                            name,
-                            server,
-                            reason: "it is gone".to_owned(),
-                        });
-                    }
+            let hints = tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
+            let mut call = Call::tool(server, tool.name, arguments).hints(hints);
+            call.progress = Some(progress);
+            if let Some(key) = idempotency_key {
+                call.meta.push((IDEMPOTENCY_KEY.into(), Value::from(key).into()));
+            }
+            match self.stack.call(call).await {
+                Ok(reply) => match reply.into_tool() {
+                    Some(result) => Ok(results::from_mcp(result)),
+                    // Middleware answered something that is no result of a tool.
+                    None => Ok(ToolOutput::default()),
                 },
-                Servers::Clients(clients) => {
-                    let Some((_, client)) = clients.iter().find(|(name, _)| *name == server) else {
-                        return Err(ToolError::Unknown { name });
-                    };
-                    let request = client.call_tool(tool.name, arguments);
-                    let called = with(request, key.as_ref(), &progress).await;
-                    called.map_err(|source| ServerError::Call { server: server.clone(), source })
-                }
-            };
-            match called {
-                Ok(result) => Ok(results::from_mcp(result)),
-                Err(ServerError::Call { source, .. }) => {
-                    Err(ToolError::Failed { name, source: source.into() })
-                }
-                Err(error) => {
-                    let reason = explain(&error);
-                    Err(ToolError::Unavailable { name, server, reason })
-                }
+                Err(error) => Err(unanswered(name, error)),
             }
         })
     }
 }
 
-/// What goes with a call.
-fn with<'a>(
-    mut request: CallTool<'a>,
-    key: Option<&RawJson>,
-    progress: &ProgressSink,
-) -> CallTool<'a> {
-    if let Some(key) = key {
-        request = request.meta(IDEMPOTENCY_KEY, key);
+/// What to tell of a call that has no reply.
+fn unanswered(name: String, error: CallError) -> ToolError {
+    let server = error.server().to_string();
+    match error {
+        CallError::UnknownServer { .. } => {
+            ToolError::Unavailable { name, server, reason: "it is gone".to_owned() }
+        }
+        CallError::Unavailable { source, .. } => {
+            ToolError::Unavailable { name, server, reason: explain(&source) }
+        }
+        CallError::Failed { source, .. } => ToolError::Failed { name, source: source.into() },
+        other => ToolError::Failed { name, source: other.into() },
     }
-    let progress = Arc::clone(progress);
-    request.on_progress(move |heard| {
-        let mut told = ToolProgress::new(heard.progress);
-        told.total = heard.total;
-        told.message = heard.message;
-        progress(told);
-    })
 }
 
 impl fmt::Debug for McpToolset {

@@ -1,0 +1,87 @@
+//! A record of every call, which cannot be changed unnoticed.
+
+mod log;
+mod record;
+mod redact;
+mod verify;
+
+use tokio::time::Instant;
+use tower_layer::Layer;
+
+use self::record::Entry;
+pub use self::{
+    log::AuditLog,
+    verify::{AuditError, Verified, verify},
+};
+use super::CallEnd;
+use crate::caller::{Call, CallError, Caller, Reply};
+
+/// Records every call before its reply is given. What cannot be recorded fails, and after that
+/// nothing is sent any more.
+#[derive(Debug)]
+pub struct Audit<C> {
+    inner: C,
+    log: Option<AuditLog>,
+}
+
+/// Makes [`Audit`]s.
+#[derive(Clone, Debug)]
+pub struct AuditLayer {
+    log: Option<AuditLog>,
+}
+
+impl AuditLayer {
+    /// Into this log; without one nothing is recorded.
+    pub fn new(log: impl Into<Option<AuditLog>>) -> Self {
+        Self { log: log.into() }
+    }
+}
+
+impl<C> Layer<C> for AuditLayer {
+    type Service = Audit<C>;
+
+    fn layer(&self, inner: C) -> Audit<C> {
+        Audit { inner, log: self.log.clone() }
+    }
+}
+
+/// A call that is not recorded yet. One that is dropped was called off.
+struct Unrecorded<'a> {
+    log: &'a AuditLog,
+    call: Option<Call>,
+    started: Instant,
+}
+
+impl Drop for Unrecorded<'_> {
+    fn drop(&mut self) {
+        if let Some(call) = self.call.take() {
+            self.log.append_later(Entry::of(&call, CallEnd::Cancelled, self.started.elapsed()));
+        }
+    }
+}
+
+impl<C: Caller> Caller for Audit<C> {
+    async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let Some(log) = &self.log else { return self.inner.call(call).await };
+        let (server, clock) = (call.server.clone(), call.clock.clone());
+        let unrecorded = |sent, source| CallError::Unrecorded { server, sent, source };
+        if let Some(broken) = log.broken() {
+            return Err(unrecorded(false, broken));
+        }
+        let started = Instant::now();
+        let mut pending = Unrecorded { log, call: Some(call.clone()), started };
+        let outcome = self.inner.call(call).await;
+        let end = match &outcome {
+            Ok(reply) => CallEnd::Replied(reply),
+            Err(error) => CallEnd::Failed(error),
+        };
+        if let Some(call) = pending.call.take() {
+            let entry = Entry::of(&call, end, started.elapsed());
+            log.append(entry).await.map_err(|error| unrecorded(clock.was_sent(), error))?;
+        }
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests;

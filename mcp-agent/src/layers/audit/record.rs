@@ -1,0 +1,131 @@
+//! One line of the record.
+
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ring::digest;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::redact;
+use crate::{
+    caller::{Call, Operation},
+    layers::CallEnd,
+};
+
+/// What stands before the first line.
+pub(super) const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What is told of a call.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
+    /// Milliseconds since 1970, UTC.
+    time_ms: u64,
+    server: String,
+    method: &'static str,
+    target: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    on_behalf_of: Option<String>,
+    arguments: Value,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    sent: bool,
+    attempts: u32,
+    from_cache: bool,
+    took_ms: u64,
+}
+
+impl Entry {
+    pub(super) fn of(call: &Call, end: CallEnd<'_>, took: Duration) -> Self {
+        let arguments = match &*call.operation {
+            Operation::CallTool { arguments, .. } => redact::object(arguments),
+            Operation::GetPrompt { arguments, .. } => {
+                let named =
+                    arguments.iter().map(|(name, text)| (name.clone(), text.clone().into()));
+                redact::object(&named.collect())
+            }
+            Operation::ReadResource { .. } | Operation::Ping => Value::Null,
+        };
+        let error = match end {
+            CallEnd::Failed(error) => Some(redact::text(&error.explain())),
+            _ => None,
+        };
+        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            time_ms: milliseconds(time),
+            server: call.server.to_string(),
+            method: call.operation.method(),
+            target: redact::text(call.operation.target()),
+            on_behalf_of: call.partition.as_deref().map(ToOwned::to_owned),
+            arguments,
+            outcome: end.kind(),
+            error,
+            sent: call.clock.was_sent(),
+            attempts: call.clock.attempts(),
+            from_cache: matches!(end, CallEnd::Replied(reply) if reply.from_cache),
+            took_ms: milliseconds(took),
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where the chain stands: the number of the last line and its hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) number: u64,
+    pub(super) hash: String,
+}
+
+impl Default for Link {
+    fn default() -> Self {
+        Self { number: 0, hash: ORIGIN.to_owned() }
+    }
+}
+
+#[derive(Serialize)]
+struct Numbered<'a> {
+    number: u64,
+    previous: &'a str,
+    #[serde(flatten)]
+    entry: &'a Entry,
+}
+
+impl Link {
+    /// The line after this one, and where the chain stands then.
+    pub(super) fn line(&self, entry: &Entry) -> serde_json::Result<(String, Self)> {
+        let number = self.number + 1;
+        let mut line = serde_json::to_string(&Numbered { number, previous: &self.hash, entry })?;
+        let hash = hash(&line);
+        // The hash is the last member, so that what it covers is the line without its end.
+        line.truncate(line.len() - 1);
+        line.push_str(HASH_MEMBER);
+        line.push_str(&hash);
+        line.push_str("\"}");
+        Ok((line, Self { number, hash }))
+    }
+}
+
+const HASH_MEMBER: &str = ",\"hash\":\"";
+
+/// Takes a line apart: what its hash covers, and the hash.
+pub(super) fn split(line: &str) -> Option<(String, &str)> {
+    let (covered, hash) = line.strip_suffix("\"}")?.rsplit_once(HASH_MEMBER)?;
+    Some((format!("{covered}}}"), hash))
+}
+
+/// The SHA-256 of a text, in lower-case hexadecimal.
+pub(super) fn hash(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

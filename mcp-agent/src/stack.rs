@@ -1,0 +1,236 @@
+//! The layers between the agent and its servers, in their order.
+
+mod options;
+mod report;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use tower_layer::Layer;
+
+pub use self::{
+    options::{ServerLimits, StackOptions},
+    report::{ServerReport, StackReport},
+};
+use crate::{
+    caller::{Call, CallError, Caller, Reply, SharedCaller},
+    layers::{
+        Audit, AuditLayer, Balance, BalanceLayer, BreakerLayer, BreakerReport, Cache, CacheLayer,
+        ConcurrencyLayer, Deadline, DeadlineLayer, Metrics, MetricsLayer, Middlewares,
+        MiddlewaresLayer, RateLimitLayer, ResultCache, Retry, RetryLayer,
+    },
+};
+
+/// Calls servers with everything around a call that a program wants: limits, repetition, a cache,
+/// a record. Cloning gives another handle to the same stack.
+///
+/// Outside in: metrics, audit, deadline, the program's own middleware, cache, retry, balance; then
+/// for each server a breaker, a rate limit, its places, the limit of one attempt, and the server.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use mcp_agent::{
+///     caller::{Call, Caller, ServerCaller},
+///     layers::{Rate, RateRules, RetryRules},
+///     stack::{Stack, StackOptions},
+/// };
+///
+/// # async fn example(hub: mcp_client::Hub) -> Result<(), mcp_agent::caller::CallError> {
+/// let options = StackOptions::default()
+///     .deadline(Duration::from_secs(120))
+///     .retry(RetryRules::default())
+///     .rate(RateRules::server(Rate::per_minute(60).burst(10)));
+/// let stack = Stack::new(ServerCaller::of_hub(hub), &options);
+///
+/// let arguments = serde_json::Map::from_iter([("path".to_owned(), "notes.md".into())]);
+/// let reply = stack.call(Call::tool("files", "read", arguments)).await?;
+/// println!("{reply:?}");
+/// for server in stack.report().servers {
+///     println!("{}: {} running, {:?}", server.name, server.running, server.breaker);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Stack(Arc<Built>);
+
+type Shared = Metrics<Audit<Deadline<Middlewares<Cache<Retry<Balance<Routes>>>>>>>;
+
+struct Built {
+    caller: Shared,
+    metrics: MetricsLayer,
+    cache: Option<ResultCache>,
+    routes: Routes,
+}
+
+impl Stack {
+    /// Puts the layers around the servers.
+    pub fn new(servers: impl Caller + 'static, options: &StackOptions) -> Self {
+        let trust = Arc::new(options.trust.clone());
+        let metrics = MetricsLayer::new(options.observers.iter().cloned());
+        let cache = options.cache.clone().map(|rules| ResultCache::new(rules, Arc::clone(&trust)));
+        let routes = Routes::new(SharedCaller::new(servers), options, Arc::clone(&trust));
+        let balanced = BalanceLayer::new(options.chooser.clone()).layer(routes.clone());
+        let retried = RetryLayer::new(options.retry.clone()).trust(trust).layer(balanced);
+        let cached = CacheLayer::new(cache.clone()).layer(retried);
+        let own = MiddlewaresLayer::new(options.middleware.iter().cloned()).layer(cached);
+        let timed = DeadlineLayer::call(options.deadline).idle(options.idle).layer(own);
+        let audited = AuditLayer::new(options.audit.clone()).layer(timed);
+        let caller = metrics.layer(audited);
+        Self(Arc::new(Built { caller, metrics, cache, routes }))
+    }
+
+    /// What the layers did and do.
+    pub fn report(&self) -> StackReport {
+        let Built { metrics, cache, routes, .. } = &*self.0;
+        StackReport {
+            servers: routes.report(metrics),
+            operations: metrics.report(),
+            cache: cache.as_ref().map(ResultCache::report),
+        }
+    }
+
+    /// Forgets all results that are kept.
+    pub fn clear_cache(&self) {
+        if let Some(cache) = &self.0.cache {
+            cache.clear();
+        }
+    }
+}
+
+impl Caller for Stack {
+    fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
+        self.0.caller.call(call)
+    }
+}
+
+impl fmt::Debug for Stack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Stack").field(&self.0.caller).finish()
+    }
+}
+
+/// Leads each call to the layers of its server, which come to be with its first call.
+#[derive(Clone)]
+struct Routes(Arc<Routing>);
+
+struct Routing {
+    servers: SharedCaller,
+    breaker: Option<BreakerLayer>,
+    concurrency: ConcurrencyLayer,
+    rate: RateLimitLayer,
+    attempt: DeadlineLayer,
+    limits: HashMap<String, ServerLimits>,
+    routes: RwLock<HashMap<Arc<str>, Arc<Route>>>,
+}
+
+struct Route {
+    caller: SharedCaller,
+    places: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
+    breaker: Option<Box<dyn Fn() -> BreakerReport + Send + Sync>>,
+}
+
+impl Routes {
+    fn new(
+        servers: SharedCaller,
+        options: &StackOptions,
+        trust: Arc<crate::layers::Trust>,
+    ) -> Self {
+        Self(Arc::new(Routing {
+            servers,
+            breaker: options.breaker.map(|policy| BreakerLayer::new(policy).trust(trust)),
+            concurrency: ConcurrencyLayer::new(options.concurrency),
+            rate: RateLimitLayer::new(options.rate.clone()),
+            attempt: DeadlineLayer::attempt(options.attempt_timeout),
+            limits: options.servers.clone().into_iter().collect(),
+            routes: RwLock::default(),
+        }))
+    }
+
+    fn route(&self, server: &Arc<str>) -> Arc<Route> {
+        let known = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = known.get(server) {
+            return Arc::clone(route);
+        }
+        drop(known);
+        let mut routes = self.0.routes.write().unwrap_or_else(PoisonError::into_inner);
+        let route =
+            routes.entry(Arc::clone(server)).or_insert_with(|| Arc::new(self.0.build(server)));
+        Arc::clone(route)
+    }
+
+    fn report(&self, metrics: &MetricsLayer) -> Vec<ServerReport> {
+        let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
+        let mut servers: Vec<_> = routes
+            .iter()
+            .map(|(name, route)| {
+                let (running, waiting) = (route.places)();
+                ServerReport {
+                    name: Arc::clone(name),
+                    breaker: route.breaker.as_ref().map(|breaker| breaker()),
+                    running,
+                    waiting,
+                    on_their_way: metrics.running(name),
+                }
+            })
+            .collect();
+        drop(routes);
+        servers.sort_by(|one, other| one.name.cmp(&other.name));
+        servers
+    }
+}
+
+impl Routing {
+    fn build(&self, server: &str) -> Route {
+        let own = self.limits.get(server);
+        let mut concurrency = self.concurrency.clone();
+        if let Some(calls) = own.and_then(|own| own.concurrency) {
+            concurrency = concurrency.per_server(calls);
+        }
+        let rate = match own.and_then(|own| own.rate.clone()) {
+            Some(rules) => RateLimitLayer::new(rules),
+            None => self.rate.clone(),
+        };
+        let attempt = match own.and_then(|own| own.attempt_timeout) {
+            Some(limit) => DeadlineLayer::attempt(limit),
+            None => self.attempt,
+        };
+        let bounded = concurrency.layer(attempt.layer(self.servers.clone()));
+        let places = Box::new(bounded.watch());
+        let limited = rate.layer(bounded);
+        match &self.breaker {
+            Some(layer) => {
+                let breaker = layer.layer(limited);
+                let watch = Box::new(breaker.watch());
+                Route { caller: SharedCaller::new(breaker), places, breaker: Some(watch) }
+            }
+            None => Route { caller: SharedCaller::new(limited), places, breaker: None },
+        }
+    }
+}
+
+impl Caller for Routes {
+    async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let route = self.route(&call.server);
+        let outcome = route.caller.call(call).await;
+        if let Err(CallError::UnknownServer { server }) = &outcome {
+            // A name that somebody made up leaves nothing behind.
+            self.0.routes.write().unwrap_or_else(PoisonError::into_inner).remove(server);
+        }
+        outcome
+    }
+}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
+        f.debug_tuple("Routes").field(&routes.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;
