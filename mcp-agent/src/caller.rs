@@ -182,7 +182,6 @@ impl Operation {
 
 /// What a server says of its tool. Untrusted; absent means no.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ToolHints {
     /// It changes nothing.
     pub read_only: bool,

@@ -7,10 +7,8 @@ use std::{
 };
 
 use futures_util::future;
-use mcp_client::{
-    Availability, CallTool, CatalogLists, Client, Hub, Listing, ServerError, config::ServerConfig,
-};
-use mcp_protocol::{raw::RawJson, tools::Tool};
+use mcp_client::{Availability, CatalogLists, Client, Hub, Listing, config::ServerConfig};
+use mcp_protocol::tools::Tool;
 use serde_json::Value;
 
 use super::{
@@ -326,11 +324,9 @@ impl Servers {
     fn caller(&self) -> ServerCaller {
         match self {
             Self::Hub(hub) => ServerCaller::of_hub(hub.clone()),
-            Self::Clients(clients) => {
-                ServerCaller::of_clients(clients.iter().map(|(name, client)| {
-                    (name.as_str(), client.clone())
-                }))
-            }
+            Self::Clients(clients) => ServerCaller::of_clients(
+                clients.iter().map(|(name, client)| (name.as_str(), client.clone())),
+            ),
         }
     }
 }
@@ -379,8 +375,10 @@ impl Toolset for McpToolset {
             match self.stack.call(call).await {
                 Ok(reply) => match reply.into_tool() {
                     Some(result) => Ok(results::from_mcp(result)),
-                    // Middleware answered something that is no result of a tool.
-                    None => Ok(ToolOutput::default()),
+                    None => Ok(ToolOutput::error(
+                        "middleware of this program answered the call with something else than \
+                         the result of a tool",
+                    )),
                 },
                 Err(error) => Err(unanswered(name, error)),
             }
