@@ -14,6 +14,7 @@ mod live;
 mod lock;
 mod model;
 mod process;
+mod soak;
 mod stopwatch;
 mod test;
 mod tidy;
@@ -93,6 +94,12 @@ const TASKS: &[Task] = &[
         arguments: "[FILTER...]",
         about: "the suite that asks the real local model",
         run: live::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "[--minutes N] [--seed S]",
+        about: "servers under load while they are killed and stopped; fails if anything leaks",
+        run: soak::run,
     },
     Task {
         name: "deny",
