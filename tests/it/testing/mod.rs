@@ -1,3 +1,4 @@
 //! The test kit, used as its users do.
 
+mod recording;
 mod servers;

@@ -5,14 +5,14 @@
 use std::{future::IntoFuture, time::Duration};
 
 use mcp_client::{
-    CallErrorKind, Client, EraChoice,
+    CallErrorKind, Change, Client, EraChoice,
     protocol::{
         prompts::Prompt,
         resources::{Resource, ResourceContents},
         tools::{CallToolResult, Tool},
         version::{Era, ProtocolVersion},
     },
-    testing::{Answer, TestServer},
+    testing::{Answer, TestClient, TestServer},
     transport::Connect,
 };
 use serde_json::json;
@@ -185,4 +185,29 @@ async fn a_legacy_client_is_told_and_asked() {
     client.call_tool("any", json!({})).await.unwrap();
     server.heard().until(|heard| !heard.answers().is_empty()).await;
     assert_eq!(server.heard().answers()[0]["code"], -32601, "no roots were declared");
+}
+
+#[tokio::test]
+async fn a_test_client_notes_what_it_is_told_and_asked() {
+    let server = TestServer::new()
+        .only(Era::Legacy)
+        .capabilities(json!({"tools": {"listChanged": true}, "logging": {}}))
+        .on("tools/call", |_| {
+            Answer::result(json!({"content": []})).asking("who", "roots/list", json!({}))
+        });
+    let client = TestClient::connect(server.client().roots([])).await.unwrap();
+    client.call_tool("any", json!({})).await.unwrap();
+    server.heard().until(|heard| !heard.answers().is_empty()).await;
+    assert_eq!(server.heard().answers()[0], json!({"roots": []}));
+    server.notify("notifications/message", json!({"level": "info", "data": 1}));
+    server.notify("notifications/tools/list_changed", json!({}));
+    server.notify("notifications/tea", json!({}));
+    let told = client
+        .until(|told| {
+            !(told.logs.is_empty() || told.changes.is_empty()) && told.notifications.len() == 2
+        })
+        .await;
+    assert_eq!(told.changes, [Change::Tools]);
+    assert_eq!(&*told.notifications[1].method, "notifications/tea");
+    assert_eq!((told.logs.len(), told.questions.len()), (1, 1));
 }
