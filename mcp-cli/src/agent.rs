@@ -17,6 +17,7 @@ use crate::{
     exit_code::ErrorCode,
     measure::show_time,
     models::{self, FoundModel},
+    pins,
     progress::wait,
     server_line::say_that_demo_is_used,
     settings::DEMO,
@@ -67,7 +68,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         Some(Approve::Ask) | None => Approval::Ask,
     };
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
-    let hub = context.start(chosen.servers);
+    let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
     let listing = McpToolset::of_hub(hub.clone());
     let both = async { tokio::join!(listing, models::find(request.model, context)) };
@@ -91,7 +92,8 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         context.messages.warning(format_args!("without {}{tool}: {reason}", problem.server));
     }
     let tools = Arc::new(tools);
-    let (approving, questions) = with_approval(Arc::clone(&tools), approval);
+    let (approving, questions) =
+        with_approval(Arc::clone(&tools), pins::held(&tools, &hub, context), approval);
     let offered = chosen_tools(&tools, &request.model.tools)?;
     let approving = Filtered::new(approving, move |tool| offered.contains(&tool.name));
     let FoundModel { model, name } = model;

@@ -39,6 +39,7 @@ pub(crate) struct Cli {
 /// Options of every command.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(crate) struct Global {
     /// What to print: `json` is one document, `ndjson` one line per item or event, `raw` the bare
     /// content
@@ -82,6 +83,9 @@ pub(crate) struct Global {
     /// The longest silence of a server during one call, such as 90s; progress starts it anew
     #[arg(long, global = true, value_name = "TIME", env = "MCP_TIMEOUT", hide_env_values = true, value_parser = measure::parse_time)]
     pub(crate) timeout: Option<Duration>,
+    /// Trust the entries of a project's file that are used, as they are now
+    #[arg(long, global = true)]
+    pub(crate) trust: bool,
     /// Work as if started in this folder
     #[arg(short = 'C', long = "directory", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(crate) directory: Option<PathBuf>,
@@ -194,6 +198,23 @@ Tokens are kept sealed in the data folder of this user and renewed by themselves
     Logout(LogoutArgs),
     /// Show what a login gives access to
     Whoami(LogoutArgs),
+    /// Say which entries of projects' files may be started
+    #[command(after_help = "\
+A project's file (.mcp.json, .cursor/mcp.json, .vscode/mcp.json and the like) can start any \
+program. Its entries are used after you agreed to each, once; one that changes is asked about \
+again. Without a terminal nothing is asked: the command ends with 8.")]
+    Trust {
+        #[command(subcommand)]
+        action: TrustAction,
+    },
+    /// Look at tools that are not what they were when they were used first
+    ///
+    /// `mcp run` and `mcp chat` remember what a server says about its tools. One that is new or
+    /// changed later is kept from the model until it is accepted here.
+    Pins {
+        #[command(subcommand)]
+        action: PinsAction,
+    },
     /// Look at configuration files, and write them as other programs do
     Config {
         #[command(subcommand)]
@@ -225,6 +246,48 @@ pub(crate) struct LoginArgs {
 pub(crate) struct LogoutArgs {
     /// A configured name, or an http(s):// address
     pub(crate) target: String,
+}
+
+/// What to do with trust in projects' files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustAction {
+    /// Show what is trusted
+    List,
+    /// Trust entries of a file as they are now
+    Add {
+        /// The file
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// The servers; all of the file when none is named
+        servers: Vec<String>,
+    },
+    /// Trust entries no more
+    Revoke {
+        /// The server's name; all when left out
+        server: Option<String>,
+        /// Only of this file
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        file: Option<PathBuf>,
+    },
+}
+
+/// What to do with pinned tools.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PinsAction {
+    /// Show what is pinned
+    List,
+    /// Show what is another now at a server
+    Show {
+        /// The server
+        target: String,
+    },
+    /// Accept the tools of a server as they are now
+    Accept {
+        /// The server
+        target: String,
+        /// Only this tool
+        tool: Option<String>,
+    },
 }
 
 /// What to do with a configuration file.

@@ -21,6 +21,7 @@ use crate::{
     settings::{self, Configured, DEMO},
     suggest,
     target::Target,
+    trust,
 };
 
 /// How long a server may take to exit after its input was closed, before it gets a signal. The
@@ -265,8 +266,13 @@ fn make_names_unique(servers: &mut [ServerConfig]) {
 
 impl Context {
     /// Starts servers; returns at once. They end with the program.
-    pub(crate) fn start(&self, servers: Vec<ServerConfig>) -> Hub {
+    ///
+    /// Those of a project's file are asked about first. One that nobody agrees to is refused by
+    /// the hub.
+    pub(crate) async fn start(&self, mut servers: Vec<ServerConfig>) -> Result<Hub> {
+        trust::agree(&mut servers, self).await?;
         let mut options = HubOptions::default();
+        options.allowed = trust::allowed()?;
         options.client.implementation = Implementation::new("mcp-cli", env!("CARGO_PKG_VERSION"));
         if self.settings.timeout.is_some() {
             options.client.call_timeout = self.settings.timeout;
@@ -281,7 +287,7 @@ impl Context {
         let hub = Hub::start(servers, &options);
         self.logs.know(&hub);
         self.open.0.borrow_mut().push(hub.clone());
-        hub
+        Ok(hub)
     }
 
     /// Starts the one server that is meant, and waits for it.
@@ -293,7 +299,7 @@ impl Context {
             return Err(Report::new(ErrorCode::Usage, "no server is named").into());
         };
         let name = server.name.clone();
-        let hub = self.start(vec![server]);
+        let hub = self.start(vec![server]).await?;
         let status = self.wait_for(&hub, &name).await?;
         ready(&status).map(|client| (name, client)).map_err(Into::into)
     }
@@ -339,6 +345,7 @@ pub(crate) fn ready(status: &ServerStatus) -> std::result::Result<Client, Report
             }
             .server(name))
         }
+        ServerState::Refused(refusal) => Err(trust::refused(status, refusal)),
         ServerState::Disabled => {
             Err(Report::new(ErrorCode::Config, format!("server `{name}` is switched off"))
                 .server(name))

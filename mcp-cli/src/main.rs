@@ -20,8 +20,10 @@ mod conversation;
 mod demo_server;
 mod interrupt;
 mod models;
+mod pins;
 mod resolve;
 mod survey;
+mod trust;
 
 // Arguments of tools and prompts.
 mod argument_files;

@@ -21,6 +21,7 @@ use crate::{
     exit_code::ErrorCode,
     messages::{ErrorForm, Loudness},
     theme::Theme,
+    trust,
 };
 
 /// The name of the built-in demo server.
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     pub(crate) interactive: bool,
     /// The longest silence during one call.
     pub(crate) timeout: Option<Duration>,
+    /// Whether entries of a project's file are trusted without a question.
+    pub(crate) trust: bool,
     config: Option<PathBuf>,
 }
 
@@ -66,6 +69,7 @@ impl Settings {
                 && io::stdin().is_terminal()
                 && io::stderr().is_terminal(),
             timeout: global.timeout,
+            trust: global.trust,
             config: global.config.clone(),
         }
     }
@@ -134,7 +138,9 @@ pub(crate) fn read(file: &Path) -> Result<Configured> {
     if let Some(folder) = workspace(file) {
         values = values.workspace(folder);
     }
-    let ConfigFile { servers, problems, .. } = declared.resolve(&values);
+    let mut found = declared.resolve(&values);
+    trust::judge(&declared, &mut found)?;
+    let ConfigFile { servers, problems, .. } = found;
     Ok(Configured { file: Some(file.to_owned()), servers, problems })
 }
 

@@ -60,7 +60,7 @@ where
     Fut: Future<Output = std::result::Result<T, Report>>,
 {
     let names: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
-    let hub = context.start(chosen.servers);
+    let hub = context.start(chosen.servers).await?;
     let mut answers: FuturesOrdered<_> = names
         .iter()
         .map(|name| async {

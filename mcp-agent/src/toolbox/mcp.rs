@@ -47,7 +47,7 @@ enum Servers {
 
 /// What the servers offered when they were asked last.
 #[derive(Default)]
-struct Listed {
+pub(super) struct Listed {
     /// That of the hub's catalogs.
     generation: u64,
     snapshot: Arc<ToolSnapshot>,
@@ -278,7 +278,7 @@ impl McpToolset {
     }
 
     /// What is known, without a look at the hub.
-    fn listed(&self) -> Arc<Listed> {
+    pub(super) fn listed(&self) -> Arc<Listed> {
         Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -410,4 +410,4 @@ impl fmt::Debug for McpToolset {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

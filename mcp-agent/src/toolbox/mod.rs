@@ -13,6 +13,7 @@ mod mcp;
 mod named;
 pub mod names;
 mod output;
+pub mod pins;
 pub mod results;
 mod search;
 
@@ -32,6 +33,7 @@ pub use self::{
     mcp::{McpTool, McpToolset, ToolsProblem},
     named::{NameScheme, Named},
     output::ToolOutput,
+    pins::Pinned,
     search::{SearchMode, SearchOptions, Searchable, ServerCost, ToolCosts},
 };
 use crate::model::{BoxFuture, CallId, ToolDefinition};
@@ -190,6 +192,14 @@ pub enum ToolError {
         name: String,
         /// What it asks.
         question: Question,
+    },
+    /// The tool is not what somebody agreed to; see [`Pinned`].
+    #[error("`{name}` is in quarantine until somebody has looked at it: {reason}")]
+    Quarantined {
+        /// The tool.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
     },
     /// The call failed on its way.
     #[error("`{name}` could not be called")]

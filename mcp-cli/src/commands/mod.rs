@@ -7,12 +7,14 @@ mod config;
 mod demo_server;
 mod login;
 mod ping;
+mod pins;
 mod prompt;
 mod prompts;
 mod read;
 mod resources;
 mod run;
 mod tools;
+mod trust;
 
 use crate::{
     args::Command, context::Context, error_report::Result, exit_code::ExitCode, printer::Printer,
@@ -33,6 +35,8 @@ pub(crate) async fn run(
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
+        Command::Trust { action } => trust::run(action, printer),
+        Command::Pins { action } => pins::run(action, context, printer).await,
         Command::Config { action } => config::run(action, context, printer),
         Command::Login(args) => login::login(args, context, printer).await,
         Command::Logout(args) => login::logout(args, context, printer).await,

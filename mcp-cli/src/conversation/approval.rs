@@ -52,16 +52,22 @@ pub(crate) struct Question {
 pub(crate) type Questions = mpsc::UnboundedReceiver<Question>;
 
 /// Puts the terms before the tools.
-pub(crate) fn with_approval(tools: Arc<McpToolset>, approval: Approval) -> (Approving, Questions) {
+pub(crate) fn with_approval(
+    tools: Arc<McpToolset>,
+    held: Arc<dyn Toolset>,
+    approval: Approval,
+) -> (Approving, Questions) {
     // One question for each call of a turn at most.
     let (questions, asked) = mpsc::unbounded_channel();
-    (Approving { tools, approval, always: Mutex::default(), questions }, asked)
+    (Approving { tools, held, approval, always: Mutex::default(), questions }, asked)
 }
 
 /// Tools that run only with approval.
 #[derive(Debug)]
 pub(crate) struct Approving {
     tools: Arc<McpToolset>,
+    /// The same, without what is in quarantine.
+    held: Arc<dyn Toolset>,
     approval: Approval,
     always: Mutex<HashSet<String>>,
     questions: mpsc::UnboundedSender<Question>,
@@ -108,15 +114,15 @@ pub(crate) const REFUSAL: &str = "The user did not allow this call. Do not repea
 
 impl Toolset for Approving {
     fn snapshot(&self) -> Arc<ToolSnapshot> {
-        self.tools.snapshot()
+        self.held.snapshot()
     }
 
     fn catalog(&self) -> Arc<ToolSnapshot> {
-        self.tools.catalog()
+        self.held.catalog()
     }
 
     fn facts(&self, name: &str) -> ToolFacts {
-        self.tools.facts(name)
+        self.held.facts(name)
     }
 
     fn call(
@@ -126,7 +132,7 @@ impl Toolset for Approving {
     ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
         Box::pin(async move {
             if self.allows(&call).await {
-                self.tools.call(call, progress).await
+                self.held.call(call, progress).await
             } else {
                 Ok(ToolOutput::error(REFUSAL))
             }

@@ -127,6 +127,11 @@ fn config() {
 }
 
 #[test]
+fn trust() {
+    check("trust.txt");
+}
+
+#[test]
 fn usage() {
     check("usage.txt");
 }

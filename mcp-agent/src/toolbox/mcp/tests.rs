@@ -66,13 +66,13 @@ impl Service for Server {
     }
 }
 
-fn tool(name: &str) -> Value {
+pub(in crate::toolbox) fn tool(name: &str) -> Value {
     json!({"name": name, "description": format!("Does {name}."), "inputSchema": {
         "type": "object", "properties": {"n": {"type": "integer"}},
     }})
 }
 
-async fn client(tools: &Arc<Mutex<Value>>) -> Client {
+pub(in crate::toolbox) async fn client(tools: &Arc<Mutex<Value>>) -> Client {
     let service = Arc::new(Server { tools: Arc::clone(tools) });
     let recipe = MemoryConnect::new(move |peer| {
         let service: Arc<dyn Service> = Arc::clone(&service) as _;
@@ -81,7 +81,7 @@ async fn client(tools: &Arc<Mutex<Value>>) -> Client {
     Client::connect_with(recipe).connect().await.unwrap()
 }
 
-fn list(names: &[&str]) -> Arc<Mutex<Value>> {
+pub(in crate::toolbox) fn list(names: &[&str]) -> Arc<Mutex<Value>> {
     Arc::new(Mutex::new(names.iter().map(|name| tool(name)).collect()))
 }
 
