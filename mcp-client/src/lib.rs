@@ -26,6 +26,7 @@ mod cache;
 mod client;
 mod completion;
 pub mod config;
+mod connect_failure;
 mod digest;
 mod error;
 mod extension;
@@ -68,8 +69,9 @@ pub use self::{
     builder::{ClientBuilder, ClientOptions, EraChoice},
     cache::{Cache, CacheStats, Cached, Source},
     client::{Client, ServerInfo},
+    connect_failure::{ConnectFailure, InvalidOptions},
     digest::{Digest, InvalidDigest},
-    error::{CallError, CallErrorKind, ConnectFailure, InputError, InvalidOptions, TimeLimit},
+    error::{CallError, CallErrorKind, InputError, TimeLimit},
     extension::{ExtendedResult, Extension},
     handlers::{Asker, Destination, RootsError, UnsafeDestination},
     hub::{
@@ -77,7 +79,7 @@ pub use self::{
         HubEvent, HubOptions, Refusal, Reloaded, Server, ServerError, ServerState, ServerStatus,
         ServerWatch, StateKind, ToolUsage,
     },
-    input_required::{PendingInput, Rounds, Step, Stepwise},
+    input_required::{PendingInput, Rounds, Step, Stepwise, ToolSteps},
     kept_file::KeptFileError,
     lifecycle::{FileVerdicts, MemoryVerdicts, VerdictStore},
     listing::{List, Listing, Page, PageCursor},

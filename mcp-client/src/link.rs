@@ -155,6 +155,13 @@ impl Link {
         }
     }
 
+    /// Whether a server refused a request for its revision and yet says that it speaks just that, as
+    /// a replica does that begins or ends. It did not take the request, so it may be sent again.
+    pub(crate) fn is_spoken_after_all(&self, refusal: &CallError) -> bool {
+        let Some(supported) = refusal.supported_versions() else { return false };
+        self.version.as_ref().is_some_and(|version| supported.contains(version))
+    }
+
     /// [`request`](Self::request) within the session as it is.
     pub(crate) async fn request_once<P: Serialize + ?Sized>(
         self: &Arc<Self>,

@@ -128,7 +128,13 @@ where
         let params = PaginatedParams { cursor, meta: None };
         let mut options = CallOptions { idle: self.timeout, ..CallOptions::default() };
         let link = self.client.link();
-        let text = link.request(M::NAME, &params, Mirrored::default(), &mut options).await?;
+        let none = Mirrored::default;
+        let text = match link.request(M::NAME, &params, none(), &mut options).await {
+            Err(refusal) if link.is_spoken_after_all(&refusal) => {
+                Box::pin(link.request(M::NAME, &params, none(), &mut options)).await?
+            }
+            outcome => outcome?,
+        };
         let page = M::decode(&text)
             .map_err(|error| link.error(CallErrorKind::Undecodable(error), M::NAME))?;
         Ok(Arrival { page, bytes: text.len(), received: Instant::now() })

@@ -209,7 +209,15 @@ where
     async fn run(mut request: Sending<'_, M>) -> Result<M::Output, CallError> {
         let link = Arc::clone(request.client.link());
         let mirrored = request.mirrored();
-        let result = link.request(M::NAME, &request.params, mirrored, &mut request.options).await?;
+        let outcome = link.request(M::NAME, &request.params, mirrored, &mut request.options).await;
+        let result = match outcome {
+            Err(refusal) if link.is_spoken_after_all(&refusal) => {
+                let mirrored = request.mirrored();
+                let (params, options) = (&request.params, &mut request.options);
+                Box::pin(link.request(M::NAME, params, mirrored, options)).await?
+            }
+            outcome => outcome?,
+        };
         request.decode(&result)
     }
 }

@@ -176,6 +176,32 @@ async fn a_server_that_was_replaced_says_what_it_speaks_now() {
     assert_eq!(error.supported_versions(), None);
 }
 
+// covers: version-mismatch-retry
+#[tokio::test]
+async fn a_server_that_speaks_the_revision_after_all_is_asked_once_more() {
+    let mut refused = std::collections::HashSet::new();
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        if let Some(opening) = modern_opening(method, &json!({"tools": {}, "prompts": {}})) {
+            return opening;
+        }
+        let supported = json!({"supported": ["2026-07-28"], "requested": "2026-07-28"});
+        match method {
+            "tools/list" | "tools/call" if !refused.insert(method.to_owned()) => {
+                Answer::result(json!({"tools": [], "content": []}))
+            }
+            _ => Answer::error_with(-32022, "not yet", supported),
+        }
+    })
+    .parts();
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    client.call_tool("t", json!({})).await.unwrap();
+    client.list_tools().await.unwrap();
+    client.get_prompt("p").await.unwrap_err();
+    for method in ["tools/call", "tools/list", "prompts/get"] {
+        assert_eq!(seen.params(method).len(), 2, "{method}");
+    }
+}
+
 // covers: resource-not-found
 #[tokio::test]
 async fn a_missing_resource_is_told_apart_in_both_spellings() {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::answers::Patience;
 pub(crate) use self::answers::answer_all;
-pub use self::stepwise::{PendingInput, Step, Stepwise};
+pub use self::stepwise::{PendingInput, Step, Stepwise, ToolSteps};
 use crate::{
     CallError, CallErrorKind, Client, InputError,
     extension::ExtendedResult,
@@ -123,6 +123,7 @@ where
     let method = M::NAME;
     request.options.took_rounds |= answers.is_some();
     let mut visited = HashSet::new();
+    let mut is_again = false;
     // What is rare is in boxes, since it would make the future of every call larger.
     let result = loop {
         let mirrored = request.mirrored();
@@ -136,6 +137,7 @@ where
         };
         match sent {
             Ok(result) => break result,
+            Err(refusal) if !is_again && link.is_spoken_after_all(&refusal) => is_again = true,
             Err(refusal) => match pages::named_in(&refusal) {
                 Some(pages) if link.era == Era::Legacy && link.handlers.url.is_some() => {
                     let visited = &mut visited;

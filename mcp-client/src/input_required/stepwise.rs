@@ -8,11 +8,14 @@ use mcp_protocol::{
     input_required::{InputRequest, InputRequests, InputRequired, InputResponses},
     method::Method,
     outcome::Outcome,
+    tools::{self, CallToolResult},
     version::ProtocolVersion,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Answers, Patience, Rounds, send, unexpected};
+#[cfg(feature = "schema")]
+use crate::schema::{check_arguments, check_result};
 use crate::{
     CallError, CallErrorKind, CallTool, Client, InputError, Request, TaskHandle,
     request::{Flow, Sending},
@@ -128,9 +131,30 @@ impl<'a> CallTool<'a> {
     /// Hands out what the server asks, instead of having the client's callbacks answer it; and
     /// the task that the call may become, instead of following it. The call then declares that all
     /// kinds of questions can be answered.
-    pub fn stepwise(mut self) -> Request<'a, mcp_protocol::tools::CallTool, Stepwise> {
+    pub fn stepwise(mut self) -> Request<'a, tools::CallTool, ToolSteps> {
         self.options_mut().by_caller = true;
         self.with_mirrored(mirrored_arguments).with_flow()
+    }
+}
+
+/// [`Stepwise`] for a tool, whose schemas may be checked.
+#[derive(Debug)]
+pub enum ToolSteps {}
+
+impl Flow<tools::CallTool> for ToolSteps {
+    type Output = Step<tools::CallTool, CallToolResult>;
+
+    async fn run(request: Sending<'_, tools::CallTool>) -> Result<Self::Output, CallError> {
+        #[cfg(feature = "schema")]
+        let client = request.client;
+        #[cfg(feature = "schema")]
+        let compiled = check_arguments(client, request.options.validate, &request.params).await?;
+        let step = Stepwise::run(request).await?;
+        #[cfg(feature = "schema")]
+        if let Step::Complete(result) = &step {
+            check_result(client, compiled.as_deref(), result).await?;
+        }
+        Ok(step)
     }
 }
 

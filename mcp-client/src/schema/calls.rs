@@ -7,7 +7,7 @@ use std::{
 
 use mcp_protocol::{
     raw::RawJson,
-    tools::{CallToolResult, Tool},
+    tools::{CallToolParams, CallToolResult, Tool},
 };
 
 use super::{SchemaError, SchemaValidator};
@@ -72,7 +72,9 @@ impl ToolSchemas {
 
 impl CallTool<'_> {
     /// Checks the call against the tool's schemas, which are listed first where the cache does not
-    /// have them. A tool that is not listed is called unchecked.
+    /// have them. A tool that is not listed is called unchecked. To be said before
+    /// [`detached`](Self::detached) and [`stepwise`](Self::stepwise); there the result is checked
+    /// if it comes at once, and not what comes of a task or of [`Client::answer`] later.
     pub fn validate(mut self, choice: Validate) -> Self {
         self.options_mut().validate = choice;
         self
@@ -83,19 +85,20 @@ impl CallTool<'_> {
 pub(crate) async fn check_arguments(
     client: &Client,
     choice: Validate,
-    tool: &str,
-    arguments: Option<&RawJson>,
+    call: &CallToolParams,
 ) -> Result<Option<Arc<Compiled>>, CallError> {
     if choice == Validate::Nothing {
         return Ok(None);
     }
     let listing = client.list_tools().await?;
-    let Some(tool) = listing.items.iter().find(|known| known.name == tool) else { return Ok(None) };
+    let Some(tool) = listing.items.iter().find(|known| known.name == call.name) else {
+        return Ok(None);
+    };
     let compiled = client.0.tool_schemas.of(tool);
     if choice.arguments() {
         let empty = RawJson::from(serde_json::json!({}));
         let outcome = match &compiled.input {
-            Ok(validator) => validator.check(arguments.unwrap_or(&empty)),
+            Ok(validator) => check(validator, call.arguments.as_ref().unwrap_or(&empty)).await,
             Err(error) => Err(error.clone()),
         };
         outcome.map_err(|error| {
@@ -105,8 +108,20 @@ pub(crate) async fn check_arguments(
     Ok(choice.result().then_some(compiled))
 }
 
+/// Checks a value without holding up the task's thread.
+async fn check(validator: &SchemaValidator, value: &RawJson) -> Result<(), SchemaError> {
+    if validator.is_quick(value) {
+        return validator.check(value);
+    }
+    let (validator, value) = (validator.clone(), value.clone());
+    let checking = tokio::task::spawn_blocking(move || validator.check(&value));
+    checking.await.unwrap_or_else(|error| {
+        Err(SchemaError::Unusable { reason: format!("the check broke off: {error}") })
+    })
+}
+
 /// Checks a structured result.
-pub(crate) fn check_result(
+pub(crate) async fn check_result(
     client: &Client,
     compiled: Option<&Compiled>,
     result: &CallToolResult,
@@ -118,7 +133,7 @@ pub(crate) fn check_result(
         return Ok(());
     }
     let outcome = match (validator, &result.structured_content) {
-        (Ok(validator), Some(structured)) => validator.check(structured),
+        (Ok(validator), Some(structured)) => check(validator, structured).await,
         (Ok(_), None) => Err(SchemaError::Unusable {
             reason: "the tool promises structured content and gives none".to_owned(),
         }),

@@ -2,10 +2,11 @@
 //! never leads out of its own document.
 
 mod calls;
+mod deadline;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
+use std::{fmt, sync::Arc, time::Duration};
 
 use jsonschema::{Draft, PatternOptions, Retrieve, Uri, Validator};
 use mcp_protocol::raw::RawJson;
@@ -22,13 +23,20 @@ const MAX_DEPTH: usize = 64;
 const MAX_PATTERN_BYTES: usize = 1 << 20;
 /// A longer value is not checked.
 const MAX_VALUE_BYTES: usize = 16 << 20;
+/// The most that a check without a deadline may have to do: bytes of the schema times bytes of the
+/// value.
+const MAX_WORK: usize = 1 << 26;
+/// How long a check may take.
+const MAX_TIME: Duration = Duration::from_secs(1);
 /// How many violations an error names.
 const MAX_VIOLATIONS: usize = 8;
 
 /// A compiled schema. Compile once, check often.
 ///
 /// Patterns are matched in linear time, so look-around and back-references, which need more, are
-/// refused. `format` is an annotation and not checked.
+/// refused. `format` is an annotation and not checked. Where a schema can make a check take longer
+/// than its size and the value's show, by references for example, the check runs on a thread of its
+/// own and is given up after a second. Such a thread cannot be stopped, so only a few may run on.
 ///
 /// ```
 /// use mcp_client::{SchemaError, SchemaValidator, protocol::raw::RawJson};
@@ -39,7 +47,13 @@ const MAX_VIOLATIONS: usize = 8;
 /// assert!(validator.check(&RawJson::parse_text("{}")?).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub struct SchemaValidator(Validator);
+#[derive(Clone)]
+pub struct SchemaValidator {
+    validator: Arc<Validator>,
+    /// Whether a check takes no longer than its sizes multiplied.
+    is_bounded: bool,
+    bytes: usize,
+}
 
 /// A schema cannot be used, or a value does not satisfy it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +70,12 @@ pub enum SchemaError {
     TooLong {
         /// Its length.
         bytes: usize,
+    },
+    /// The check takes too long, or many do.
+    #[error("the check did not end within {after:?}")]
+    TooSlow {
+        /// The limit.
+        after: Duration,
     },
     /// The value does not satisfy the schema.
     #[error("{}", list(.0))]
@@ -112,6 +132,7 @@ impl SchemaValidator {
         if depth(schema.as_str()) > MAX_DEPTH {
             return Err(unusable(format!("it is nested more than {MAX_DEPTH} deep")));
         }
+        let is_bounded = deadline::is_bounded(schema.as_str());
         let schema: Value = schema.parse().map_err(|error| unusable(error.to_string()))?;
         let draft = match schema.get("$schema").and_then(Value::as_str) {
             None => Draft::Draft202012,
@@ -123,31 +144,53 @@ impl SchemaValidator {
             .with_retriever(Nowhere)
             .with_pattern_options(PatternOptions::regex().size_limit(MAX_PATTERN_BYTES))
             .build(&schema)
-            .map(Self)
+            .map(|validator| Self { validator: Arc::new(validator), is_bounded, bytes })
             .map_err(|error| unusable(error.to_string()))
     }
 
     /// Checks a value.
     ///
     /// # Errors
-    /// [`SchemaError::Violated`] names the first places and rules; [`SchemaError::TooLong`].
+    /// [`SchemaError::Violated`] names the first places and rules; [`SchemaError::TooLong`], and
+    /// [`SchemaError::TooSlow`] after a second.
     pub fn check(&self, value: &RawJson) -> Result<(), SchemaError> {
+        self.check_within(value, MAX_TIME)
+    }
+
+    /// Whether the value can be checked in a time that its size shows.
+    pub(super) fn is_quick(&self, value: &RawJson) -> bool {
+        self.is_quick_for(value.as_str().len())
+    }
+
+    fn is_quick_for(&self, value_bytes: usize) -> bool {
+        self.is_bounded && self.bytes.saturating_mul(value_bytes) <= MAX_WORK
+    }
+
+    fn check_within(&self, value: &RawJson, limit: Duration) -> Result<(), SchemaError> {
         let bytes = value.as_str().len();
         if bytes > MAX_VALUE_BYTES {
             return Err(SchemaError::TooLong { bytes });
         }
         let value: Value =
             value.parse().map_err(|error| SchemaError::Unusable { reason: error.to_string() })?;
-        if self.0.is_valid(&value) {
-            return Ok(());
+        if self.is_quick_for(bytes) {
+            return judge(&self.validator, &value);
         }
-        let violations = self.0.iter_errors(&value).take(MAX_VIOLATIONS).map(|error| Violation {
-            path: error.instance_path().to_string(),
-            rule: error.schema_path().to_string(),
-            message: error.masked().to_string(),
-        });
-        Err(SchemaError::Violated(violations.collect()))
+        let validator = Arc::clone(&self.validator);
+        deadline::within(limit, move || judge(&validator, &value))
     }
+}
+
+fn judge(validator: &Validator, value: &Value) -> Result<(), SchemaError> {
+    if validator.is_valid(value) {
+        return Ok(());
+    }
+    let violations = validator.iter_errors(value).take(MAX_VIOLATIONS).map(|error| Violation {
+        path: error.instance_path().to_string(),
+        rule: error.schema_path().to_string(),
+        message: error.masked().to_string(),
+    });
+    Err(SchemaError::Violated(violations.collect()))
 }
 
 impl fmt::Debug for SchemaValidator {

@@ -58,6 +58,64 @@ fn what_cannot_be_bounded_is_refused() {
     assert!(pattern.check(&json!(text).into()).is_err());
 }
 
+/// Each level asks for the next one twice.
+fn endless() -> Value {
+    let mut defs: serde_json::Map<String, Value> = (0..50)
+        .map(|level| {
+            let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+            (format!("l{level}"), json!({"anyOf": [next, next]}))
+        })
+        .collect();
+    defs.insert("l50".to_owned(), json!({"type": "integer"}));
+    json!({"$ref": "#/$defs/l0", "$defs": defs})
+}
+
+// covers: schema-bounds
+#[test]
+fn a_check_that_would_never_end_is_given_up() {
+    let validator = compile(endless()).unwrap();
+    let limit = std::time::Duration::from_millis(20);
+    let error = validator.check_within(&json!("x").into(), limit).unwrap_err();
+    assert_eq!(error, SchemaError::TooSlow { after: limit });
+    // What holds at the first look is no trouble.
+    assert_eq!(validator.check(&json!(7).into()), Ok(()));
+    // Each one given up runs on, so there are only so many.
+    let mut errors = (0..9).map(|_| validator.check_within(&json!("x").into(), limit));
+    let busy = SchemaError::TooSlow { after: std::time::Duration::ZERO };
+    assert!(errors.any(|outcome| outcome == Err(busy.clone())));
+}
+
+// covers: schema-bounds
+#[test]
+fn only_what_is_done_once_is_checked_without_a_limit_of_time() {
+    for (schema, bounded) in [
+        (json!({"type": "object", "properties": {"n": {"type": "integer"}}}), true),
+        (json!({"$ref": "#/$defs/a", "$defs": {"a": {}}}), false),
+        (json!({"unevaluatedProperties": false}), false),
+    ] {
+        assert_eq!(
+            compile(schema.clone()).unwrap().is_quick(&json!(1).into()),
+            bounded,
+            "{schema}"
+        );
+    }
+    let escaped = mcp_protocol::raw::RawJson::parse_text(
+        r##"{"\u0024ref": "#/$defs/a", "$defs": {"a": {}}}"##,
+    );
+    assert!(!SchemaValidator::compile(&escaped.unwrap()).unwrap().is_quick(&json!(1).into()));
+}
+
+// covers: schema-bounds
+#[test]
+fn a_schema_that_means_itself_does_no_harm() {
+    for schema in [json!({"$ref": "#"}), json!({"anyOf": [{"$ref": "#"}, {"type": "string"}]})] {
+        if let Ok(validator) = compile(schema) {
+            // Whatever it means, it ends.
+            drop(validator.check(&json!(1).into()));
+        }
+    }
+}
+
 async fn serve(mut peer: MemoryPeer) {
     use mcp_protocol::jsonrpc::Message;
     while let Some(message) = peer.recv().await {
@@ -89,4 +147,17 @@ async fn calls_are_checked_by_choice() {
     assert!(error.was_sent());
     assert!(call(json!({"city": "Rome"})).validate(Validate::Arguments).await.is_ok());
     assert!(call(json!({"city": 7})).validate(Validate::Both).await.is_ok());
+
+    let detached = |city: Value| call(city).validate(Validate::Both).detached();
+    let error = detached(json!({})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::InvalidArguments(_)), "{error:?}");
+    let error = detached(json!({"city": "Rome"})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::InvalidResult(_)), "{error:?}");
+    assert!(detached(json!({"city": 7})).await.is_ok());
+    let stepwise = |city: Value| call(city).validate(Validate::Both).stepwise();
+    let error = stepwise(json!({})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::InvalidArguments(_)), "{error:?}");
+    let error = stepwise(json!({"city": "Rome"})).await.unwrap_err();
+    assert!(matches!(error.kind(), CallErrorKind::InvalidResult(_)), "{error:?}");
+    assert!(stepwise(json!({"city": 7})).await.is_ok());
 }

@@ -60,8 +60,15 @@ impl Flow<tools::CallTool> for Detached {
     type Output = Started;
 
     async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<Started, CallError> {
+        #[cfg(feature = "schema")]
+        let compiled =
+            check_arguments(request.client, request.options.validate, &request.params).await?;
         Ok(match call(&mut request).await? {
-            Ended::Complete(result) => Started::Done(result),
+            Ended::Complete(result) => {
+                #[cfg(feature = "schema")]
+                check_result(request.client, compiled.as_deref(), &result).await?;
+                Started::Done(result)
+            }
             Ended::Task(created) => Started::Task(request.client.task_handle(&created)),
         })
     }
@@ -72,13 +79,8 @@ impl Flow<tools::CallTool> for ToolFlow {
 
     async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<CallToolResult, CallError> {
         #[cfg(feature = "schema")]
-        let compiled = check_arguments(
-            request.client,
-            request.options.validate,
-            &request.params.name,
-            request.params.arguments.as_ref(),
-        )
-        .await?;
+        let compiled =
+            check_arguments(request.client, request.options.validate, &request.params).await?;
         let result = match call(&mut request).await? {
             Ended::Complete(result) => result,
             Ended::Task(created) => {
@@ -87,7 +89,7 @@ impl Flow<tools::CallTool> for ToolFlow {
             }
         };
         #[cfg(feature = "schema")]
-        check_result(request.client, compiled.as_deref(), &result)?;
+        check_result(request.client, compiled.as_deref(), &result).await?;
         Ok(result)
     }
 }
