@@ -111,7 +111,6 @@ fn text(parts: &Parts) -> String {
     parts.0.iter().filter_map(Part::as_text).collect()
 }
 
-// covers: context
 #[tokio::test]
 async fn gathers_from_all_servers_what_a_question_needs() {
     let one = Files::of([
@@ -147,7 +146,6 @@ async fn what_fails_or_finds_no_room_is_named() {
     assert!(matches!(gathered.left_out[0].reason, Reason::Failed(_)), "{gathered:?}");
 }
 
-// covers: live-context
 #[tokio::test]
 async fn a_conversation_hears_of_changes_between_its_turns() {
     let files = Files::of([("f://a.md", "version one"), ("f://b.md", "other"), ("f://c.txt", "")]);

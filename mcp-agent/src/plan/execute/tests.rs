@@ -34,7 +34,6 @@ fn problems(steps: Value) -> Vec<PlanProblem> {
     plan(steps).check(&tools).unwrap_err().problems
 }
 
-// covers: plans
 #[test]
 fn what_cannot_run_is_refused_before_anything_does() {
     assert_eq!(problems(json!([])), [PlanProblem::Empty]);

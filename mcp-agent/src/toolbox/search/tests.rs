@@ -121,7 +121,6 @@ async fn finish(mode: SearchMode, scenes: Vec<Scene>) -> (usize, Vec<Vec<String>
     (sent.sum(), names.collect())
 }
 
-// covers: tool-search
 #[tokio::test]
 async fn a_finished_task_costs_a_fraction_and_the_prefix_stays() {
     let work = || {
