@@ -232,5 +232,7 @@ impl fmt::Debug for Routes {
     }
 }
 
+#[cfg(all(test, unix))]
+mod real_processes;
 #[cfg(test)]
 mod tests;
