@@ -17,6 +17,10 @@ const TOOLS: usize = 512;
 /// The entry of the tools beyond that.
 const OTHERS: &str = "(others)";
 
+/// The upper bounds of the classes into which latencies are counted, in milliseconds.
+pub const LATENCY_BOUNDS_MS: [u64; 12] =
+    [1, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 10_000, 60_000];
+
 /// Counters of one server since it was added. A value: cloning gives what is known now.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
@@ -25,6 +29,12 @@ pub struct Health {
     pub calls: u64,
     /// Those without an answer of the server. An answer that says no is none of them.
     pub failures: u64,
+    /// Exchanges for which somebody has to log in, or give other credentials.
+    pub auth_failures: u64,
+    /// The latencies of all answers by class: up to each of [`LATENCY_BOUNDS_MS`], and beyond.
+    pub latency_classes: [u64; LATENCY_BOUNDS_MS.len() + 1],
+    /// The latencies of all answers together.
+    pub latency_total: Duration,
     /// When the last answer came.
     pub last_good: Option<Instant>,
     /// When there was no answer, and why.
@@ -48,6 +58,13 @@ pub struct ToolUsage {
 }
 
 impl ToolUsage {
+    /// The share of calls that failed, 0 to 1.
+    pub fn error_rate(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "a share needs no more")]
+        let rate = self.errors as f64 / self.calls.max(1) as f64;
+        rate
+    }
+
     /// The time of a call on average.
     pub fn average(&self) -> Option<Duration> {
         let calls = u32::try_from(self.calls).unwrap_or(u32::MAX);
@@ -64,6 +81,10 @@ impl Health {
             self.latencies.pop_front();
         }
         self.latencies.push_back(took);
+        let class =
+            LATENCY_BOUNDS_MS.iter().position(|bound| took <= Duration::from_millis(*bound));
+        self.latency_classes[class.unwrap_or(LATENCY_BOUNDS_MS.len())] += 1;
+        self.latency_total += took;
         self.note(now, true);
     }
 
@@ -73,6 +94,11 @@ impl Health {
         self.failures += 1;
         self.last_failure = Some((now, reason.into()));
         self.note(now, false);
+    }
+
+    /// Counts an exchange for which somebody has to log in.
+    pub(super) fn refused(&mut self) {
+        self.auth_failures += 1;
     }
 
     /// Counts a call of a tool.
@@ -167,5 +193,7 @@ mod tests {
         let first = health.tools["tool-0"];
         assert_eq!((first.calls, first.errors), (2, 1));
         assert_eq!(first.average(), Some(Duration::from_secs(2)));
+        assert!((first.error_rate() - 0.5).abs() < f64::EPSILON);
+        assert!(ToolUsage::default().error_rate() < f64::EPSILON);
     }
 }

@@ -1,17 +1,22 @@
 //! Many servers side by side: each starts on its own, and one that fails stops no other.
 
+mod alerts;
 mod backoff;
+mod balance;
 mod catalog;
 mod follow;
 mod health;
+mod metrics;
 mod options;
 mod refusal;
 mod reload;
+mod replicas;
 mod server;
 mod server_watch;
 mod slot;
 mod state;
 mod supervisor;
+mod webhook;
 
 use std::{
     fmt,
@@ -27,15 +32,20 @@ use tokio::{
 };
 
 pub use self::{
+    alerts::{Alert, AlertCondition, AlertRule, Alerts},
     backoff::Backoff,
+    balance::{Balance, Ejection},
     catalog::{Availability, Catalog, CatalogList, CatalogLists},
-    health::{Health, ToolUsage},
+    health::{Health, LATENCY_BOUNDS_MS, ToolUsage},
+    metrics::prometheus_text,
     options::HubOptions,
     refusal::Refusal,
     reload::Reloaded,
+    replicas::{ReplicaStatus, Replicas},
     server::{Server, ServerError},
     server_watch::ServerWatch,
     state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
+    webhook::{Webhook, WebhookError},
 };
 use self::{
     slot::{Board, Slot},

@@ -165,6 +165,9 @@ impl Server {
             };
             let now = Instant::now();
             self.slot.count(|health| {
+                if error.wants_authorization() {
+                    health.refused();
+                }
                 if error.is_answer() {
                     health.answered(now, now - started);
                 } else {

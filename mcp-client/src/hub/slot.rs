@@ -193,6 +193,7 @@ impl Slot {
         let failure = Arc::new(failure);
         self.change(Some(reason), |known| {
             known.state = if failure.wants_authorization() {
+                known.health.refused();
                 ServerState::NeedsAuth(failure)
             } else {
                 ServerState::Down(failure)

@@ -19,6 +19,8 @@ use crate::{Client, ClientOptions, ConnectFailure, random::fraction};
 const STABLE: Duration = Duration::from_secs(10);
 /// How many signs of life may be missing in a row before the connection counts as lost.
 const SIGNS: u32 = 3;
+/// A start that takes longer counts no more among those that may go on at the same time.
+const PERMIT_LIMIT: Duration = Duration::from_secs(5);
 /// How long one sign of life may take.
 const SIGN_LIMIT: Duration = Duration::from_secs(10);
 
@@ -95,9 +97,16 @@ impl Supervisor {
 
     async fn start(&self) -> Result<Client, ConnectFailure> {
         // The semaphore is never closed.
-        let _permit = self.permits.acquire().await;
+        let permit = self.permits.acquire().await;
         let recipe = Arc::clone(&self.recipe);
-        Client::connect_with(recipe).options(self.client.clone()).connect().await
+        let connect = Client::connect_with(recipe).options(self.client.clone()).connect();
+        let mut connect = std::pin::pin!(connect);
+        if let Ok(outcome) = timeout(PERMIT_LIMIT, &mut connect).await {
+            return outcome;
+        }
+        // Servers that hang must not keep others from starting.
+        drop(permit);
+        connect.await
     }
 
     /// Says that it is down, and waits until it is time to start again.
