@@ -17,7 +17,8 @@
 //! ```
 //!
 //! [`Agent`] does the work; [`run`] is the loop inside it, without I/O, and [`transcript`] what was
-//! said; [`policy`] says which calls run. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
+//! said; [`policy`] says which calls run,
+//! and a [`store`] keeps conversations. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
 //! holds the models: finding one, asking it, and [scripting](model::scripted) one for tests.
 #![forbid(unsafe_code)]
 
@@ -28,6 +29,7 @@ pub mod plan;
 pub mod policy;
 pub mod rank;
 pub mod run;
+pub mod store;
 pub mod tokens;
 pub mod transcript;
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use mcp_agent::{
     Agent,
     glob::matches,
+    store::SqliteStore,
     toolbox::{Filtered, McpTool, McpToolset},
 };
 
@@ -12,7 +13,7 @@ use crate::{
     args::{Approve, ModelOptions, ServerOptions},
     connect::choose,
     context::Context,
-    conversation::{Approval, Questions, with_approval},
+    conversation::{Approval, Asker, Questions, Terms},
     error_report::{Report, Result},
     exit_code::ErrorCode,
     measure::show_time,
@@ -34,6 +35,9 @@ pub(crate) struct Company<'a> {
     pub(crate) approve: Option<Approve>,
     pub(crate) options: &'a ServerOptions,
     pub(crate) model: &'a ModelOptions,
+    pub(crate) terms: &'a Terms,
+    /// Where the conversation is kept.
+    pub(crate) store: Option<SqliteStore>,
     /// Whether a person is there for more than one question.
     pub(crate) chats: bool,
 }
@@ -92,12 +96,20 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         context.messages.warning(format_args!("without {}{tool}: {reason}", problem.server));
     }
     let tools = Arc::new(tools);
-    let (approving, questions) =
-        with_approval(Arc::clone(&tools), pins::held(&tools, &hub, context), approval);
+    let (asker, questions) = Asker::new();
     let offered = chosen_tools(&tools, &request.model.tools)?;
-    let approving = Filtered::new(approving, move |tool| offered.contains(&tool.name));
+    let held = pins::held(&tools, &hub, context);
+    let filtered = Filtered::new(held, move |tool| offered.contains(&tool.name));
     let FoundModel { model, name } = model;
-    let mut builder = Agent::builder(model).tools(approving).max_steps(request.model.max_steps);
+    let mut builder = Agent::builder(model)
+        .tools(filtered)
+        .max_steps(request.model.max_steps)
+        .policy(request.terms.policy(approval.policy()))
+        .budget(request.terms.budget())
+        .person(asker);
+    if let Some(store) = request.store {
+        builder = builder.journal(store);
+    }
     if let Some(system) = &request.model.system {
         builder = builder.system(system);
     }

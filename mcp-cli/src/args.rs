@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mcp_client::config::Dialect;
 
-use crate::measure;
+use crate::{conversation::Terms, measure};
 
 /// What all examples have in common.
 const TARGETS: &str = "\
@@ -164,8 +164,17 @@ Examples:\n  mcp run 'What is 17 * 23, and what time is it in Tokyo?'\n  \
 git diff | mcp run 'Review this' -s fs")]
     Run(RunArgs),
     /// Talk with a model that can use the tools of servers
-    #[command(after_help = "In the chat: /tools, /clear, /help, /exit. Ctrl-C stops the answer.")]
+    #[command(
+        after_help = "In the chat: /tools, /undo, /retry, /cost, /approve, /export, /clear, /help, /exit. Ctrl-C stops the \
+answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with it."
+    )]
     Chat(ChatArgs),
+    /// Look at conversations that were kept, and go on from them
+    #[command(visible_alias = "session")]
+    Sessions {
+        #[command(subcommand)]
+        action: SessionsAction,
+    },
     /// Measure a real round trip to a server
     #[command(after_help = TARGETS)]
     Ping(PingArgs),
@@ -520,6 +529,41 @@ pub(crate) enum Approve {
     Never,
 }
 
+/// What to do with conversations that were kept.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsAction {
+    /// List them, the latest first
+    #[command(visible_alias = "ls")]
+    List,
+    /// Show one, the latest if none is named
+    Show {
+        /// The beginning of its name
+        session: Option<String>,
+    },
+    /// Copy one, so that both can go on
+    Fork {
+        /// The beginning of its name
+        session: Option<String>,
+        /// As it was after so many steps
+        #[arg(long, value_name = "N")]
+        at: Option<u64>,
+    },
+    /// Write one as Markdown, or with `-o json` as JSON
+    Export {
+        /// The beginning of its name
+        session: Option<String>,
+        /// As it was after so many steps
+        #[arg(long, value_name = "N")]
+        at: Option<u64>,
+    },
+    /// Forget some
+    Rm {
+        /// The beginnings of their names
+        #[arg(required = true)]
+        sessions: Vec<String>,
+    },
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
     /// The question or job
@@ -533,6 +577,14 @@ pub(crate) struct RunArgs {
     /// Do not read standard input
     #[arg(long)]
     pub(crate) no_stdin: bool,
+    /// Keep the conversation, so that `--resume` can go on with it
+    #[arg(long)]
+    pub(crate) save: bool,
+    /// Go on with a conversation that was kept, the latest if none is named
+    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
@@ -550,6 +602,14 @@ pub(crate) struct ChatArgs {
     /// Which tools may run; `ask` by default
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) approve: Option<Approve>,
+    /// Do not keep the conversation
+    #[arg(long, conflicts_with = "resume")]
+    pub(crate) no_save: bool,
+    /// Go on with a conversation that was kept, the latest if none is named
+    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
+    pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

@@ -22,6 +22,7 @@ mod interrupt;
 mod models;
 mod pins;
 mod resolve;
+mod sessions;
 mod survey;
 mod trust;
 

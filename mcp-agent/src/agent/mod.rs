@@ -162,6 +162,12 @@ impl Agent {
         self.drive_with(run, Vec::new())
     }
 
+    /// As [`drive`](Self::drive), after the run took this in: what a person decided or answered, or
+    /// [`Feed::Extend`]. A journal hears of it, which it does not when the run itself is fed.
+    pub fn drive_after(&self, run: Run, feeds: impl IntoIterator<Item = Feed>) -> AgentRun {
+        self.drive_with(run, feeds.into_iter().collect())
+    }
+
     fn drive_with(&self, run: Run, first: Vec<Feed>) -> AgentRun {
         AgentRun::new(Arc::clone(&self.0), run, first)
     }

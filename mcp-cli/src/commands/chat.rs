@@ -3,7 +3,13 @@
 use std::path::PathBuf;
 
 use etcetera::BaseStrategy as _;
-use mcp_agent::{run::Outcome, transcript::Transcript};
+use mcp_agent::{
+    AgentError, Journal as _,
+    model::Parts,
+    run::{Feed, Outcome, Run},
+    store::{SqliteStore, to_markdown},
+    transcript::Entry,
+};
 use rustyline::{DefaultEditor, error::ReadlineError};
 use tokio::task::spawn_blocking;
 
@@ -16,16 +22,23 @@ use crate::{
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
     interrupt::interrupted,
+    measure::count,
     printer::Printer,
+    sessions,
     terminal_text::one_line,
     theme::Role,
 };
 
 const HELP: &str = "\
-/tools   what the model can use
-/clear   begin anew, with nothing said so far
-/help    this
-/exit    leave; so do `exit` and Ctrl-D
+/tools    what the model can use
+/undo     take the last question back
+/retry    ask the last question again
+/cost     what was spent so far
+/approve  `/approve all` runs all tools without a question, `/approve ask` asks again
+/export   print the conversation
+/clear    begin anew, with nothing said so far
+/help     this
+/exit     leave; so do `exit` and Ctrl-D
 Ctrl-C stops an answer.";
 
 pub(super) async fn run(
@@ -38,12 +51,19 @@ pub(super) async fn run(
             .help("`mcp run` has the other forms of output")
             .into());
     }
+    let store = if args.no_save { None } else { Some(sessions::open()?) };
+    let mut said = match (&store, &args.resume) {
+        (Some(store), Some(name)) => Some(sessions::load(store, Some(name)).await?),
+        _ => None,
+    };
     let request = Company {
         servers: &args.servers,
         command: &args.command,
         approve: args.approve,
         options: &args.server,
         model: &args.model,
+        terms: &args.terms,
+        store: store.clone(),
         chats: true,
     };
     let assembling = agent::assemble(request, context);
@@ -54,8 +74,16 @@ pub(super) async fn run(
         }
     };
     greet(&agent, context);
+    if let Some(run) = &said {
+        let prompts = run.transcript().entries().iter();
+        let prompts = prompts.filter(|entry| matches!(entry, Entry::User(_))).count();
+        context.messages.note(format_args!(
+            "going on with session {} ({})",
+            run.id().short(),
+            count(prompts, "question")
+        ));
+    }
     let mut lines = Lines::open(context)?;
-    let mut said: Option<Transcript> = None;
     let mut last = ExitCode::Success;
     while let Some(line) = lines.next(context).await? {
         match line.trim() {
@@ -63,6 +91,32 @@ pub(super) async fn run(
             "/exit" | "/quit" | "exit" | "quit" => break,
             "/help" | "/?" => context.messages.note(HELP),
             "/tools" => list_tools(&agent, printer)?,
+            "/undo" => match take_back(&mut said, store.as_ref()).await? {
+                Some(_) => context.messages.note("took the last question back"),
+                None => context.messages.note("there is no question to take back"),
+            },
+            "/retry" => match take_back(&mut said, store.as_ref()).await? {
+                Some(parts) => {
+                    last = answer(&mut agent, &mut said, parts, store.as_ref(), context, printer)
+                        .await?;
+                }
+                None => context.messages.note("there is no question to ask again"),
+            },
+            "/cost" => tell_cost(said.as_ref(), context),
+            "/export" => {
+                if let Some(run) = &said {
+                    printer.text(&to_markdown(run.transcript()))?;
+                    printer.flush()?;
+                }
+            }
+            "/approve all" => {
+                agent.questions.answer_all(true);
+                context.messages.note("all tools run without a question");
+            }
+            "/approve ask" => {
+                agent.questions.answer_all(false);
+                context.messages.note("questions are put to you again");
+            }
             "/clear" => {
                 said = None;
                 context.messages.note("forgot everything that was said");
@@ -70,8 +124,18 @@ pub(super) async fn run(
             command if command.starts_with('/') && !command.contains(char::is_whitespace) => {
                 context.messages.note(format_args!("there is no `{}`\n{HELP}", one_line(command)));
             }
-            text => last = answer(&mut agent, &mut said, text, context, printer).await?,
+            text => {
+                let parts = Parts::from(text);
+                last =
+                    answer(&mut agent, &mut said, parts, store.as_ref(), context, printer).await?;
+            }
         }
+    }
+    if let (Some(run), Some(_)) = (&said, &store) {
+        context.messages.note(format_args!(
+            "saved as session {0}; `mcp chat --resume {0}` goes on",
+            run.id().short()
+        ));
     }
     // A script that pipes its questions in wants to know how the last one went.
     Ok(if context.settings.interactive { ExitCode::Success } else { last })
@@ -90,14 +154,15 @@ fn greet(agent: &Assembled, context: &Context) {
 /// One question and its answer. A question that fails leaves the conversation as it was.
 async fn answer(
     agent: &mut Assembled,
-    said: &mut Option<Transcript>,
-    text: &str,
+    said: &mut Option<Run>,
+    parts: Parts,
+    store: Option<&SqliteStore>,
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let run = match said.as_ref() {
-        Some(transcript) => agent.agent.go_on(transcript.clone(), text),
-        None => agent.agent.run(text),
+    let run = match said.clone() {
+        Some(run) => agent.agent.prompt(run, parts),
+        None => agent.agent.run(parts),
     };
     let canceller = run.canceller();
     let turn = Turn {
@@ -115,8 +180,12 @@ async fn answer(
             watching.await?
         }
     };
+    if let Err(AgentError::Model { run, .. }) = &watched.ended {
+        *said = Some((**run).clone());
+        take_back(said, store).await?;
+    }
     if let Ok(finished) = &watched.ended {
-        *said = Some(finished.run.transcript().clone());
+        *said = Some(finished.run.clone());
         if matches!(finished.outcome, Outcome::Final { .. }) {
             summarize(&watched, context);
         }
@@ -132,6 +201,37 @@ async fn answer(
             report.exit_code()
         }
     })
+}
+
+/// Takes the last question back, and returns it.
+async fn take_back(said: &mut Option<Run>, store: Option<&SqliteStore>) -> Result<Option<Parts>> {
+    let Some(run) = said else { return Ok(None) };
+    let parts = run.transcript().entries().iter().rev().find_map(|entry| match entry {
+        Entry::User(parts) => Some(Parts(parts.clone())),
+        _ => None,
+    });
+    if run.undo().is_err() {
+        return Ok(None);
+    }
+    if let Some(store) = store {
+        store.record(&Feed::Undo, run).await.map_err(|error| {
+            Report::new(ErrorCode::Unexpected, error.to_string()).causes_of(&error)
+        })?;
+    }
+    Ok(parts)
+}
+
+fn tell_cost(said: Option<&Run>, context: &Context) {
+    let Some(run) = said else { return context.messages.note("nothing yet") };
+    let usage = run.usage();
+    let cost = run.cost().map(|cost| format!(" · {cost}")).unwrap_or_default();
+    let cached = (usage.cached_input_tokens * 100).checked_div(usage.input_tokens).unwrap_or(0);
+    context.messages.note(format_args!(
+        "{} read ({cached} % from the cache), {} written{cost} · about {} tokens of conversation",
+        usage.input_tokens,
+        usage.output_tokens,
+        run.context_tokens()
+    ));
 }
 
 fn list_tools(agent: &Assembled, printer: &mut Printer) -> Result<()> {

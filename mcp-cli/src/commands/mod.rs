@@ -13,6 +13,7 @@ mod prompts;
 mod read;
 mod resources;
 mod run;
+mod sessions;
 mod tools;
 mod trust;
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(
         Command::Logout(args) => login::logout(args, context, printer).await,
         Command::Whoami(args) => login::whoami(args, context, printer).await,
         Command::DemoServer { http } => demo_server::run(http.as_deref(), printer).await,
+        Command::Sessions { action } => sessions::run(action, context, printer).await,
         Command::Run(args) => run::run(args, context, printer).await,
         // The largest future of all.
         Command::Chat(args) => Box::pin(chat::run(args, context, printer)).await,

@@ -17,6 +17,7 @@ use crate::{
     exit_code::{ErrorCode, ExitCode},
     measure::{count, show_time},
     printer::Printer,
+    sessions,
     theme::Role,
 };
 
@@ -35,22 +36,37 @@ pub(super) async fn run(
         prompt.push_str("\n\n");
         prompt.push_str(&text);
     }
+    let store = if args.save || args.resume.is_some() { Some(sessions::open()?) } else { None };
+    let resumed = match (&store, &args.resume) {
+        (Some(store), Some(name)) => Some(sessions::load(store, Some(name)).await?),
+        _ => None,
+    };
     let request = Company {
         servers: &args.servers,
         command: &args.command,
         approve: args.approve,
         options: &args.server,
         model: &args.model,
+        terms: &args.terms,
+        store,
         chats: false,
     };
     let mut agent = agent::assemble(request, context).await?;
     let streams = printer.output() == Output::Text && printer.is_terminal();
     let turn =
         Turn { context, printer, tools: &agent.tools, questions: &mut agent.questions, streams };
-    let run = agent.agent.run(prompt.as_str());
+    let run = match resumed {
+        Some(run) => agent.agent.prompt(run, prompt.as_str()),
+        None => agent.agent.run(prompt.as_str()),
+    };
     let watched = turn.watch(run).await?;
     show(&watched, &agent.model_name, streams, printer)?;
     summarize(&watched, context);
+    if args.save
+        && let Ok(finished) = &watched.ended
+    {
+        context.messages.aside(format_args!("saved as session {}", finished.run.id().short()));
+    }
     exit_code_of(&watched).map_err(Into::into)
 }
 
@@ -80,11 +96,14 @@ fn show(watched: &Watched, model: &str, streams: bool, printer: &mut Printer) ->
 pub(super) fn summarize(watched: &Watched, context: &Context) {
     let mut text = count(watched.calls.len(), "call");
     if let Ok(finished) = &watched.ended {
-        let usage = finished.run.usage();
+        let usage = finished.run.spent().usage;
         if usage.total_tokens() > 0 {
             let (read, wrote) = (thousands(usage.input_tokens), thousands(usage.output_tokens));
             // Writing to a `String` cannot fail.
             let _ = write!(text, " · {read} in / {wrote} out tokens");
+        }
+        if let Some(cost) = finished.run.settings().budget.cost_of(&usage) {
+            let _ = write!(text, " · {cost}");
         }
     }
     let _ = write!(text, " · {}", show_time(watched.took));

@@ -3,10 +3,12 @@
 mod approval;
 mod card;
 mod report;
+mod terms;
 mod turn;
 
 pub(crate) use self::{
-    approval::{Approval, Questions, with_approval},
+    approval::{Approval, Asker, Questions},
     report::{exit_code_of, failure, to_json},
+    terms::Terms,
     turn::{Turn, Watched},
 };

@@ -28,7 +28,12 @@ pub(crate) fn exit_code_of(watched: &Watched) -> Result<ExitCode, Report> {
     };
     if let Outcome::Stopped { why, .. } = &finished.outcome {
         let code = match why {
-            Stop::ContentFilter | Stop::Refusal => ErrorCode::Refused,
+            Stop::ContentFilter
+            | Stop::Refusal
+            | Stop::TokenLimit { .. }
+            | Stop::CostLimit { .. }
+            | Stop::TimeLimit { .. }
+            | Stop::CallLimit { .. } => ErrorCode::Refused,
             Stop::Cancelled { .. } => ErrorCode::Interrupted,
             _ => ErrorCode::Incomplete,
         };
@@ -115,6 +120,10 @@ pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
                 Stop::ContentFilter => "content_filter",
                 Stop::Refusal => "refusal",
                 Stop::EmptyAnswer => "empty_answer",
+                Stop::TokenLimit { .. } => "token_limit",
+                Stop::CostLimit { .. } => "cost_limit",
+                Stop::TimeLimit { .. } => "time_limit",
+                Stop::CallLimit { .. } => "call_limit",
                 Stop::Cancelled { .. } => "cancelled",
                 _ => "stopped",
             },

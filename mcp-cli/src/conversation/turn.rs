@@ -5,13 +5,14 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Dura
 use mcp_agent::{
     AgentError, AgentEvent, AgentRun, Finished,
     model::CallId,
+    policy::{Decision, Remember},
     toolbox::{McpToolset, PreparedCall},
 };
 use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    approval::{Decision, Question, Questions, REFUSAL},
+    approval::{Question, Questions},
     card::{Label, call_text, card},
 };
 use crate::{
@@ -106,9 +107,9 @@ impl Turn<'_> {
                     Some(Err(error)) => seen.ended = Some(Err(error)),
                     None => seen.ended = Some(Err(AgentError::AlreadyFinished)),
                 },
-                question = questions.recv(), if listening && asking.is_none() => match question {
+                question = questions.next(), if listening && asking.is_none() => match question {
                     Some(question) => {
-                        let label = Label::of(&question.call.name, tools);
+                        let label = Label::of(&question.request.call.name, tools);
                         asking = Some(Box::pin(put(question, label, context)));
                     }
                     None => listening = false,
@@ -217,7 +218,7 @@ impl Seen {
                     label,
                     arguments: Value::Object(call.arguments),
                     is_error: output.is_error,
-                    denied: output.is_error && text == REFUSAL,
+                    denied: false,
                     text,
                     took: Some(took),
                 });
@@ -233,11 +234,28 @@ impl Seen {
                     arguments: serde_json::from_str(&call.arguments)
                         .unwrap_or(Value::String(call.arguments)),
                     is_error: true,
-                    denied: false,
+                    denied: text.starts_with("not allowed"),
                     text,
                     took: None,
                 });
             }
+            AgentEvent::ApprovalDecided { call, decision: Decision::Deny { .. } } => {
+                let label = Label::of(&call.name, tools);
+                let text = "not allowed".to_owned();
+                let line = card(&context.messages, &call_text(&label, &call), Err(&text));
+                show_card(&line, context, printer, streams)?;
+                self.calls.push(CallSeen {
+                    label,
+                    arguments: Value::Object(call.arguments),
+                    is_error: true,
+                    denied: true,
+                    text,
+                    took: None,
+                });
+            }
+            AgentEvent::Compacted { before, after } => context.messages.note(format_args!(
+                "summarised the conversation so far: {before} tokens became {after}"
+            )),
             AgentEvent::Finished(finished) => self.ended = Some(Ok(*finished)),
             _ => (),
         }
@@ -284,7 +302,8 @@ fn show_card(line: &str, context: &Context, printer: &mut Printer, streams: bool
 
 /// Asks a person about a call.
 async fn put(question: Question, label: Label, context: &Context) -> Result<()> {
-    let Question { call, answer } = question;
+    let Question { request, answer } = question;
+    let call = &request.call;
     if !context.settings.interactive {
         context.messages.note(format_args!(
             "{} needs approval, and nobody can be asked: allow it with --approve auto",
@@ -297,16 +316,35 @@ async fn put(question: Question, label: Label, context: &Context) -> Result<()> 
     context.messages.note(format_args!(
         "{} {}{}",
         context.messages.paint(Role::Warning, "allow"),
-        call_text(&label, &call),
+        call_text(&label, call),
         context.messages.paint(Role::Warning, format!("?{warning}"))
     ));
     let decision = loop {
-        let text = ask(context, "[y]es  [n]o  [a]lways this tool:").await?;
-        match text.as_deref().map(|text| text.trim().to_ascii_lowercase()).as_deref() {
-            Some("y" | "yes") => break Decision::Once,
-            Some("a" | "always") => break Decision::Always,
-            Some("n" | "no") | None => break Decision::No,
-            Some(_) => (),
+        let choices =
+            "[y]es  [n]o, and why  [a]lways this tool  [s]erver always  [e]dit the arguments:";
+        let text = ask(context, choices).await?;
+        let text = text.as_deref().map(str::trim);
+        match text.map(str::to_ascii_lowercase).as_deref() {
+            Some("y" | "yes") => break Decision::allow(),
+            Some("a" | "always") => break Decision::allow_and_remember(Remember::Tool),
+            Some("s" | "server") => break Decision::allow_and_remember(Remember::Server),
+            Some("n" | "no") | None => break Decision::deny(),
+            Some("e" | "edit") => {
+                let question = "the arguments as one JSON object (empty: as they are):";
+                let line = ask(context, question).await?.unwrap_or_default();
+                if line.trim().is_empty() {
+                    continue;
+                }
+                match serde_json::from_str(&line) {
+                    Ok(arguments) => break Decision::allow_with(arguments),
+                    Err(error) => context.messages.note(format_args!("no JSON object: {error}")),
+                }
+            }
+            Some(word) => {
+                if let Some(reason) = word.strip_prefix("n ").or_else(|| word.strip_prefix("no ")) {
+                    break Decision::deny_because(reason);
+                }
+            }
         }
     };
     // The run may have been ended meanwhile; then nobody waits for the answer.
@@ -342,6 +380,11 @@ fn print_event(event: &AgentEvent, printer: &mut Printer, tools: &McpToolset) ->
             named(name, id),
             "call_result",
             json!({"isError": output.is_error, "text": output.to_text(), "tookMs": millis(took)}),
+        ),
+        AgentEvent::ApprovalDecided { call, decision: Decision::Deny { .. } } => with(
+            named(&call.name, &call.id),
+            "call_result",
+            json!({"isError": true, "text": "not allowed"}),
         ),
         AgentEvent::ToolCallRefused { call, output } => with(
             named(&call.name, &call.id),

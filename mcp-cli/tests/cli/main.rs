@@ -9,4 +9,5 @@ mod sandbox;
 mod http;
 mod run;
 mod screens;
+mod sessions;
 mod terminal;

@@ -126,9 +126,9 @@ fn a_chat_asks_before_it_writes() {
     let ended = on_terminal(&sandbox, &line, "note one\ny\nnote two\nn\n/exit");
     let text = &ended.stdout;
     assert_eq!(ended.code, Some(0), "{text}");
-    assert!(text.contains("[y]es  [n]o  [a]lways"), "{text}");
+    assert!(text.contains("[y]es  [n]o, and why  [a]lways"), "{text}");
     assert!(text.contains("Noted."), "{text}");
-    assert!(text.contains("The user did not allow this call"), "{text}");
+    assert!(text.contains("not allowed"), "{text}");
     assert_eq!(sandbox.mcp(&["call", "read_note", "name=n"]).stdout, "one\n");
     let history = sandbox.path().join("home/.local/state/mcp/chat_history");
     assert!(fs::read_to_string(history).unwrap().contains("note one"));

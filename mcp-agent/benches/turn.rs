@@ -1,0 +1,108 @@
+//! What a turn costs beside the model and the tools.
+//!
+//! `cargo bench -p mcp-agent --bench turn`
+
+use std::hint::black_box;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use mcp_agent::{
+    Agent,
+    model::{
+        ModelResponse, Part, StopReason, ToolCall, ToolDefinition,
+        scripted::{Scene, ScriptedModel},
+    },
+    run::{Feed, Run, RunSettings, Step},
+    toolbox::{LocalTools, ToolOutput},
+    transcript::Transcript,
+};
+use serde_json::json;
+
+/// A tool with a schema such as servers have.
+fn definition(number: usize) -> ToolDefinition {
+    ToolDefinition {
+        name: format!("mcp__server{}__tool_{number:03}", number % 7),
+        description: "Looks for records that match a query and returns the best ones.".repeat(2),
+        parameters: json!({
+            "type": "object",
+            "properties": {
+                "query": {"type": "string", "description": "What to look for."},
+                "limit": {"type": "integer", "minimum": 1, "maximum": 100},
+                "filter": {"type": "object", "properties": {"tag": {"type": "string"}}},
+            },
+            "required": ["query"],
+        })
+        .into(),
+    }
+}
+
+/// A conversation of 50 messages: 10 prompts, each with two calls and an answer.
+fn history() -> Transcript {
+    let mut transcript = Transcript::new();
+    for prompt in 0..10 {
+        transcript.push_user(format!("Question {prompt}: {}", "what about it? ".repeat(10)));
+        for _ in 0..2 {
+            transcript.push_response(calling());
+            let output = ToolOutput::text("a line of a result\n".repeat(20));
+            assert!(transcript.complete(&"call_0".into(), output).is_ok());
+        }
+    }
+    assert_eq!(transcript.messages().len(), 50);
+    transcript
+}
+
+fn calling() -> ModelResponse {
+    let call = ToolCall {
+        id: "call_0".into(),
+        name: "mcp__server0__tool_049".into(),
+        arguments: r#"{"query": "rust", "limit": "5"}"#.into(),
+    };
+    ModelResponse::new(vec![Part::ToolCall(call)], StopReason::ToolCalls)
+}
+
+/// Asks, takes in a call, takes in its result: one turn of the loop without model and tools.
+fn turn(mut run: Run) -> Run {
+    let Step::CallModel(request) = run.step() else { unreachable!() };
+    black_box(request);
+    assert!(run.feed(Feed::Response(calling())).is_ok());
+    let Step::CallTools(calls) = run.step() else { unreachable!() };
+    let call = calls[0].id.clone();
+    assert!(run.feed(Feed::Began { call: call.clone() }).is_ok());
+    assert!(run.feed(Feed::Output { call, output: ToolOutput::text("found") }).is_ok());
+    run
+}
+
+fn state_machine(c: &mut Criterion) {
+    let tools: Vec<_> = (0..100).map(definition).collect();
+    let mut run = Run::new(history(), tools, RunSettings::default());
+    run.prompt("Go on.");
+    c.bench_function("turn/run, 100 tools, 50 messages", |b| {
+        b.iter_batched(|| run.clone(), turn, criterion::BatchSize::SmallInput);
+    });
+}
+
+fn whole(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let Ok(runtime) = runtime else { unreachable!() };
+    let tools = (0..100).fold(LocalTools::new(), |tools, number| {
+        tools.dynamic(definition(number), |_| async { "found" })
+    });
+    let history = history();
+    c.bench_function("turn/agent, 100 tools, 50 messages, two answers and a call", |b| {
+        b.iter_batched(
+            || {
+                let model =
+                    ScriptedModel::new([Scene::response(calling()), Scene::text("Found it.")]);
+                Agent::builder(model).tools(tools.clone()).build()
+            },
+            |agent| {
+                let ended =
+                    runtime.block_on(async { agent.go_on(history.clone(), "Go on.").await });
+                assert!(ended.is_ok_and(|finished| finished.outcome.is_final()));
+            },
+            criterion::BatchSize::SmallInput,
+        );
+    });
+}
+
+criterion_group!(benches, state_machine, whole);
+criterion_main!(benches);

@@ -1,0 +1,96 @@
+//! Conversations that outlive the program.
+//!
+//! A [`Store`] is a [`Journal`]: given to an agent, it keeps each run as it goes on, and a run that
+//! is loaded from it goes on where it was, even when the program was killed in between.
+
+mod markdown;
+mod seal;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+
+use std::{error::Error, fmt, time::SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
+pub use self::{markdown::to_markdown, seal::StoreKey};
+use crate::{
+    Journal,
+    model::BoxFuture,
+    run::{Run, RunId},
+};
+
+/// Keeps conversations.
+pub trait Store: Journal {
+    /// The conversations, the latest first.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
+
+    /// The conversation of this name, or of the only name that begins so.
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>>;
+
+    /// A conversation as it is, or as it was after so many [feeds](Run::feeds).
+    fn load<'a>(&'a self, id: &'a RunId, at: Option<u64>)
+    -> BoxFuture<'a, Result<Run, StoreError>>;
+
+    /// Forgets a conversation. Returns whether there was one.
+    fn remove<'a>(&'a self, id: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>>;
+}
+
+/// A conversation in a store.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Stored {
+    /// Its name.
+    pub id: RunId,
+    /// The beginning of the first prompt.
+    pub title: String,
+    /// When it began, as far as the clock was right.
+    pub created: SystemTime,
+    /// When it was last fed.
+    pub updated: SystemTime,
+    /// How often it was fed.
+    pub feeds: u64,
+}
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// There is no such conversation.
+    #[error("there is no conversation `{name}`")]
+    Unknown {
+        /// As asked for.
+        name: String,
+    },
+    /// Several conversations have names that begin so.
+    #[error("several conversations begin with `{name}`; write more of the name")]
+    Ambiguous {
+        /// As asked for.
+        name: String,
+    },
+    /// Another process went on with the conversation meanwhile.
+    #[error("another process has gone on with the conversation; load it again")]
+    Conflict,
+    /// What is kept cannot be read with this key: the key is another, or somebody changed it.
+    #[error("what is kept of the conversation is not what was written, or under another key")]
+    Unsealable,
+    /// What is kept cannot be read by this program.
+    #[error("what is kept of the conversation cannot be read")]
+    Unreadable(#[source] Box<dyn Error + Send + Sync>),
+    /// The file could not be read or written.
+    #[error("the store at {place} failed")]
+    Failed {
+        /// Which.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+}
+
+impl fmt::Display for Stored {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", self.id.short(), self.title)
+    }
+}

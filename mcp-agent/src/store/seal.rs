@@ -1,0 +1,93 @@
+//! Sealing: nobody without the key reads what is kept, changes it, or moves it elsewhere.
+
+use std::{
+    fmt,
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write as _},
+    path::Path,
+};
+
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    rand::{SecureRandom as _, SystemRandom},
+};
+
+use super::StoreError;
+
+/// The length of a key, in bytes.
+const KEY_BYTES: usize = 32;
+
+/// The key under which a store keeps what was said.
+pub struct StoreKey(LessSafeKey);
+
+impl StoreKey {
+    /// This key.
+    ///
+    /// # Errors
+    /// The cipher refuses it.
+    pub fn new(key: &[u8; KEY_BYTES]) -> Result<Self, StoreError> {
+        let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(|_| StoreError::Unsealable)?;
+        Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// The key in a file that only its owner can read. Where there is none, one is made.
+    ///
+    /// # Errors
+    /// The file cannot be read or made, or holds something else.
+    pub fn of_file(path: &Path) -> Result<Self, StoreError> {
+        let failed = |source: std::io::Error| StoreError::Failed {
+            place: path.display().to_string(),
+            source: source.into(),
+        };
+        let mut key = [0; KEY_BYTES];
+        SystemRandom::new().fill(&mut key).map_err(|_| StoreError::Unsealable)?;
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Ok(mut file) => {
+                file.write_all(&key).and_then(|()| file.sync_all()).map_err(failed)?;
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                let bytes = fs::read(path).map_err(failed)?;
+                key = bytes.try_into().map_err(|_| StoreError::Unsealable)?;
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        Self::new(&key)
+    }
+
+    /// Seals a text for one place. A nonce at random repeats after some 2^32 texts at the earliest.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn seal(&self, place: &str, text: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let mut nonce = [0; NONCE_LEN];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Unsealable)?;
+        let mut sealed = text.to_vec();
+        self.0
+            .seal_in_place_append_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(place),
+                &mut sealed,
+            )
+            .map_err(|_| StoreError::Unsealable)?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// The text, if it was sealed for this place with this key.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let (nonce, text) =
+            sealed.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Unsealable)?;
+        let mut text = text.to_vec();
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let opened = self.0.open_in_place(nonce, Aad::from(place), &mut text);
+        Ok(opened.map_err(|_| StoreError::Unsealable)?.to_vec())
+    }
+}
+
+impl fmt::Debug for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoreKey(***)")
+    }
+}
