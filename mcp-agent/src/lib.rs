@@ -17,12 +17,13 @@
 //! ```
 //!
 //! [`Agent`] does the work; [`run`] is the loop inside it, without I/O, and [`transcript`] what was
-//! said; [`policy`] says which calls run,
-//! and a [`store`] keeps conversations. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
+//! said; [`policy`] says which calls run, a [`store`] keeps conversations, and [`agents`] work
+//! together. [`toolbox`] makes tools of servers and of Rust functions fit for models, and [`model`]
 //! holds the models: finding one, asking it, and [scripting](model::scripted) one for tests.
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod agents;
 pub mod context;
 pub mod glob;
 pub mod plan;

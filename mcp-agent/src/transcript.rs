@@ -124,6 +124,17 @@ impl Transcript {
         self.entries.push(Entry::Assistant(Turn::new(response.parts, response.stop)));
     }
 
+    /// The same conversation without the rules for the model.
+    pub(crate) fn without_rules(&self) -> Self {
+        let said = self.entries.iter().filter(|entry| !matches!(entry, Entry::System(_)));
+        Self { entries: said.cloned().collect() }
+    }
+
+    /// Says these rules before everything else.
+    pub(crate) fn put_rules_first(&mut self, rules: &str) {
+        self.entries.insert(0, Entry::System(vec![Part::Text(rules.to_owned())]));
+    }
+
     /// The model's last turn, if nothing was said since.
     pub fn last_turn(&self) -> Option<&Turn> {
         match self.entries.last() {

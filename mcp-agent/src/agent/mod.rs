@@ -176,6 +176,15 @@ impl Agent {
         tools.iter().map(|tool| (tool.name.clone(), self.0.tools.facts(&tool.name))).collect()
     }
 
+    /// What another agent's conversation is to this one: all that was said, under its own rules.
+    pub(crate) fn transcript_after(&self, other: &Transcript) -> Transcript {
+        let mut transcript = other.without_rules();
+        if let Some(system) = &self.0.system {
+            transcript.put_rules_first(system);
+        }
+        transcript
+    }
+
     /// The tools as the model is shown them, sorted by name.
     pub fn tools(&self) -> Arc<[ToolDefinition]> {
         Arc::clone(&self.0.tools.snapshot().tools)
@@ -283,6 +292,13 @@ impl AgentBuilder {
     /// When to summarise the start of a long conversation; never without it.
     pub fn compaction(mut self, compaction: Compaction) -> Self {
         self.settings.compaction = Some(compaction);
+        self
+    }
+
+    /// Ends the run when the model calls this tool, so that this agent can go on: see
+    /// [`Outcome::HandedOver`](crate::run::Outcome::HandedOver).
+    pub fn handover(mut self, tool: impl Into<String>, agent: impl Into<String>) -> Self {
+        self.settings.handovers.insert(tool.into(), agent.into());
         self
     }
 

@@ -159,10 +159,9 @@ fn killed_at_any_step_it_ends_the_same() {
         let finished = process().block_on(async {
             let run = store.load(&id, None).await.ok()?;
             let agent = agent(&store, run.steps());
-            Some(match run.transcript().is_empty() {
-                true => agent.prompt(run, "Pay.").await.unwrap(),
-                false => agent.drive(run).await.unwrap(),
-            })
+            let begun = run.transcript().is_empty();
+            let run = if begun { agent.prompt(run, "Pay.") } else { agent.drive(run) };
+            Some(run.await.unwrap())
         });
         let Some(finished) = finished else {
             assert_eq!(heard, 0);
