@@ -14,37 +14,17 @@ use url::Url;
 #[cfg(unix)]
 use super::managed::{ManagedError, Manifest};
 use super::{
-    ModelError, ModelErrorKind,
+    ChatModel, ModelError, ModelErrorKind,
     address::{base_url_of, below, invalid, is_loopback},
     failure,
     hosted::undelivered,
     openai_chat::OpenAiChat,
+    provider::{ModelChoice, PROVIDERS, Provider},
 };
 
 /// How long a server on this machine may take to list its models.
 const LOCAL_LIMIT: Duration = Duration::from_millis(300);
 const MAX_LIST_BYTES: usize = 4 << 20;
-
-/// Providers whose key in the environment is enough.
-const PROVIDERS: [Provider; 7] = [
-    Provider::new("OpenAI", "OPENAI_API_KEY", "https://api.openai.com/v1", "gpt-5-mini"),
-    Provider::new(
-        "OpenRouter",
-        "OPENROUTER_API_KEY",
-        "https://openrouter.ai/api/v1",
-        "openrouter/auto",
-    ),
-    Provider::new("Groq", "GROQ_API_KEY", "https://api.groq.com/openai/v1", "openai/gpt-oss-120b"),
-    Provider::new("DeepSeek", "DEEPSEEK_API_KEY", "https://api.deepseek.com/v1", "deepseek-chat"),
-    Provider::new(
-        "Mistral",
-        "MISTRAL_API_KEY",
-        "https://api.mistral.ai/v1",
-        "mistral-medium-latest",
-    ),
-    Provider::new("xAI", "XAI_API_KEY", "https://api.x.ai/v1", "grok-4"),
-    Provider::new("Moonshot", "MOONSHOT_API_KEY", "https://api.moonshot.ai/v1", "kimi-latest"),
-];
 
 /// Where servers listen that people run on their own machine.
 const LOCAL: [(&str, u16); 5] = [
@@ -55,30 +35,13 @@ const LOCAL: [(&str, u16); 5] = [
     ("SGLang", 30000),
 ];
 
-struct Provider {
-    name: &'static str,
-    key: &'static str,
-    base_url: &'static str,
-    model: &'static str,
-}
-
-impl Provider {
-    const fn new(
-        name: &'static str,
-        key: &'static str,
-        base_url: &'static str,
-        model: &'static str,
-    ) -> Self {
-        Self { name, key, base_url, model }
-    }
-}
-
 /// What is asked for. Everything may be left out.
 #[derive(Clone, Debug, Default)]
 pub struct ModelWish {
     /// The address of a server, up to and without `/chat/completions`.
     pub base_url: Option<String>,
-    /// The server's name for the model.
+    /// The server's name for the model, or a provider and its name for the model, such as
+    /// `anthropic:claude-sonnet-4-5`.
     pub model: Option<String>,
     /// The key for the server.
     pub key: Option<Secret>,
@@ -91,7 +54,7 @@ pub enum Found {
     /// It answers now.
     Ready {
         /// The model.
-        model: Box<OpenAiChat>,
+        model: Box<dyn ChatModel>,
         /// Where it was found.
         place: Place,
     },
@@ -155,6 +118,14 @@ pub enum DiscoverError {
         /// What it has.
         available: Vec<String>,
     },
+    /// The provider wants a key, and none is at hand.
+    #[error("{provider} wants a key; set {}", .variables.join(" or "))]
+    NoKey {
+        /// The provider.
+        provider: &'static str,
+        /// The variables that may hold it.
+        variables: &'static [&'static str],
+    },
     /// The description of the model that was set up cannot be used.
     #[cfg(unix)]
     #[error("the model of this machine cannot be used")]
@@ -181,10 +152,13 @@ pub async fn find(
     http: &Arc<HttpClient>,
 ) -> Result<Found, DiscoverError> {
     let variable = |name: &str| environment(name).filter(|value| !value.trim().is_empty());
+    if let Some(choice) = wish.model.as_deref().and_then(ModelChoice::parse) {
+        return by_name(choice, wish, &variable, http);
+    }
     if let Some(base_url) = &wish.base_url {
         let key = wish.key.clone().or_else(|| known_key(base_url, &variable));
         let model = at(base_url, wish.model.as_deref(), key, http).await?;
-        return Ok(Found::Ready { model: model.into(), place: Place::Wish });
+        return Ok(Found::Ready { model: Box::new(model), place: Place::Wish });
     }
     if let Some(found) = by_environment(wish, &variable, http).await? {
         return Ok(found);
@@ -198,7 +172,7 @@ pub async fn find(
     {
         return Ok(Found::Managed(manifest));
     }
-    let keys = PROVIDERS.iter().map(|provider| provider.key.to_owned());
+    let keys = PROVIDERS.iter().map(|provider| provider.keys[0].to_owned());
     let ports = LOCAL.iter().map(|(server, port)| format!("127.0.0.1:{port} ({server})"));
     let folder = managed.map(|folder| folder.display().to_string());
     Err(DiscoverError::NoModel { looked_at: keys.chain(ports).chain(folder).collect() })
@@ -210,10 +184,12 @@ fn known_key(base_url: &str, variable: &dyn Fn(&str) -> Option<String>) -> Optio
     let of_provider = PROVIDERS.iter().find(|provider| {
         Url::parse(provider.base_url).is_ok_and(|url| url.host_str() == Some(&host))
     });
-    let key = of_provider.and_then(|provider| variable(provider.key)).or_else(|| {
-        let own = base_url_of(&variable("OPENAI_BASE_URL")?).ok()?;
-        (own.host_str() == Some(&host)).then(|| variable("OPENAI_API_KEY"))?
-    });
+    let key = of_provider
+        .and_then(|provider| provider.keys.iter().find_map(|key| variable(key)))
+        .or_else(|| {
+            let own = base_url_of(&variable("OPENAI_BASE_URL")?).ok()?;
+            (own.host_str() == Some(&host)).then(|| variable("OPENAI_API_KEY"))?
+        });
     key.map(Secret::new)
 }
 
@@ -227,21 +203,62 @@ async fn by_environment(
         let name = wish.model.clone().or_else(|| variable("OPENAI_MODEL"));
         let model = at(&base_url, name.as_deref(), key, http).await?;
         let place = Place::Environment { provider: "OpenAI", variable: "OPENAI_BASE_URL" };
-        return Ok(Some(Found::Ready { model: model.into(), place }));
+        return Ok(Some(Found::Ready { model: Box::new(model), place }));
     }
     // A key without an address is OpenAI's.
-    let wished = wish.key.clone().map(|key| (&PROVIDERS[0], key));
+    let wished = wish.key.clone().map(|key| (&PROVIDERS[0], PROVIDERS[0].keys[0], key));
     let at_hand = || {
-        PROVIDERS
-            .iter()
-            .find_map(|provider| variable(provider.key).map(|key| (provider, Secret::new(key))))
+        PROVIDERS.iter().find_map(|provider| {
+            let (name, key) = key_of(provider, variable)?;
+            Some((provider, name, key))
+        })
     };
-    let Some((provider, key)) = wished.or_else(at_hand) else { return Ok(None) };
-    let own = || variable("OPENAI_MODEL").filter(|_| provider.key == "OPENAI_API_KEY");
-    let name = wish.model.clone().or_else(own).unwrap_or_else(|| provider.model.to_owned());
-    let model = OpenAiChat::new(provider.base_url, name)?.key(key)?.http(Arc::clone(http));
-    let place = Place::Environment { provider: provider.name, variable: provider.key };
-    Ok(Some(Found::Ready { model: model.into(), place }))
+    let Some((provider, key_variable, key)) = wished.or_else(at_hand) else { return Ok(None) };
+    let own = variable("OPENAI_MODEL").filter(|_| provider.prefix == "openai");
+    let name = wish.model.clone().or(own).unwrap_or_else(|| provider.model.to_owned());
+    let choice = ModelChoice { provider: *provider, model: &name };
+    let model = choice.open(None, Some(key), http)?;
+    let place = Place::Environment { provider: provider.name, variable: key_variable };
+    Ok(Some(Found::Ready { model, place }))
+}
+
+fn key_of(
+    provider: &Provider,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<(&'static str, Secret)> {
+    provider.keys.iter().find_map(|name| Some((*name, Secret::new(variable(name)?))))
+}
+
+/// A model whose provider is named. Its key is sent to the provider's own address, and to the one
+/// that the environment gives for it.
+fn by_name(
+    choice: ModelChoice<'_>,
+    wish: &ModelWish,
+    variable: &dyn Fn(&str) -> Option<String>,
+    http: &Arc<HttpClient>,
+) -> Result<Found, DiscoverError> {
+    let provider = choice.provider;
+    let at_hand = || key_of(&provider, variable);
+    let (base_url, key) = match &wish.base_url {
+        Some(base_url) => (Some(base_url.clone()), known_key(base_url, variable)),
+        None => {
+            let other = provider.base_url_variable.and_then(variable);
+            let key = at_hand().map(|(_, key)| key);
+            if key.is_none() && wish.key.is_none() && other.is_none() {
+                let variables = provider.keys;
+                return Err(DiscoverError::NoKey { provider: provider.name, variables });
+            }
+            (other, key)
+        }
+    };
+    let place = match (&wish.base_url, &wish.key, at_hand()) {
+        (None, None, Some((variable, _))) => {
+            Place::Environment { provider: provider.name, variable }
+        }
+        _ => Place::Wish,
+    };
+    let model = choice.open(base_url.as_deref(), wish.key.clone().or(key), http)?;
+    Ok(Found::Ready { model, place })
 }
 
 async fn by_port(
@@ -264,7 +281,7 @@ async fn by_port(
     let found = future::join_all(asked).await.into_iter().flatten().next();
     let Some((server, url, name)) = found else { return Ok(None) };
     let model = OpenAiChat::new(&url, name)?.http(Arc::clone(http));
-    Ok(Some(Found::Ready { model: model.into(), place: Place::Local { server, url } }))
+    Ok(Some(Found::Ready { model: Box::new(model), place: Place::Local { server, url } }))
 }
 
 /// A model at an address. Without a name, the server is asked what it has.

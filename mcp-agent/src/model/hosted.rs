@@ -333,3 +333,6 @@ impl<C: Codec> fmt::Debug for HostedModel<C> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

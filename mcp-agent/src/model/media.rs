@@ -80,3 +80,11 @@ pub(super) fn plain_text(parts: &[Part]) -> String {
 pub(super) fn arguments_object(arguments: &str) -> serde_json::Map<String, serde_json::Value> {
     serde_json::from_str(arguments).unwrap_or_default()
 }
+
+/// Servers read the arguments of earlier calls again and fail at what is not an object; the model
+/// finds its own words in the error result of that call.
+pub(super) fn sendable(arguments: &str) -> &str {
+    let is_object = serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok()
+        && arguments.trim_start().starts_with('{');
+    if is_object { arguments } else { "{}" }
+}

@@ -9,6 +9,7 @@ pub mod codec;
 mod error;
 mod event;
 pub mod failure;
+pub mod gemini;
 pub mod hosted;
 mod media;
 mod message;
@@ -24,6 +25,8 @@ mod golden;
 #[cfg(unix)]
 pub mod managed;
 pub mod openai_chat;
+pub mod openai_responses;
+pub mod provider;
 pub mod scripted;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc};

@@ -61,6 +61,30 @@ async fn keys_of_the_environment() {
 }
 
 #[tokio::test]
+async fn a_provider_in_the_name_decides() {
+    let wish = |model: &str| ModelWish { model: Some(model.into()), ..ModelWish::default() };
+    let keys = [("OPENAI_API_KEY", "k"), ("ANTHROPIC_API_KEY", "k"), ("GOOGLE_API_KEY", "k")];
+    for (name, model, place) in [
+        ("anthropic:claude-x", "claude-x at api.anthropic.com", "Anthropic by ANTHROPIC_API_KEY"),
+        ("anthropic:", "claude-sonnet-4-5 at api.anthropic.com", "Anthropic by ANTHROPIC_API_KEY"),
+        (
+            "gemini:gemini-3-flash",
+            "gemini-3-flash at generativelanguage.googleapis.com",
+            "Gemini by GOOGLE_API_KEY",
+        ),
+        ("responses:gpt-5", "gpt-5 at api.openai.com", "OpenAI by OPENAI_API_KEY"),
+        ("openai:gpt-5", "gpt-5 at api.openai.com", "OpenAI by OPENAI_API_KEY"),
+    ] {
+        assert_eq!(ready(found(wish(name), &keys).await), pair(model, place));
+    }
+    let error = found(wish("gemini:x"), &[]).await.unwrap_err();
+    assert_eq!(error.to_string(), "Gemini wants a key; set GEMINI_API_KEY or GOOGLE_API_KEY");
+    // A gateway may want none; and it is sent nobody else's.
+    let wish = ModelWish { base_url: Some("http://127.0.0.1:1/v1".into()), ..wish("anthropic:c") };
+    assert_eq!(ready(found(wish, &keys).await), pair("c at 127.0.0.1:1", "as asked for"));
+}
+
+#[tokio::test]
 async fn a_key_goes_only_to_its_own_provider() {
     let server = CannedServer::start([list()]).await;
     let wish = ModelWish { base_url: Some(server.base_url()), ..ModelWish::default() };

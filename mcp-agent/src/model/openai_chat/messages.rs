@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::dialect::ReasoningReplay;
 use crate::model::{
     Media, MediaSource, Message, ModelId, Part, Role, ToolCall, ToolResult,
-    media::{data_url, kind_of, marked, plain_text, stand_in, text_of},
+    media::{data_url, kind_of, marked, plain_text, sendable, stand_in, text_of},
 };
 
 #[derive(Debug, Serialize)]
@@ -125,14 +125,6 @@ fn assistant<'a>(
         message.content = Some(text.into());
     }
     (message.content.is_some() || !message.tool_calls.is_empty()).then_some(message)
-}
-
-/// Servers read the arguments of earlier calls again and fail at what is not an object; the model
-/// finds its own words in the error result of that call.
-fn sendable(arguments: &str) -> &str {
-    let is_object = serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok()
-        && arguments.trim_start().starts_with('{');
-    if is_object { arguments } else { "{}" }
 }
 
 /// This API takes only words as the result of a tool. Pictures and the rest follow from the user,
