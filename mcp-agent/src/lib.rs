@@ -47,5 +47,5 @@ mod stable_hash;
 pub use agent::{
     Agent, AgentBuilder, AgentError, AgentEvent, AgentRun, CallOrder, Canceller, EndAction,
     Finished, Hooks, Journal, JournalError, ModelCallAction, OutputAction, Person, ResponseAction,
-    RetryPolicy, Steering, ToolCallAction,
+    RetryPolicy, Steering, ToolCallAction, TypedError,
 };

@@ -401,11 +401,24 @@ pub(crate) struct ToolsArgs {
     /// Show the JSON schemas of the parameters
     #[arg(long)]
     pub(crate) schema: bool,
+    /// Print the tools as one JSON list in the form of a provider's API, under the names that
+    /// models know them by
+    #[arg(long, value_enum, value_name = "API", conflicts_with_all = ["full", "schema"])]
+    pub(crate) export: Option<Export>,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
+}
+
+/// Whose form tools are printed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Export {
+    /// Functions of Chat Completions
+    Openai,
+    /// Tools with an `input_schema`
+    Anthropic,
 }
 
 #[derive(Debug, Args)]
@@ -493,7 +506,8 @@ pub(crate) struct PingArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Model options")]
 pub(crate) struct ModelOptions {
-    /// The model
+    /// The model, alone or with its provider: `openai:`, `responses:`, `anthropic:`, `gemini:`,
+    /// `openrouter:`, `groq:`, `deepseek:`, `mistral:`, `xai:` or `moonshot:` and a name
     #[arg(short, long, value_name = "MODEL", env = "MCP_MODEL", hide_env_values = true)]
     pub(crate) model: Option<String>,
     #[arg(
@@ -574,6 +588,9 @@ pub(crate) struct RunArgs {
     /// Which tools may run: `auto` for servers named here and the demo server, else `ask`
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) approve: Option<Approve>,
+    /// A JSON Schema that the answer must be valid for; the answer is then JSON
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) schema: Option<PathBuf>,
     /// Do not read standard input
     #[arg(long)]
     pub(crate) no_stdin: bool,

@@ -59,7 +59,7 @@ pub(crate) async fn find(options: &ModelOptions, context: &Context) -> Result<Fo
         discover::Found::Ready { model, place } => {
             let name = one_line(&model.id().model);
             say(format!("model: {name}, {place}"));
-            Ok(FoundModel { model: Box::new(model), name })
+            Ok(FoundModel { model, name })
         }
         discover::Found::Managed(manifest) => {
             let name = one_line(&manifest.name);
@@ -85,6 +85,12 @@ fn not_found(error: &DiscoverError) -> Report {
                     "start one (such as `ollama serve`), set a provider's key, \
                      or name one with --base-url and -m",
                 )
+        }
+        DiscoverError::NoKey { variables, .. } => {
+            let variable = variables.first().copied().unwrap_or_default();
+            Report::new(ErrorCode::NoModel, error.to_string()).help(format!(
+                "`export {variable}=…`, or name the variable that holds it with --api-key-env"
+            ))
         }
         DiscoverError::Model(error) => failure(error),
         DiscoverError::NoSuchModel { available, .. } => {

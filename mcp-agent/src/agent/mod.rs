@@ -8,6 +8,7 @@ mod hooks;
 mod journal;
 mod lanes;
 mod retry;
+mod typed;
 
 use std::{
     collections::BTreeMap,
@@ -30,6 +31,7 @@ pub use self::{
     journal::{Journal, JournalError},
     lanes::CallOrder,
     retry::RetryPolicy,
+    typed::TypedError,
 };
 use crate::{
     model::{BoxFuture, ChatModel, Parts, ToolChoice, ToolDefinition},
@@ -66,9 +68,10 @@ use crate::{
 #[derive(Clone)]
 pub struct Agent(Arc<Shared>);
 
+#[derive(Clone)]
 struct Shared {
     model: Arc<dyn ChatModel>,
-    tools: Toolbox,
+    tools: Arc<Toolbox>,
     system: Option<String>,
     settings: RunSettings,
     parallel_calls: usize,
@@ -137,9 +140,9 @@ impl Agent {
     pub fn begin(&self, transcript: Transcript) -> Run {
         let tools = self.tools();
         let facts = self.facts(&tools);
-        Run::new(transcript, tools, self.0.settings.clone())
-            .with_facts(facts)
-            .with_grants(self.0.grants.clone())
+        let mut settings = self.0.settings.clone();
+        settings.output = settings.output.map(|output| self.settled(&output, !tools.is_empty()));
+        Run::new(transcript, tools, settings).with_facts(facts).with_grants(self.0.grants.clone())
     }
 
     /// Goes on with a run by a further prompt. Tools that changed meanwhile are exchanged, in a way
@@ -320,7 +323,7 @@ impl AgentBuilder {
         self.tools.push(Arc::new(artifacts.clone()));
         Agent(Arc::new(Shared {
             model: self.model,
-            tools: Toolbox::new(self.tools),
+            tools: Arc::new(Toolbox::new(self.tools)),
             system: self.system,
             settings: self.settings,
             parallel_calls: self.parallel_calls,

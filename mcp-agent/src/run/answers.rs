@@ -41,6 +41,9 @@ impl Run {
         request.max_tokens = settings.max_tokens;
         request.seed = settings.seed;
         request.extra.clone_from(&settings.extra);
+        if let Some(expected) = &settings.output {
+            expected.ask(&mut request);
+        }
         request
     }
 
@@ -67,9 +70,10 @@ impl Run {
             StopReason::Length => self.refuse_calls(Stop::OutputLimit),
             StopReason::ContentFilter => self.refuse_calls(Stop::ContentFilter),
             StopReason::Refusal => self.refuse_calls(Stop::Refusal),
+            _ if self.take_answer_call() => {}
             _ if self.transcript.pending().next().is_some() => self.begin_tools(),
             _ if text.trim().is_empty() => self.stop(Stop::EmptyAnswer),
-            _ => self.state = State::Done(Outcome::Final { text }),
+            _ => self.take_answer(text),
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ impl Run {
     pub(super) fn feed_prompt(&mut self, parts: Vec<Part>) {
         self.transcript.push_user(parts);
         self.steps = 0;
+        self.corrections = 0;
         self.spent = Spent::default();
         self.repeats = Repeats::default();
         self.plans.clear();

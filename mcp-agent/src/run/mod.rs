@@ -9,6 +9,7 @@ mod budget;
 mod calls;
 mod compaction;
 mod control;
+mod expected;
 mod feed;
 mod nearest;
 mod outcome;
@@ -31,6 +32,7 @@ pub use self::{
     budget::{Budget, Cost, Spent, TokenPrices},
     calls::{InputRequest, REFUSAL},
     compaction::Compaction,
+    expected::{ANSWER_TOOL, ExpectedOutput, OutputMode},
     feed::{Feed, OutOfTurn},
     outcome::{Outcome, Pause, Stop},
     run_id::RunId,
@@ -91,6 +93,9 @@ pub struct Run {
     grants: Grants,
     /// What a person said while tools were running.
     steered: Vec<Parts>,
+    /// How many answers went back since the last prompt.
+    #[serde(default)]
+    corrections: u32,
     /// The size of the conversation when the model was asked last.
     seen: Option<compaction::Seen>,
 }
@@ -150,6 +155,7 @@ impl Run {
             refused: None,
             grants: Grants::new(),
             steered: Vec::new(),
+            corrections: 0,
             seen: None,
         };
         let revealed: Vec<_> = run.transcript.revealed().cloned().collect();

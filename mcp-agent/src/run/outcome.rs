@@ -95,6 +95,11 @@ pub enum Stop {
     Refusal,
     /// The model said nothing.
     EmptyAnswer,
+    /// The answer does not have the shape that was asked for, however often it was asked.
+    InvalidOutput {
+        /// What is wrong with the last one.
+        problem: String,
+    },
     /// All answers together read and wrote more tokens than allowed.
     TokenLimit {
         /// The limit.
@@ -138,6 +143,7 @@ impl Stop {
             Self::OutputLimit => "allow a longer answer, or ask for a shorter one",
             Self::ContentFilter | Self::Refusal => "ask in other words, or ask another model",
             Self::EmptyAnswer => "ask again, or ask another model",
+            Self::InvalidOutput { .. } => "ask for a simpler shape, or ask another model",
             Self::TokenLimit { .. } => "allow more tokens, or ask for less",
             Self::CostLimit { .. } => "allow a higher cost, or ask a cheaper model",
             Self::TimeLimit { .. } => "allow more time, or ask for less",
@@ -163,6 +169,9 @@ impl fmt::Display for Stop {
             Self::ContentFilter => f.write_str("the provider held the answer back"),
             Self::Refusal => f.write_str("the model declined to answer"),
             Self::EmptyAnswer => f.write_str("the model said nothing"),
+            Self::InvalidOutput { problem } => {
+                write!(f, "the answer does not have the shape asked for: {problem}")
+            }
             Self::TokenLimit { max_tokens } => {
                 write!(f, "more than the {max_tokens} tokens allowed were used")
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Budget, Compaction};
+use super::{Budget, Compaction, ExpectedOutput};
 use crate::{model::ToolChoice, policy::Policy};
 
 /// The terms of a run: what each request to the model says, and when to stop.
@@ -36,6 +36,8 @@ pub struct RunSettings {
     /// A model may print a call as text instead of making it. When the whole text is such a call
     /// of an offered tool, run it.
     pub run_printed_calls: bool,
+    /// The shape that the answer must have.
+    pub output: Option<ExpectedOutput>,
     /// For the first request; a choice that forces a call is `Auto` afterwards.
     pub tool_choice: ToolChoice,
     /// Whether the model may call several tools in one turn; `None` leaves it to the provider.
@@ -63,6 +65,7 @@ impl Default for RunSettings {
             in_doubt: InDoubt::default(),
             handovers: BTreeMap::new(),
             run_printed_calls: true,
+            output: None,
             tool_choice: ToolChoice::Auto,
             parallel_tool_calls: None,
             temperature: None,

@@ -112,7 +112,7 @@ impl LocalTools {
 
 /// The schema of a type, without what says nothing to a model: the name of the Rust type, and
 /// how wide its numbers are.
-fn schema_of<A: JsonSchema>() -> Schema {
+pub(crate) fn schema_of<A: JsonSchema>() -> Schema {
     let mut schema = SchemaSettings::draft2020_12()
         .with(|settings| {
             settings.meta_schema = None;

@@ -4,6 +4,7 @@ pub mod arguments;
 mod artifacts;
 mod callable;
 mod combined;
+pub mod export;
 mod facts;
 mod filter;
 mod filtered;
@@ -22,6 +23,7 @@ use std::{error::Error, fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub(crate) use self::local::schema_of;
 pub use self::{
     artifacts::Artifacts,
     callable::{Callable, CallableError, TypedCallable},

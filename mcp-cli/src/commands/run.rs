@@ -4,8 +4,12 @@ use std::{
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
+    path::Path,
 };
 
+use mcp_agent::run::ExpectedOutput;
+use mcp_client::SchemaValidator;
+use mcp_protocol::raw::RawJson;
 use tokio::task::spawn_blocking;
 
 use crate::{
@@ -51,8 +55,13 @@ pub(super) async fn run(
         store,
         chats: false,
     };
+    let expected = args.schema.as_deref().map(read_schema).transpose()?;
     let mut agent = agent::assemble(request, context).await?;
-    let streams = printer.output() == Output::Text && printer.is_terminal();
+    if let Some(expected) = expected {
+        agent.agent = agent.agent.expecting(expected);
+    }
+    let streams =
+        args.schema.is_none() && printer.output() == Output::Text && printer.is_terminal();
     let turn =
         Turn { context, printer, tools: &agent.tools, questions: &mut agent.questions, streams };
     let run = match resumed {
@@ -68,6 +77,19 @@ pub(super) async fn run(
         context.messages.aside(format_args!("saved as session {}", finished.run.id().short()));
     }
     exit_code_of(&watched).map_err(Into::into)
+}
+
+/// The shape of the answer, from a file with a JSON Schema.
+fn read_schema(path: &Path) -> Result<ExpectedOutput> {
+    let unusable = |cause: String| {
+        Report::new(ErrorCode::Usage, format!("the schema {} cannot be used", path.display()))
+            .cause(cause)
+    };
+    let text = std::fs::read_to_string(path).map_err(|error| unusable(error.to_string()))?;
+    let schema = RawJson::parse_text(&text).map_err(|error| unusable(error.to_string()))?;
+    SchemaValidator::compile(&schema).map_err(|error| unusable(error.to_string()))?;
+    let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    Ok(ExpectedOutput::new(name.unwrap_or_default(), schema))
 }
 
 fn show(watched: &Watched, model: &str, streams: bool, printer: &mut Printer) -> Result<()> {

@@ -2,13 +2,17 @@
 
 use std::fmt::Write as _;
 
+use mcp_agent::{
+    glob,
+    toolbox::{self, McpToolset, Toolset as _},
+};
 use mcp_client::{Client, Listing, ServerStatus};
 use mcp_protocol::tools::Tool;
 use serde_json::{Value, json};
 
 use crate::{
-    args::{Output, ToolsArgs},
-    connect::choose,
+    args::{Export, Output, ToolsArgs},
+    connect::{Chosen, choose},
     context::Context,
     error_report::Result,
     exit_code::ExitCode,
@@ -40,6 +44,9 @@ pub(super) async fn run(
     if configured.is_empty() && named.is_empty() && args.command.is_empty() {
         server_line::say_that_demo_is_used(context);
     }
+    if let Some(form) = args.export {
+        return export(form, &args, chosen, context, printer).await;
+    }
     let several = chosen.servers.len() + chosen.problems.len() > 1;
     let width = chosen.servers.iter().map(|server| server.name.chars().count()).max().unwrap_or(0);
     let mut view =
@@ -64,6 +71,40 @@ pub(super) async fn run(
     Ok(tally.finish(context))
 }
 
+/// The tools of all servers, as one list that a provider's API takes.
+async fn export(
+    form: Export,
+    args: &ToolsArgs,
+    chosen: Chosen,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    let hub = context.start(chosen.servers);
+    hub.report_problems(chosen.problems);
+    let tools = McpToolset::of_hub(hub).await;
+    let wanted = |name: &str| {
+        let Some(pattern) = &args.glob else { return true };
+        tools.tool(name).is_some_and(|known| glob::matches(pattern, &known.tool.name))
+    };
+    let snapshot = tools.snapshot();
+    let offered = snapshot.tools.iter().filter(|tool| wanted(&tool.name));
+    printer.json(&match form {
+        Export::Openai => toolbox::export::openai(offered),
+        Export::Anthropic => toolbox::export::anthropic(offered),
+    })?;
+    printer.flush()?;
+    let problems = tools.problems();
+    for problem in &problems {
+        let reason = one_line(&problem.reason);
+        context.messages.warning(format_args!("without {}: {reason}", problem.server));
+    }
+    Ok(match (problems.is_empty(), snapshot.tools.is_empty()) {
+        (true, _) => ExitCode::Success,
+        (false, false) => ExitCode::Partial,
+        (false, true) => ExitCode::Unreachable,
+    })
+}
+
 struct View<'a> {
     args: &'a ToolsArgs,
     several: bool,
@@ -80,10 +121,7 @@ impl View<'_> {
             return self.show_dead(found, printer);
         };
         let wanted = |tool: &&Tool| {
-            self.args
-                .glob
-                .as_ref()
-                .is_none_or(|pattern| mcp_agent::glob::matches(pattern, &tool.name))
+            self.args.glob.as_ref().is_none_or(|pattern| glob::matches(pattern, &tool.name))
         };
         let tools: Vec<ToolView> =
             listing.items.iter().filter(wanted).cloned().map(ToolView::new).collect();

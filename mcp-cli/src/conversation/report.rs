@@ -124,6 +124,7 @@ pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
                 Stop::CostLimit { .. } => "cost_limit",
                 Stop::TimeLimit { .. } => "time_limit",
                 Stop::CallLimit { .. } => "call_limit",
+                Stop::InvalidOutput { .. } => "invalid_output",
                 Stop::Cancelled { .. } => "cancelled",
                 _ => "stopped",
             },

@@ -203,3 +203,49 @@ fn a_chat_remembers() {
         requests.iter().map(|request| request["messages"].as_array().unwrap().len()).collect();
     assert_eq!(lengths, [1, 3, 5, 1]);
 }
+
+#[test]
+fn gives_an_answer_of_the_shape_that_was_asked_for() {
+    let (model, sandbox) = (
+        Model::start(vec![
+            Answer::Calls(vec![("mcp__demo__calculator", json!({"expression": "17 * 23"}))]),
+            Answer::Calls(vec![("final_answer", json!({"product": "many"}))]),
+            Answer::Calls(vec![("final_answer", json!({"product": 391}))]),
+        ]),
+        Sandbox::new(),
+    );
+    let schema = json!({"type": "object", "properties": {"product": {"type": "integer"}},
+        "required": ["product"], "additionalProperties": false});
+    sandbox.write("shape.json", &schema.to_string());
+    let ended = ask(&model, &sandbox, &["What is 17 * 23?", "--schema", "shape.json"]);
+    assert_eq!(ended.stdout, "{\"product\":391}\n", "{}", ended.stderr);
+    let last = model.requests().pop().unwrap();
+    let told = last["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+    assert!(told.contains("The answer cannot be used"), "{told}");
+}
+
+#[test]
+fn says_which_variable_is_missing() {
+    let ended = Sandbox::new().mcp(&["run", "-m", "anthropic:claude-sonnet-4-5", "Hi"]);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("Anthropic wants a key; set ANTHROPIC_API_KEY"),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn exports_tools_for_other_programs() {
+    let sandbox = Sandbox::new();
+    let list = |form: &str| -> Value {
+        let ended = sandbox.mcp(&["tools", "demo", "--export", form, "-g", "calculator"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        serde_json::from_str(&ended.stdout).unwrap()
+    };
+    let (openai, anthropic) = (list("openai"), list("anthropic"));
+    assert_eq!(openai[0]["type"], "function");
+    assert_eq!(openai[0]["function"]["name"], "mcp__demo__calculator");
+    assert_eq!(anthropic[0]["name"], "mcp__demo__calculator");
+    assert_eq!(anthropic[0]["input_schema"], openai[0]["function"]["parameters"]);
+}
