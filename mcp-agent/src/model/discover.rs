@@ -239,17 +239,16 @@ fn by_name(
 ) -> Result<Found, DiscoverError> {
     let provider = choice.provider;
     let at_hand = || key_of(&provider, variable);
-    let (base_url, key) = match &wish.base_url {
-        Some(base_url) => (Some(base_url.clone()), known_key(base_url, variable)),
-        None => {
-            let other = provider.base_url_variable.and_then(variable);
-            let key = at_hand().map(|(_, key)| key);
-            if key.is_none() && wish.key.is_none() && other.is_none() {
-                let variables = provider.keys;
-                return Err(DiscoverError::NoKey { provider: provider.name, variables });
-            }
-            (other, key)
+    let (base_url, key) = if let Some(base_url) = &wish.base_url {
+        (Some(base_url.clone()), known_key(base_url, variable))
+    } else {
+        let other = provider.base_url_variable.and_then(variable);
+        let key = at_hand().map(|(_, key)| key);
+        if key.is_none() && wish.key.is_none() && other.is_none() {
+            let variables = provider.keys;
+            return Err(DiscoverError::NoKey { provider: provider.name, variables });
         }
+        (other, key)
     };
     let place = match (&wish.base_url, &wish.key, at_hand()) {
         (None, None, Some((variable, _))) => {

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
-    task::JoinHandle,
+    task::JoinSet,
 };
 
 use crate::{
@@ -155,10 +155,11 @@ async fn calls_with_the_same_id_and_broken_arguments_all_get_their_result() {
 }
 
 /// Begins an answer, then sends nothing but comments until the client is gone.
-async fn restless(pings: bool) -> (String, JoinHandle<()>) {
+async fn restless(pings: bool) -> (String, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/v1", listener.local_addr().unwrap());
-    let serving = tokio::spawn(async move {
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
         let (stream, _) = listener.accept().await.unwrap();
         let (mut reading, mut writing) = stream.into_split();
         let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
@@ -192,14 +193,14 @@ async fn silence_and_endless_signs_of_life_come_to_an_end() {
     let (long, short) = (Duration::from_secs(60), Duration::from_millis(60));
     for (pings, idle, stall, named) in [(false, short, long, "chunk"), (true, long, short, "word")]
     {
-        let (base, serving) = restless(pings).await;
+        let (base, mut serving) = restless(pings).await;
         let model = Anthropic::at(&base, "m").unwrap().limits(limits(idle)).stall(stall);
         let error = model.respond(&request).await.unwrap_err();
         let ModelErrorKind::TimedOut { phase, after } = error.kind() else { panic!("{error}") };
         assert_eq!(*after, short, "{named}: {phase}");
         assert!(error.is_retryable());
         // The connection was closed, so that the provider can stop too.
-        serving.await.unwrap();
+        serving.join_next().await.unwrap().unwrap();
     }
 }
 
@@ -207,12 +208,12 @@ async fn silence_and_endless_signs_of_life_come_to_an_end() {
 async fn a_dropped_answer_closes_its_connection() {
     use futures_util::StreamExt as _;
 
-    let (base, serving) = restless(true).await;
+    let (base, mut serving) = restless(true).await;
     let model = OpenAiChat::new(&base, "m").unwrap();
     let request = ModelRequest::new(vec![Message::user("Hi")]);
     let mut answer = model.stream(&request);
     let waiting = tokio::time::timeout(Duration::from_millis(50), answer.next()).await;
     assert!(waiting.is_err());
     drop(answer);
-    serving.await.unwrap();
+    serving.join_next().await.unwrap().unwrap();
 }

@@ -241,10 +241,11 @@ impl Decode for Decoder {
     fn whole(&mut self, body: &[u8], events: &mut Vec<ModelEvent>) -> Result<(), ModelError> {
         let mut response: Response = read(body)?;
         let Some(output) = response.output.take() else {
-            return match response.error.is_null() {
-                true => Err(undecodable("an answer without `output`", body)),
-                false => Err(failure::in_answer(&response.error)),
-            };
+            return Err(if response.error.is_null() {
+                undecodable("an answer without `output`", body)
+            } else {
+                failure::in_answer(&response.error)
+            });
         };
         for (place, item) in (0..).zip(output) {
             self.done(place, item, events);
