@@ -79,7 +79,7 @@ async fn export(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let hub = context.start(chosen.servers);
+    let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
     let tools = McpToolset::of_hub(hub).await;
     let wanted = |name: &str| {

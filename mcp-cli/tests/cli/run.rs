@@ -227,7 +227,7 @@ fn gives_an_answer_of_the_shape_that_was_asked_for() {
 #[test]
 fn says_which_variable_is_missing() {
     let ended = Sandbox::new().mcp(&["run", "-m", "anthropic:claude-sonnet-4-5", "Hi"]);
-    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert_eq!(ended.code, Some(4), "{}", ended.stderr);
     assert!(
         ended.stderr.contains("Anthropic wants a key; set ANTHROPIC_API_KEY"),
         "{}",
