@@ -4,19 +4,23 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use mcp_agent::{
     Agent,
+    context::{LiveContext, LiveOptions},
     glob::matches,
     store::SqliteStore,
-    toolbox::{Filtered, McpTool, McpToolset},
+    toolbox::{
+        Filtered, McpTool, McpToolset, SearchMode, SearchOptions, Searchable, ServerCost, Toolset,
+    },
 };
+use mcp_client::Hub;
 
 use crate::{
-    args::{Approve, ModelOptions, ServerOptions},
+    args::{Approve, ModelOptions, ServerOptions, ToolSearch},
     connect::choose,
     context::Context,
     conversation::{Approval, Asker, Questions, Terms},
     error_report::{Report, Result},
     exit_code::ErrorCode,
-    measure::show_time,
+    measure::{count, show_time},
     models::{self, FoundModel},
     pins,
     progress::wait,
@@ -52,6 +56,8 @@ pub(crate) struct Assembled {
     pub(crate) model_name: String,
     /// The servers that are up.
     pub(crate) servers: Vec<String>,
+    /// The resources of `-r`.
+    pub(crate) live: Option<LiveContext>,
 }
 
 /// Starts the servers and finds the model, side by side.
@@ -100,9 +106,12 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let offered = chosen_tools(&tools, &request.model.tools)?;
     let held = pins::held(&tools, &hub, context);
     let filtered = Filtered::new(held, move |tool| offered.contains(&tool.name));
+    let tools_shown = Searchable::new(filtered, search_options(request.model.tool_search));
+    say_what_tools_cost(&tools_shown, context);
+    let live = live_context(&hub, &request.model.resources, context).await?;
     let FoundModel { model, name } = model;
     let mut builder = Agent::builder(model)
-        .tools(filtered)
+        .tools(tools_shown)
         .max_steps(request.model.max_steps)
         .policy(request.terms.policy(approval.policy()))
         .budget(request.terms.budget())
@@ -113,7 +122,65 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     if let Some(system) = &request.model.system {
         builder = builder.system(system);
     }
-    Ok(Assembled { agent: builder.build(), tools, questions, model_name: name, servers })
+    Ok(Assembled { agent: builder.build(), tools, questions, model_name: name, servers, live })
+}
+
+fn search_options(search: ToolSearch) -> SearchOptions {
+    let mut options = SearchOptions::default();
+    options.mode = match search {
+        ToolSearch::Auto => SearchMode::Auto,
+        ToolSearch::Always => SearchMode::Always,
+        ToolSearch::Never => SearchMode::Never,
+    };
+    options
+}
+
+fn say_what_tools_cost(tools: &Searchable<impl Toolset>, context: &Context) {
+    let costs = tools.costs();
+    if !costs.is_too_much {
+        return;
+    }
+    let name = |cost: &ServerCost| cost.server.clone().unwrap_or_else(|| "others".to_owned());
+    let servers: Vec<_> = costs
+        .servers
+        .iter()
+        .map(|cost| format!("{} {} in {}", name(cost), cost.tokens, count(cost.tools, "tool")))
+        .collect();
+    let then = if costs.searches { "; the model searches them" } else { "" };
+    let (tokens, servers) = (costs.tokens, servers.join(", "));
+    context.messages.warning(format_args!("the tools take {tokens} tokens ({servers}){then}"));
+}
+
+/// Reads and watches the resources of `-r`.
+async fn live_context(
+    hub: &Hub,
+    globs: &[String],
+    context: &Context,
+) -> Result<Option<LiveContext>> {
+    if globs.is_empty() {
+        return Ok(None);
+    }
+    let starting = LiveContext::start(hub.clone(), globs.iter().cloned(), LiveOptions::default());
+    let live = wait(&context.messages, starting, |elapsed| {
+        format!("reading resources  {}", show_time(elapsed))
+    })
+    .await;
+    if live.resources().is_empty() {
+        let report = Report::new(ErrorCode::Usage, "no resource matches --resource");
+        return Err(report.help("`mcp resources` lists them").into());
+    }
+    Ok(Some(live))
+}
+
+/// Says which pinned resources changed since the model read them.
+pub(crate) fn say_what_changed(live: Option<&LiveContext>, advice: &str, context: &Context) {
+    let changed: Vec<_> = live.into_iter().flat_map(LiveContext::changes).collect();
+    if !changed.is_empty() {
+        let uris: Vec<_> = changed.iter().map(|change| one_line(&change.uri)).collect();
+        context
+            .messages
+            .note(format_args!("changed since the answer: {}. {advice}", uris.join(", ")));
+    }
 }
 
 /// The names, as the model knows them, of the tools that match one of the patterns.

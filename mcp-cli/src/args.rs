@@ -6,6 +6,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mcp_client::config::Dialect;
 
+pub(crate) use crate::plan_args::{PlanAction, PlanMakeArgs, PlanRunArgs};
 use crate::{conversation::Terms, measure};
 
 /// What all examples have in common.
@@ -165,7 +166,7 @@ git diff | mcp run 'Review this' -s fs")]
     Run(RunArgs),
     /// Talk with a model that can use the tools of servers
     #[command(
-        after_help = "In the chat: /tools, /undo, /retry, /cost, /approve, /export, /clear, /help, /exit. Ctrl-C stops the \
+        after_help = "In the chat: /tools, /refresh, /undo, /retry, /cost, /approve, /export, /clear, /help, /exit. Ctrl-C stops the \
 answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with it."
     )]
     Chat(ChatArgs),
@@ -174,6 +175,11 @@ answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with i
     Sessions {
         #[command(subcommand)]
         action: SessionsAction,
+    },
+    /// Run a plan of tool calls that use each other's results, or have a model write one
+    Plan {
+        #[command(subcommand)]
+        action: PlanAction,
     },
     /// Measure a real round trip to a server
     #[command(after_help = TARGETS)]
@@ -527,9 +533,27 @@ pub(crate) struct ModelOptions {
     /// A tool to offer, such as `files.read*`; all when none is named
     #[arg(short = 'g', long = "tool", value_name = "GLOB")]
     pub(crate) tools: Vec<String>,
+    /// A resource that the model reads before each question, and again when it changes
+    #[arg(short = 'r', long = "resource", value_name = "URI-GLOB")]
+    pub(crate) resources: Vec<String>,
+    /// Whether the model searches for tools instead of being shown all: when they are many, always or never
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
+    pub(crate) tool_search: ToolSearch,
     /// How often the model may be asked for one answer
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: u32,
+}
+
+/// Whether the model searches for tools.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ToolSearch {
+    /// When all tools together take more than a tenth of 32,768 tokens
+    #[default]
+    Auto,
+    /// At all times
+    Always,
+    /// Never
+    Never,
 }
 
 /// Which tools may run without a question.

@@ -6,6 +6,7 @@
 
 // The way in.
 mod args;
+mod plan_args;
 mod settings;
 mod target;
 mod targets;

@@ -31,6 +31,7 @@ use crate::{
 
 const HELP: &str = "\
 /tools    what the model can use
+/refresh  the last answer again, with what changed since
 /undo     take the last question back
 /retry    ask the last question again
 /cost     what was spent so far
@@ -40,6 +41,9 @@ const HELP: &str = "\
 /help     this
 /exit     leave; so do `exit` and Ctrl-D
 Ctrl-C stops an answer.";
+
+/// What `/refresh` asks.
+const REFRESH: &str = "Answer my last question again with the resources as they are now.";
 
 pub(super) async fn run(
     args: ChatArgs,
@@ -85,12 +89,21 @@ pub(super) async fn run(
     }
     let mut lines = Lines::open(context)?;
     let mut last = ExitCode::Success;
-    while let Some(line) = lines.next(context).await? {
+    loop {
+        let advice =
+            "They are read again before the next question; /refresh answers the last one anew.";
+        agent::say_what_changed(agent.live.as_ref(), advice, context);
+        let Some(line) = lines.next(context).await? else { break };
         match line.trim() {
             "" => (),
             "/exit" | "/quit" | "exit" | "quit" => break,
             "/help" | "/?" => context.messages.note(HELP),
             "/tools" => list_tools(&agent, printer)?,
+            "/refresh" => {
+                let parts = REFRESH.into();
+                last =
+                    answer(&mut agent, &mut said, parts, store.as_ref(), context, printer).await?;
+            }
             "/undo" => match take_back(&mut said, store.as_ref()).await? {
                 Some(_) => context.messages.note("took the last question back"),
                 None => context.messages.note("there is no question to take back"),
@@ -160,9 +173,13 @@ async fn answer(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
+    let prompt = match &agent.live {
+        Some(live) => live.turn(parts),
+        None => parts,
+    };
     let run = match said.clone() {
-        Some(run) => agent.agent.prompt(run, parts),
-        None => agent.agent.run(parts),
+        Some(run) => agent.agent.prompt(run, prompt),
+        None => agent.agent.run(prompt),
     };
     let canceller = run.canceller();
     let turn = Turn {

@@ -8,6 +8,7 @@ mod demo_server;
 mod login;
 mod ping;
 mod pins;
+mod plan;
 mod prompt;
 mod prompts;
 mod read;
@@ -35,6 +36,7 @@ pub(crate) async fn run(
         Command::Prompts(args) => prompts::run(args, context, printer).await,
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
+        Command::Plan { action } => Box::pin(plan::run(action, context, printer)).await,
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Trust { action } => trust::run(action, printer),
         Command::Pins { action } => pins::run(action, context, printer).await,

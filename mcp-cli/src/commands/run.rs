@@ -64,9 +64,13 @@ pub(super) async fn run(
         args.schema.is_none() && printer.output() == Output::Text && printer.is_terminal();
     let turn =
         Turn { context, printer, tools: &agent.tools, questions: &mut agent.questions, streams };
+    let prompt = match &agent.live {
+        Some(live) => live.turn(prompt.as_str()),
+        None => prompt.as_str().into(),
+    };
     let run = match resumed {
-        Some(run) => agent.agent.prompt(run, prompt.as_str()),
-        None => agent.agent.run(prompt.as_str()),
+        Some(run) => agent.agent.prompt(run, prompt),
+        None => agent.agent.run(prompt),
     };
     let watched = turn.watch(run).await?;
     show(&watched, &agent.model_name, streams, printer)?;
@@ -76,6 +80,8 @@ pub(super) async fn run(
     {
         context.messages.aside(format_args!("saved as session {}", finished.run.id().short()));
     }
+    let advice = "Ask again for a fresh answer.";
+    agent::say_what_changed(agent.live.as_ref(), advice, context);
     exit_code_of(&watched).map_err(Into::into)
 }
 
