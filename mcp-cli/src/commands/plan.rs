@@ -1,10 +1,10 @@
 //! `mcp plan`
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, sync::Arc};
 
 use mcp_agent::{
     plan::{self, AskError, CheckedPlan, ExecuteOptions, Plan, PlanError, PlanRun, StepOutcome},
-    toolbox::McpToolset,
+    toolbox::{McpToolset, Toolset},
 };
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use crate::{
     exit_code::{ErrorCode, ExitCode},
     measure::show_time,
     messages::Messages,
-    models,
+    models, pins,
     printer::Printer,
     progress::wait,
     targets,
@@ -102,12 +102,12 @@ async fn start(
     command: &[String],
     options: &ServerOptions,
     context: &Context,
-) -> Result<McpToolset> {
+) -> Result<Arc<dyn Toolset>> {
     let configured = context.settings.configured()?;
     let chosen = choose(&targets::parse(servers)?, command, &configured, options)?;
-    let hub = context.start(chosen.servers);
+    let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
-    let tools = wait(&context.messages, McpToolset::of_hub(hub), |elapsed| {
+    let tools = wait(&context.messages, McpToolset::of_hub(hub.clone()), |elapsed| {
         format!("starting servers  {}", show_time(elapsed))
     })
     .await;
@@ -115,7 +115,8 @@ async fn start(
         let reason = one_line(&problem.reason);
         context.messages.warning(format_args!("without {}: {reason}", problem.server));
     }
-    Ok(tools)
+    // What changed since it was agreed to does not run in plans either.
+    Ok(pins::held(&Arc::new(tools), &hub, context))
 }
 
 fn show(plan: &CheckedPlan, printer: &mut Printer) -> Result<()> {
