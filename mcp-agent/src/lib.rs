@@ -42,6 +42,9 @@ pub mod stack;
 
 pub mod model;
 
+#[cfg(feature = "service")]
+pub mod service;
+
 mod stable_hash;
 
 pub use agent::{

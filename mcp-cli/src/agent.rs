@@ -183,16 +183,21 @@ pub(crate) fn say_what_changed(live: Option<&LiveContext>, advice: &str, context
     }
 }
 
+/// Whether a tool matches one of the patterns, or there are none.
+pub(crate) fn is_chosen(tool: &McpTool, patterns: &[String]) -> bool {
+    let full = format!("{}.{}", tool.server, tool.tool.name);
+    patterns.is_empty()
+        || patterns.iter().any(|glob| matches(glob, &full) || matches(glob, &tool.tool.name))
+}
+
 /// The names, as the model knows them, of the tools that match one of the patterns.
 fn chosen_tools(tools: &McpToolset, patterns: &[String]) -> Result<BTreeSet<String>> {
     let all = tools.tools();
-    let is_chosen = |tool: &McpTool| {
-        let full = format!("{}.{}", tool.server, tool.tool.name);
-        patterns.is_empty()
-            || patterns.iter().any(|glob| matches(glob, &full) || matches(glob, &tool.tool.name))
-    };
-    let chosen: BTreeSet<_> =
-        all.iter().filter(|(_, tool)| is_chosen(tool)).map(|(name, _)| name.clone()).collect();
+    let chosen: BTreeSet<_> = all
+        .iter()
+        .filter(|(_, tool)| is_chosen(tool, patterns))
+        .map(|(name, _)| name.clone())
+        .collect();
     if chosen.is_empty() && !all.is_empty() {
         let report = Report::new(ErrorCode::Usage, "no tool matches --tool");
         return Err(report.help("`mcp tools` lists them").into());

@@ -1,11 +1,14 @@
 //! The command line, as clap reads it.
 
+mod serve;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 use mcp_client::config::Dialect;
 
+pub(crate) use self::serve::ServeArgs;
 pub(crate) use crate::plan_args::{PlanAction, PlanMakeArgs, PlanRunArgs};
 use crate::{conversation::Terms, measure};
 
@@ -181,6 +184,10 @@ answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with i
         #[command(subcommand)]
         action: PlanAction,
     },
+    /// Put many servers behind one address: as one MCP server, over REST, and as an
+    /// OpenAI-compatible chat that uses their tools
+    #[command(after_help = TARGETS)]
+    Serve(ServeArgs),
     /// Measure a real round trip to a server
     #[command(after_help = TARGETS)]
     Ping(PingArgs),

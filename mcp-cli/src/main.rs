@@ -99,10 +99,10 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
         })?;
     let mut printer = Printer::new(context.settings.output, context.settings.stdout_theme);
     let outcome = runtime.block_on(async {
-        // A chat hears Ctrl-C itself: it stops the answer, not the program.
-        let chats = matches!(cli.command, Command::Chat(_));
+        // These hear Ctrl-C themselves: in a chat it stops the answer, and a service ends in order.
+        let hears = matches!(cli.command, Command::Chat(_) | Command::Serve(_));
         let command = Box::pin(commands::run(cli.command, context, &mut printer));
-        let outcome = if chats { command.await } else { until_interrupted(command).await };
+        let outcome = if hears { command.await } else { until_interrupted(command).await };
         context.messages.clear();
         let outcome = outcome.and_then(|exit_code| printer.flush().map(|()| exit_code));
         if let Err(CliError::Report(report)) = &outcome {

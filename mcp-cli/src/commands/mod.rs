@@ -14,6 +14,7 @@ mod prompts;
 mod read;
 mod resources;
 mod run;
+mod serve;
 mod sessions;
 mod tools;
 mod trust;
@@ -46,6 +47,7 @@ pub(crate) async fn run(
         Command::Whoami(args) => login::whoami(args, context, printer).await,
         Command::DemoServer { http } => demo_server::run(http.as_deref(), printer).await,
         Command::Sessions { action } => sessions::run(action, context, printer).await,
+        Command::Serve(args) => serve::run(args, context, printer).await,
         Command::Run(args) => run::run(args, context, printer).await,
         // The largest future of all.
         Command::Chat(args) => Box::pin(chat::run(args, context, printer)).await,

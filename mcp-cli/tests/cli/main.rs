@@ -9,5 +9,6 @@ mod sandbox;
 mod http;
 mod run;
 mod screens;
+mod serve;
 mod sessions;
 mod terminal;

@@ -17,7 +17,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 #[cfg(feature = "serve-http")]
-pub use self::http::{HttpEndpoint, HttpServeConfig, ReplyBody, http};
+pub use self::http::{Guard, HttpEndpoint, HttpServeConfig, ReplyBody, http};
 pub use self::stdio::{in_memory, lines, stdio};
 use crate::BoxFuture;
 

@@ -5,12 +5,13 @@ use http::{
     header::{HOST, ORIGIN},
 };
 
-/// Which values of `Host` and `Origin` are accepted.
+/// Which values of `Host` and `Origin` are accepted. By default those of this machine only.
 ///
 /// A page of another site that was made to resolve to this machine (DNS rebinding) still sends its own
 /// name in `Host`, and browsers send `Origin` with every POST.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guard {
+#[must_use]
+pub struct Guard {
     /// Names without ports, beside those of this machine.
     pub(super) hosts: Vec<String>,
     /// Whole origins, such as `https://example.com`.
@@ -20,8 +21,29 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Refuses a request from elsewhere, with the reason.
-    pub(super) fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), &'static str> {
+    /// Also accepts requests for this host, a name or number without port.
+    pub fn allow_host(mut self, host: impl Into<String>) -> Self {
+        self.hosts.push(host.into());
+        self
+    }
+
+    /// Accepts requests for any host. Only right where something before this server checks it.
+    pub fn allow_any_host(mut self) -> Self {
+        self.any_host = true;
+        self
+    }
+
+    /// Also accepts requests that web pages of this origin make, such as `https://example.com`.
+    pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
+        self.origins.push(origin.into());
+        self
+    }
+
+    /// Refuses a request from elsewhere.
+    ///
+    /// # Errors
+    /// The reason, for the body of a 403.
+    pub fn check(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), &'static str> {
         let host = match headers.get(HOST) {
             Some(value) => value.to_str().ok(),
             None => uri.authority().map(http::uri::Authority::as_str),

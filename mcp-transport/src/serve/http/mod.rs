@@ -23,8 +23,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use self::guard::Guard;
-pub use self::{endpoint::HttpEndpoint, reply::ReplyBody};
+pub use self::{endpoint::HttpEndpoint, guard::Guard, reply::ReplyBody};
 use super::Service;
 
 /// How many connections are open at the same time; more wait.
@@ -79,21 +78,27 @@ impl HttpServeConfig {
     /// Also answers requests for this host, a name or number without port. Requests for
     /// `localhost`, `127.0.0.1` and `[::1]` are always answered, others with 403.
     pub fn allow_host(mut self, host: impl Into<String>) -> Self {
-        self.guard.hosts.push(host.into());
+        self.guard = self.guard.allow_host(host);
         self
     }
 
     /// Answers requests for any host. Only right where something before this server checks it:
     /// otherwise a web page can reach the server through the browser of whoever visits it.
     pub fn allow_any_host(mut self) -> Self {
-        self.guard.any_host = true;
+        self.guard = self.guard.allow_any_host();
         self
     }
 
     /// Also answers requests that web pages of this origin make, such as `https://example.com`.
     /// Pages from the allowed hosts themselves are always answered.
     pub fn allow_origin(mut self, origin: impl Into<String>) -> Self {
-        self.guard.origins.push(origin.into());
+        self.guard = self.guard.allow_origin(origin);
+        self
+    }
+
+    /// Which hosts and origins are answered, in place of those allowed before.
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = guard;
         self
     }
 

@@ -1,0 +1,32 @@
+//! For those who watch over the process, and for those who are lost.
+
+use axum::{Json, extract::State, http::StatusCode};
+use mcp_client::StateKind;
+use serde_json::{Value, json};
+
+use super::{
+    Service,
+    problem::{Problem, ProblemCode},
+};
+
+/// The process answers.
+pub(super) async fn alive() -> &'static str {
+    "ok\n"
+}
+
+/// Ready when no server is starting any more. One that is down does not count: it may never come
+/// up, and the others are there.
+pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Value>) {
+    let servers = service.hub().status();
+    let count = |wanted: fn(StateKind) -> bool| {
+        servers.iter().filter(|status| wanted(status.state.kind())).count()
+    };
+    let starting = count(|kind| kind == StateKind::Starting);
+    let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
+    let status = if starting == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(json!({"servers": servers.len(), "usable": usable, "starting": starting})))
+}
+
+pub(super) async fn nothing_here() -> Problem {
+    Problem::new(ProblemCode::NotFound, "there is nothing at this path")
+}

@@ -1,0 +1,92 @@
+//! The same question to one server or to all of them.
+
+use std::future::Future;
+
+use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
+use axum::http::request::Parts;
+use mcp_client::{CallError, Client, Listing, Server};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Service,
+    problem::{Problem, ProblemCode},
+};
+
+/// `?server_name=`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Which {
+    server_name: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Which {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match Query::<Self>::from_request_parts(parts, state).await {
+            Ok(Query(which)) => Ok(which),
+            Err(rejection) => Err(refused(&rejection)),
+        }
+    }
+}
+
+fn refused(rejection: &QueryRejection) -> Problem {
+    Problem::new(ProblemCode::Usage, rejection.body_text())
+}
+
+/// What the servers listed, and which of them did not.
+#[derive(Debug)]
+pub(super) struct Listed {
+    /// Each with its `server_name`.
+    pub(super) items: Vec<Value>,
+    pub(super) problems: Vec<Problem>,
+}
+
+impl Service {
+    /// A server, by name.
+    pub(super) fn server(&self, name: &str) -> Result<Server, Problem> {
+        self.hub().server(name).ok_or_else(|| Problem::unknown_server(name))
+    }
+
+    /// Asks the servers that are meant for a list, side by side. One that fails hides no other; if
+    /// it was asked alone, its problem is the answer.
+    pub(super) async fn list<T, F, Fut>(&self, which: Which, list: F) -> Result<Listed, Problem>
+    where
+        T: Serialize,
+        F: Fn(Client) -> Fut,
+        Fut: Future<Output = Result<Listing<T>, CallError>>,
+    {
+        let servers = match &which.server_name {
+            Some(name) => vec![self.server(name)?],
+            None => self.hub().servers(),
+        };
+        let asked = servers.iter().map(|server| server.call(&list));
+        let answers = futures_util::future::join_all(asked).await;
+        let mut listed = Listed { items: Vec::new(), problems: Vec::new() };
+        for (server, answer) in servers.iter().zip(answers) {
+            match answer {
+                Ok(listing) => {
+                    listed.items.extend(listing.items.iter().filter_map(|item| {
+                        let mut item = serde_json::to_value(item).ok()?;
+                        item["server_name"] = server.name().into();
+                        Some(item)
+                    }));
+                    listed.problems.extend(listing.skipped.into_iter().map(|item| {
+                        let name = item.name.unwrap_or_else(|| format!("item {}", item.index));
+                        Problem::new(ProblemCode::ProtocolError, format!("{name}: {}", item.error))
+                            .server(server.name())
+                    }));
+                }
+                Err(error) => listed.problems.push(error.into()),
+            }
+        }
+        match listed.problems.pop() {
+            Some(problem) if which.server_name.is_some() && listed.items.is_empty() => Err(problem),
+            problem => {
+                listed.problems.extend(problem);
+                Ok(listed)
+            }
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Many MCP servers behind one address: as one MCP server, over REST, and as a chat that uses their
+//! tools.
+//!
+//! [`Service::router`] is an axum router, to be served alone or inside another program:
+//!
+//! ```no_run
+//! use mcp_agent::service::{Service, ServiceOptions};
+//! use mcp_client::config::{ServerConfig, TransportConfig};
+//!
+//! # async fn example() -> std::io::Result<()> {
+//! let notes = ServerConfig::new("notes", TransportConfig::Http {
+//!     url: "http://127.0.0.1:8000/mcp".into(),
+//!     headers: [].into(),
+//! });
+//! let service = Service::start(vec![notes], ServiceOptions::new());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:7777").await?;
+//! service.serve(listener, std::future::pending()).await
+//! # }
+//! ```
+//!
+//! | Request | What it does |
+//! |---|---|
+//! | `/mcp` | all servers as one MCP server, for clients of either lifecycle |
+//! | `/servers/{name}/mcp` | one server, under its own names |
+//! | `GET /mcp/servers`, `GET /mcp/servers/status` | every server: state, reason, latency, use |
+//! | `POST /mcp/servers` | adds a server that is reached by URL |
+//! | `DELETE /mcp/servers/{name}` | ends and forgets it |
+//! | `GET /mcp/tools?server_name=` | the tools, of all servers or of one |
+//! | `POST /mcp/tools/call` | calls one |
+//! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
+//! | `GET /mcp/prompts?server_name=`, `POST /mcp/prompts/get` | the same for prompts |
+//! | `GET /v1/models`, `POST /v1/chat/completions` | OpenAI-compatible chat |
+//! | `GET /healthz`, `GET /readyz` | for those who watch over the process |
+//!
+//! Every request but the last two needs the token, where one is set, and none is answered for a
+//! foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
+//! command can only be configured, never added over HTTP.
+
+mod access;
+mod aggregate;
+mod chat;
+mod chat_reply;
+mod chat_request;
+mod health;
+mod listing;
+mod mcp_endpoint;
+mod problem;
+mod prompts;
+mod read_json;
+mod resources;
+mod server_entry;
+mod server_report;
+mod servers;
+mod tools;
+
+use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, delete, get, post},
+};
+use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
+use mcp_transport::serve::Guard;
+use tokio::{net::TcpListener, time::timeout};
+
+use self::{access::Access, aggregate::Aggregate, mcp_endpoint::Endpoints};
+pub use self::{
+    access::random_token,
+    chat::ChatOptions,
+    problem::{Problem, ProblemCode},
+};
+
+/// How long requests may go on after the service was told to stop.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
+
+/// How long connections may take to end once their streams have.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
+/// How a [`Service`] behaves.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct ServiceOptions {
+    hub: HubOptions,
+    guard: Guard,
+    token: Option<Secret>,
+    max_body_bytes: usize,
+    chat: Option<ChatOptions>,
+}
+
+impl Default for ServiceOptions {
+    fn default() -> Self {
+        Self {
+            hub: HubOptions::default(),
+            guard: Guard::default(),
+            token: None,
+            max_body_bytes: 4 << 20,
+            chat: None,
+        }
+    }
+}
+
+impl ServiceOptions {
+    /// For clients on this machine, without a token and without chat.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How servers are started and kept.
+    pub fn hub(mut self, options: HubOptions) -> Self {
+        self.hub = options;
+        self
+    }
+
+    /// Which hosts and origins are answered. Default: those of this machine.
+    pub fn guard(mut self, guard: Guard) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// What every request must carry as `Authorization: Bearer …`.
+    pub fn token(mut self, token: Secret) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// The largest body of a request, in bytes. Default: 4 MiB.
+    pub fn max_body_bytes(mut self, limit: usize) -> Self {
+        self.max_body_bytes = limit;
+        self
+    }
+
+    /// Offers `/v1/chat/completions` with this model.
+    pub fn chat(mut self, chat: ChatOptions) -> Self {
+        self.chat = Some(chat);
+        self
+    }
+}
+
+/// Many servers behind one address. Cloning gives another handle to the same service; its servers
+/// end with the last one.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+struct Shared {
+    hub: Hub,
+    access: Arc<Access>,
+    max_body_bytes: usize,
+    chat: Option<ChatOptions>,
+    endpoints: Endpoints,
+}
+
+impl Service {
+    /// Starts the servers, and returns at once.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn start(servers: Vec<ServerConfig>, options: ServiceOptions) -> Self {
+        let hub = Hub::start(servers, &options.hub);
+        Self::of_hub(hub, options)
+    }
+
+    /// Puts servers that are running already behind one address. The hub's own options hold.
+    pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
+        let ServiceOptions { guard, token, max_body_bytes, chat, .. } = options;
+        let endpoints = Endpoints::new(&hub, &guard, max_body_bytes);
+        let access = Arc::new(Access { guard, token });
+        Self(Arc::new(Shared { hub, access, max_body_bytes, chat, endpoints }))
+    }
+
+    /// All servers as one MCP server, to be served over any transport, such as
+    /// [`serve::stdio`](mcp_transport::serve::stdio()).
+    pub fn mcp(&self) -> impl mcp_transport::serve::Service {
+        Aggregate { hub: self.0.hub.clone(), only: None }
+    }
+
+    /// The servers.
+    pub fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
+    /// Everything that the service answers, to be served or to be put into another router.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/mcp", any(mcp_endpoint::all))
+            .route("/servers/{name}/mcp", any(mcp_endpoint::one))
+            .route("/mcp/servers", get(servers::status).post(servers::add))
+            .route("/mcp/servers/status", get(servers::status))
+            .route("/mcp/servers/{name}", delete(servers::remove))
+            .route("/mcp/tools", get(tools::list))
+            .route("/mcp/tools/call", post(tools::call))
+            .route("/mcp/resources", get(resources::list))
+            .route("/mcp/resources/read", post(resources::read))
+            .route("/mcp/prompts", get(prompts::list))
+            .route("/mcp/prompts/get", post(prompts::get))
+            .route("/v1/models", get(chat::models))
+            .route("/v1/chat/completions", post(chat::completions))
+            .route("/healthz", get(health::alive))
+            .route("/readyz", get(health::ready))
+            .fallback(health::nothing_here)
+            .layer(DefaultBodyLimit::max(self.0.max_body_bytes))
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.access), access::check))
+            .with_state(self.clone())
+    }
+
+    /// Serves until `stop` is ready; then requests under way get 5 s to finish, and the servers
+    /// are ended.
+    ///
+    /// # Errors
+    /// The listener failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends all connections at once.
+    pub async fn serve(
+        &self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> io::Result<()> {
+        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+        let stop = async move {
+            stop.await;
+            // The receiver is gone only if the server has ended.
+            let _ = stopping.send(());
+        };
+        let serving = axum::serve(listener, self.router()).with_graceful_shutdown(stop);
+        let mut serving = std::pin::pin!(serving.into_future());
+        let ended = tokio::select! {
+            ended = &mut serving => ended,
+            _ = stopped => {
+                if let Ok(ended) = timeout(SHUTDOWN_GRACE, &mut serving).await {
+                    ended
+                } else {
+                    // Streams that would never end by themselves.
+                    self.0.endpoints.end();
+                    timeout(LAST_BYTES, serving).await.unwrap_or(Ok(()))
+                }
+            }
+        };
+        self.0.hub.close().await;
+        ended
+    }
+}
+
+impl fmt::Debug for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Service").field("hub", &self.0.hub).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,149 @@
+//! A server as it is added over HTTP.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mcp_client::{
+    Secret,
+    config::{ServerConfig, TransportConfig},
+};
+use serde::Deserialize;
+use url::Url;
+
+use super::problem::{Problem, ProblemCode};
+
+/// The body of `POST /mcp/servers`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ServerEntry {
+    name: String,
+    url: String,
+    /// The limit of one call, in seconds.
+    timeout: Option<f64>,
+    #[serde(default)]
+    headers: Headers,
+}
+
+/// Written as a list of keys and values, or as an object.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Headers {
+    List(Vec<Header>),
+    Object(BTreeMap<String, String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    key: String,
+    value: String,
+}
+
+impl Default for Headers {
+    fn default() -> Self {
+        Self::Object(BTreeMap::new())
+    }
+}
+
+impl std::fmt::Debug for Headers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Headers(…)")
+    }
+}
+
+impl ServerEntry {
+    /// The configuration that it stands for.
+    pub(super) fn into_config(self) -> Result<ServerConfig, Problem> {
+        let Self { name, url, timeout, headers } = self;
+        let wrong = |detail: String| Problem::new(ProblemCode::Config, detail).server(&name);
+        if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_control() || c == '/')
+        {
+            return Err(wrong("`name` must have 1 to 64 characters, none of them `/`".into()));
+        }
+        let address = Url::parse(&url).map_err(|error| wrong(format!("`url`: {error}")))?;
+        if !matches!(address.scheme(), "http" | "https" | "ws" | "wss") {
+            let detail = "`url` must begin with http, https, ws or wss: a server that is a command \
+                          or a socket of this machine can only be configured by its operator";
+            return Err(wrong(detail.into()));
+        }
+        let headers = match headers {
+            Headers::List(list) => {
+                list.into_iter().map(|Header { key, value }| (key, value)).collect()
+            }
+            Headers::Object(object) => object,
+        };
+        for (key, value) in &headers {
+            if http::HeaderName::try_from(key).is_err()
+                || http::HeaderValue::try_from(value).is_err()
+            {
+                return Err(wrong(format!("the header `{}` cannot be sent", key.escape_debug())));
+            }
+        }
+        let headers = headers.into_iter().map(|(key, value)| (key, Secret::new(value))).collect();
+        let call_timeout = match timeout {
+            Some(seconds) => Some(
+                Duration::try_from_secs_f64(seconds)
+                    .ok()
+                    .filter(|limit| !limit.is_zero())
+                    .ok_or_else(|| wrong("`timeout` must be a number of seconds above 0".into()))?,
+            ),
+            None => None,
+        };
+        let mut config = ServerConfig::new(&name, TransportConfig::Http { url, headers });
+        config.call_timeout = call_timeout;
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: serde_json::Value) -> Result<ServerConfig, Problem> {
+        serde_json::from_value::<ServerEntry>(json).unwrap().into_config()
+    }
+
+    #[test]
+    fn headers_are_written_in_two_ways() {
+        for headers in [
+            serde_json::json!([{"key": "User-Agent", "value": "Gateway/1.0"}]),
+            serde_json::json!({"User-Agent": "Gateway/1.0"}),
+        ] {
+            let config = read(serde_json::json!({
+                "name": "my_server", "url": "https://api.example.com/mcp",
+                "timeout": 30, "headers": headers,
+            }))
+            .unwrap();
+            assert_eq!(config.call_timeout, Some(Duration::from_secs(30)));
+            let TransportConfig::Http { headers, .. } = config.transport else { panic!() };
+            assert_eq!(headers["User-Agent"].reveal(), "Gateway/1.0");
+        }
+    }
+
+    #[test]
+    fn commands_are_never_taken() {
+        for url in ["stdio://sh?arg=-c&arg=id", "unix:///run/x.sock", "tcp://h:1", "file:///etc"] {
+            let problem = read(serde_json::json!({"name": "x", "url": url})).unwrap_err();
+            assert_eq!(problem.code(), ProblemCode::Config, "{url}");
+        }
+        let command = serde_json::json!({"name": "x", "command": "sh", "args": ["-c", "id"]});
+        serde_json::from_value::<ServerEntry>(command).unwrap_err();
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (json, word) in [
+            (serde_json::json!({"name": "", "url": "https://h"}), "`name`"),
+            (serde_json::json!({"name": "a/b", "url": "https://h"}), "`name`"),
+            (serde_json::json!({"name": "x", "url": "h"}), "`url`"),
+            (serde_json::json!({"name": "x", "url": "https://h", "timeout": -1}), "`timeout`"),
+            (serde_json::json!({"name": "x", "url": "https://h", "headers": {"a b": ""}}), "a b"),
+            (
+                serde_json::json!({"name": "x", "url": "https://h", "headers": {"a": "b\r\nc"}}),
+                "`a`",
+            ),
+        ] {
+            let problem = read(json).unwrap_err();
+            assert!(problem.detail().contains(word), "{}", problem.detail());
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! A server as the service tells of it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use mcp_client::{ServerState, ServerStatus};
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::problem;
+
+/// Times are in milliseconds.
+#[derive(Debug, Serialize)]
+pub(super) struct ServerReport {
+    name: String,
+    /// A command line or a URL, without secrets.
+    endpoint: String,
+    /// One word, such as `ready` or `needs-auth`.
+    state: &'static str,
+    connected: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_in_ms: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    protocol_version: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server_info: Option<serde_json::Value>,
+    start_ms: f64,
+    restarts: u32,
+    calls: u64,
+    failures: u64,
+    requests_per_minute: usize,
+    /// Of the last minute, 0 to 1.
+    error_rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    latency_ms: Option<Latency>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_good_ago_ms: Option<f64>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    tools: BTreeMap<String, ToolReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    p50: f64,
+    p95: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct ToolReport {
+    calls: u64,
+    errors: u64,
+    average_ms: f64,
+}
+
+impl ServerReport {
+    pub(super) fn new(status: &ServerStatus, now: Instant) -> Self {
+        let health = &status.health;
+        let client = status.state.client();
+        let reason = match &status.state {
+            ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
+                Some(problem::why(failure))
+            }
+            ServerState::Degraded(_, reason) => Some(reason.to_string()),
+            ServerState::NotConfigured(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        let latency = health.latency(0.5).zip(health.latency(0.95));
+        Self {
+            name: status.name.clone(),
+            endpoint: status.endpoint.clone(),
+            state: status.state.kind().as_str(),
+            connected: client.is_some(),
+            reason,
+            retry_in_ms: status.retry_at.map(|at| millis(at.saturating_duration_since(now))),
+            protocol_version: client.map(|client| client.server().protocol_version.to_string()),
+            server_info: client
+                .and_then(|client| serde_json::to_value(&client.server().implementation).ok()),
+            start_ms: millis(status.took),
+            restarts: status.restarts,
+            calls: health.calls,
+            failures: health.failures,
+            requests_per_minute: health.calls_per_minute(now),
+            error_rate: health.failure_rate(now),
+            latency_ms: latency.map(|(p50, p95)| Latency { p50: millis(p50), p95: millis(p95) }),
+            last_good_ago_ms: health.last_good.map(|at| millis(now.saturating_duration_since(at))),
+            tools: health
+                .tools
+                .iter()
+                .map(|(name, usage)| {
+                    let report = ToolReport {
+                        calls: usage.calls,
+                        errors: usage.errors,
+                        average_ms: usage.average().map_or(0.0, millis),
+                    };
+                    (name.clone(), report)
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Whole microseconds, since nobody reads more.
+fn millis(time: Duration) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "centuries of microseconds are exact")]
+    let micros = time.as_micros() as f64;
+    micros / 1000.0
+}

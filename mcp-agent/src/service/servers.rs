@@ -1,0 +1,68 @@
+//! `/mcp/servers`
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use mcp_client::ServerStatus;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    Service,
+    problem::{Problem, ProblemCode},
+    read_json,
+    server_entry::ServerEntry,
+    server_report::ServerReport,
+};
+
+pub(super) async fn status(State(service): State<Service>) -> Json<Value> {
+    let now = Instant::now();
+    let reports: Vec<_> =
+        service.hub().status().iter().map(|status| ServerReport::new(status, now)).collect();
+    Json(json!({ "servers": reports }))
+}
+
+/// Adds a server and waits until it is up or down; in both cases it is there now.
+pub(super) async fn add(
+    State(service): State<Service>,
+    read_json::Json(entry): read_json::Json<ServerEntry>,
+) -> Result<(StatusCode, Json<ServerReport>), Problem> {
+    let config = entry.into_config()?;
+    let name = config.name.clone();
+    let hub = service.hub();
+    if hub.server(&name).is_some() {
+        let detail = format!("there is a server `{name}` already; delete it first");
+        return Err(Problem::new(ProblemCode::DuplicateServer, detail).server(name));
+    }
+    hub.add(config);
+    let mut seen = 0;
+    loop {
+        let found = hub.status().into_iter().find(|status| status.name == name);
+        match found {
+            Some(status) if is_settled(&status) => {
+                let report = ServerReport::new(&status, Instant::now());
+                return Ok((StatusCode::CREATED, Json(report)));
+            }
+            Some(_) => seen = hub.changed_since(seen).await,
+            // Somebody removed it meanwhile.
+            None => return Err(Problem::unknown_server(&name)),
+        }
+    }
+}
+
+fn is_settled(status: &ServerStatus) -> bool {
+    status.state.kind() != mcp_client::StateKind::Starting
+}
+
+pub(super) async fn remove(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if service.hub().remove(&name).await {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(Problem::unknown_server(&name))
+    }
+}

@@ -1,0 +1,43 @@
+//! `mcp serve`
+
+use clap::Args;
+
+use super::{ModelOptions, ServerOptions};
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Servers to put behind the address; all configured ones when none is named
+    #[arg(value_name = "TARGET")]
+    pub(crate) servers: Vec<String>,
+    /// Where to listen; port 0 is any free one
+    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7777")]
+    pub(crate) listen: String,
+    /// Be one MCP server on standard input and output, and listen nowhere
+    #[arg(long, conflicts_with_all = ["listen", "token_env", "no_token", "hosts", "origins"])]
+    pub(crate) stdio: bool,
+    /// The environment variable that holds the token; a new token is made when none is named
+    #[arg(long, value_name = "NAME", conflicts_with = "no_token")]
+    pub(crate) token_env: Option<String>,
+    /// Answer whoever asks without a token. Only on addresses of this machine
+    #[arg(long)]
+    pub(crate) no_token: bool,
+    /// Also answer requests for this host, such as the name of this machine in the network
+    #[arg(long = "allow-host", value_name = "HOST")]
+    pub(crate) hosts: Vec<String>,
+    #[arg(
+        long = "allow-origin",
+        value_name = "ORIGIN",
+        help = "Also answer web pages of this origin, such as https://app.example"
+    )]
+    pub(crate) origins: Vec<String>,
+    /// Do not look for a model; `/v1` is not offered
+    #[arg(long)]
+    pub(crate) no_model: bool,
+    /// The command of a server, after `--`
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) model: ModelOptions,
+    #[command(flatten)]
+    pub(crate) server: ServerOptions,
+}

@@ -1,0 +1,141 @@
+//! `mcp serve`
+
+use std::{env, io, net::SocketAddr};
+
+use mcp_agent::service::{ChatOptions, Service, ServiceOptions, random_token};
+use mcp_client::{Hub, Secret};
+use mcp_transport::serve::{self, Guard};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use crate::{
+    agent::is_chosen,
+    args::{Output, ServeArgs},
+    connect::choose,
+    context::Context,
+    error_report::{CliError, Report, Result},
+    exit_code::{ErrorCode, ExitCode},
+    interrupt::asked_to_end,
+    models::{self, FoundModel},
+    printer::Printer,
+    server_line::say_that_demo_is_used,
+    targets,
+};
+
+pub(super) async fn run(
+    args: ServeArgs,
+    context: &Context,
+    printer: &mut Printer,
+) -> Result<ExitCode> {
+    if args.stdio {
+        let service = Service::of_hub(start(&args, context)?, ServiceOptions::new());
+        return serve::stdio(service.mcp()).await.map(|()| ExitCode::Success).map_err(stopped);
+    }
+    let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
+        Report::new(ErrorCode::Usage, format!("cannot listen at {}", args.listen))
+            .cause(error.to_string())
+            .help("give another address with --listen HOST:PORT; port 0 is any free one")
+    })?;
+    let address = listener.local_addr().map_err(stopped)?;
+    let token = token(&args, address)?;
+    let mut guard = Guard::default();
+    for host in &args.hosts {
+        guard = guard.allow_host(host);
+    }
+    for origin in &args.origins {
+        guard = guard.allow_origin(origin);
+    }
+    let mut options = ServiceOptions::new().guard(guard);
+    if let Some(token) = &token {
+        options = options.token(token.clone());
+    }
+    if !args.no_model {
+        options = options.chat(chat(&args, context).await?);
+    }
+    let service = Service::of_hub(start(&args, context)?, options);
+    announce(address, token.as_ref(), !args.no_model, printer)?;
+    service.serve(listener, asked_to_end()).await.map_err(stopped)?;
+    Ok(ExitCode::Success)
+}
+
+/// Starts the servers that are meant.
+fn start(args: &ServeArgs, context: &Context) -> Result<Hub> {
+    let configured = context.settings.configured()?;
+    let targets = targets::parse(&args.servers)?;
+    let chosen = choose(&targets, &args.command, &configured, &args.server)?;
+    if targets.is_empty() && args.command.is_empty() && configured.is_empty() {
+        say_that_demo_is_used(context);
+    }
+    let hub = context.start(chosen.servers);
+    hub.report_problems(chosen.problems);
+    Ok(hub)
+}
+
+fn stopped(error: io::Error) -> CliError {
+    Report::new(ErrorCode::Unexpected, "the service stopped").cause(error.to_string()).into()
+}
+
+fn token(args: &ServeArgs, address: SocketAddr) -> Result<Option<Secret>> {
+    if args.no_token {
+        if !address.ip().is_loopback() {
+            let text = format!("--no-token is not for {address}, which others can reach");
+            return Err(Report::new(ErrorCode::Usage, text)
+                .help("listen at 127.0.0.1, or name a token with --token-env")
+                .into());
+        }
+        return Ok(None);
+    }
+    let Some(name) = &args.token_env else {
+        return match random_token() {
+            Ok(token) => Ok(Some(token)),
+            Err(error) => Err(Report::new(ErrorCode::Unexpected, "no token can be made")
+                .cause(error.to_string())
+                .into()),
+        };
+    };
+    match env::var(name) {
+        Ok(token) if token.len() >= 16 => Ok(Some(Secret::new(token))),
+        Ok(_) => Err(Report::new(ErrorCode::Usage, format!("the token in `{name}` is too short"))
+            .help("16 characters or more; `openssl rand -hex 16` makes some")
+            .into()),
+        Err(_) => Err(Report::new(
+            ErrorCode::Usage,
+            format!("the variable `{name}`, which --token-env names, is not set"),
+        )
+        .into()),
+    }
+}
+
+async fn chat(args: &ServeArgs, context: &Context) -> Result<ChatOptions> {
+    let FoundModel { model, .. } = models::find(&args.model, context).await?;
+    let mut chat = ChatOptions::new(model).max_steps(args.model.max_steps);
+    if let Some(system) = &args.model.system {
+        chat = chat.system(system);
+    }
+    let patterns = args.model.tools.clone();
+    Ok(chat.offer(move |tool| is_chosen(tool, &patterns)))
+}
+
+/// Where the service is, and the token, once.
+fn announce(
+    address: SocketAddr,
+    token: Option<&Secret>,
+    chats: bool,
+    printer: &mut Printer,
+) -> Result<()> {
+    let base = format!("http://{address}");
+    if printer.output() == Output::Text {
+        printer.line(format!("MCP     {base}/mcp"))?;
+        printer.line(format!("REST    {base}/mcp/servers"))?;
+        if chats {
+            printer.line(format!("OpenAI  {base}/v1"))?;
+        }
+        if let Some(token) = token {
+            printer.line(format!("Token   {}", token.reveal()))?;
+        }
+    } else {
+        let token = token.map(Secret::reveal);
+        printer.json(&json!({"url": base, "token": token, "chat": chats}))?;
+    }
+    printer.flush()
+}
