@@ -28,15 +28,18 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     if args.stdio {
-        let service = Service::of_hub(start(&args, context)?, ServiceOptions::new());
-        return serve::stdio(service.mcp()).await.map(|()| ExitCode::Success).map_err(stopped);
+        let service = Service::of_hub(start(&args, context).await?, ServiceOptions::new());
+        return serve::stdio(service.mcp())
+            .await
+            .map(|()| ExitCode::Success)
+            .map_err(|error| stopped(&error));
     }
     let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
         Report::new(ErrorCode::Usage, format!("cannot listen at {}", args.listen))
             .cause(error.to_string())
             .help("give another address with --listen HOST:PORT; port 0 is any free one")
     })?;
-    let address = listener.local_addr().map_err(stopped)?;
+    let address = listener.local_addr().map_err(|error| stopped(&error))?;
     let token = token(&args, address)?;
     let mut guard = Guard::default();
     for host in &args.hosts {
@@ -52,26 +55,26 @@ pub(super) async fn run(
     if !args.no_model {
         options = options.chat(chat(&args, context).await?);
     }
-    let service = Service::of_hub(start(&args, context)?, options);
+    let service = Service::of_hub(start(&args, context).await?, options);
     announce(address, token.as_ref(), !args.no_model, printer)?;
-    service.serve(listener, asked_to_end()).await.map_err(stopped)?;
+    service.serve(listener, asked_to_end()).await.map_err(|error| stopped(&error))?;
     Ok(ExitCode::Success)
 }
 
 /// Starts the servers that are meant.
-fn start(args: &ServeArgs, context: &Context) -> Result<Hub> {
+async fn start(args: &ServeArgs, context: &Context) -> Result<Hub> {
     let configured = context.settings.configured()?;
     let targets = targets::parse(&args.servers)?;
     let chosen = choose(&targets, &args.command, &configured, &args.server)?;
     if targets.is_empty() && args.command.is_empty() && configured.is_empty() {
         say_that_demo_is_used(context);
     }
-    let hub = context.start(chosen.servers);
+    let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
     Ok(hub)
 }
 
-fn stopped(error: io::Error) -> CliError {
+fn stopped(error: &io::Error) -> CliError {
     Report::new(ErrorCode::Unexpected, "the service stopped").cause(error.to_string()).into()
 }
 

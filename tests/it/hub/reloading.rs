@@ -1,5 +1,7 @@
 //! Configuration files that change while servers work.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
