@@ -109,6 +109,54 @@ async fn a_server_that_stops_answering_is_found_out() {
 }
 
 #[tokio::test]
+async fn a_server_that_was_stopped_by_a_signal_is_found_out() {
+    let mut options = quick();
+    options.keep_alive = Some(Duration::from_millis(100));
+    options.shutdown_grace = Some(Duration::from_millis(50));
+    let hub = Hub::start(vec![misbehaving("one", "ok")], &options);
+    hub.ready().await;
+    let mut events = hub.events();
+    let first = pid(&hub, "one").await;
+    signal(first, "-STOP");
+    until_that(&hub, "one", |status| status.restarts == 1).await;
+    let mut told = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let HubChange::State(kind, reason) = event.change {
+            told.push((kind, reason.is_some()));
+        }
+    }
+    let degraded = (StateKind::Degraded, true);
+    assert_eq!((told[0], told.last()), (degraded, Some(&(StateKind::Ready, false))), "{told:?}");
+    assert_ne!(pid(&hub, "one").await, first);
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn a_call_under_way_is_told_whether_it_may_have_run() {
+    let hub = Hub::start(vec![misbehaving("one", "ok")], &quick());
+    hub.ready().await;
+    let server = hub.server("one").unwrap();
+    let first = pid(&hub, "one").await;
+    let slow = json!({"ms": 60_000});
+    let call = server.call_tool("slow", &slow);
+    // The answer to a later call shows that the earlier one has been read.
+    let kill = async {
+        pid(&hub, "one").await;
+        signal(first, "-KILL");
+    };
+    let (outcome, ()) = tokio::join!(call, kill);
+    let Err(ServerError::Call { source, .. }) = outcome else { panic!("{outcome:?}") };
+    assert!(source.was_sent() && !source.is_retryable(), "{source}");
+    // The next one waits for the recovery, and runs once.
+    until_that(&hub, "one", |status| status.restarts == 1).await;
+    assert_ne!(pid(&hub, "one").await, first);
+    let health = server.status().health;
+    assert_eq!(health.failures, 1);
+    assert_eq!((health.tools["slow"].calls, health.tools["slow"].errors), (1, 1));
+    hub.close().await;
+}
+
+#[tokio::test]
 async fn a_server_that_is_down_says_when_it_is_tried_again() {
     let mut options = HubOptions::default();
     let hour = Duration::from_secs(3600);

@@ -5,6 +5,7 @@ mod changing;
 mod guarding;
 mod healing;
 mod reloading;
+mod replicas;
 mod starting;
 mod toolset;
 mod watches;

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-use mcp_client::{Hub, HubOptions, ServerState, config};
+use mcp_client::{
+    Hub, HubOptions, ServerState, StateKind,
+    config::{self, ServerConfig, TransportConfig},
+};
 use serde_json::json;
+
+use super::{misbehaving, until_that};
 
 #[tokio::test]
 async fn one_failing_server_stops_no_other() {
@@ -55,6 +60,68 @@ async fn one_failing_server_stops_no_other() {
     for (name, client) in hub.clients() {
         let result = client.call_tool("good", json!({})).await.unwrap();
         assert_eq!(result.content[0].as_text(), Some("ok"), "{name}");
+    }
+    hub.close().await;
+}
+
+/// None of the broken ones can delay the others: three of them never end to start.
+#[tokio::test]
+async fn ten_broken_servers_of_thirty_delay_no_good_one() {
+    let transports = [
+        (
+            "no-program",
+            TransportConfig::Stdio {
+                command: "no-such-program-anywhere".to_owned(),
+                args: Vec::new(),
+                env: [].into(),
+                cwd: None,
+            },
+        ),
+        (
+            "no-folder",
+            TransportConfig::Stdio {
+                command: "sh".to_owned(),
+                args: Vec::new(),
+                env: [].into(),
+                cwd: Some("/no/such/folder".into()),
+            },
+        ),
+        ("no-url", TransportConfig::Http { url: "http://".to_owned(), headers: [].into() }),
+        // Nobody listens at this port.
+        (
+            "no-port",
+            TransportConfig::Http { url: "http://127.0.0.1:9/mcp".to_owned(), headers: [].into() },
+        ),
+    ];
+    let faults = ["exit-at-once", "not-mcp", "future", "silent", "silent", "silent"];
+    let faulty = faults.iter().enumerate().map(|(n, fault)| {
+        let mut server = misbehaving(&format!("{fault}-{n}"), fault);
+        server.startup_timeout = Some(Duration::from_secs(3600));
+        server
+    });
+    let broken = faulty.chain(transports.map(|(name, how)| ServerConfig::new(name, how)));
+    // The good ones stand behind the broken ones.
+    let servers: Vec<_> =
+        broken.chain((0..20).map(|n| misbehaving(&format!("good-{n}"), "ok"))).collect();
+    let mut options = HubOptions::default();
+    options.restart = None;
+    let hub = Hub::start(servers, &options);
+    for n in 0..20 {
+        until_that(&hub, &format!("good-{n}"), |status| status.state.kind() == StateKind::Ready)
+            .await;
+    }
+    for status in hub.status() {
+        let name = status.name.as_str();
+        match name.split_once('-').map(|(first, _)| first) {
+            Some("good") => assert_eq!(status.state.kind(), StateKind::Ready, "{name}"),
+            Some("silent") => assert_eq!(status.state.kind(), StateKind::Starting, "{name}"),
+            _ => {
+                until_that(&hub, name, |status| {
+                    matches!(status.state.kind(), StateKind::Down | StateKind::NotConfigured)
+                })
+                .await
+            }
+        }
     }
     hub.close().await;
 }
