@@ -10,7 +10,11 @@ use mcp_client::config::Dialect;
 
 pub(crate) use self::serve::ServeArgs;
 pub(crate) use crate::plan_args::{PlanAction, PlanMakeArgs, PlanRunArgs};
-use crate::{conversation::Terms, measure};
+use crate::{
+    commands::{StatusArgs, WatchArgs},
+    conversation::Terms,
+    measure,
+};
 
 /// What all examples have in common.
 const TARGETS: &str = "\
@@ -191,6 +195,14 @@ answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with i
     /// Measure a real round trip to a server
     #[command(after_help = TARGETS)]
     Ping(PingArgs),
+    /// Show how servers are: state, latency, tools, and why one is down
+    #[command(after_help = TARGETS)]
+    Status(StatusArgs),
+    /// Hear of changes of a server's lists and resources
+    #[command(after_help = "\
+Examples:\n  mcp watch notes -r file:///notes/todo.md\n  mcp watch -o ndjson -- npx -y my-server\n\n\
+The server is started again when it goes down; `gap` says that changes may have been missed.")]
+    Watch(WatchArgs),
     /// Serve the demo tools over standard input and output, or over HTTP
     ///
     /// The tools: calculator, clock, notes in a temporary folder, and text search. `mcp run` and

@@ -1,5 +1,7 @@
 //! A client that knows nothing of the service, and a service for it to ask.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use mcp_agent::service::{Service, ServiceOptions};
 use mcp_client::config::{ServerConfig, TransportConfig};
 use serde_json::Value;

@@ -16,8 +16,12 @@ mod resources;
 mod run;
 mod serve;
 mod sessions;
+mod status;
 mod tools;
 mod trust;
+mod watch;
+
+pub(crate) use self::{status::StatusArgs, watch::WatchArgs};
 
 use crate::{
     args::Command, context::Context, error_report::Result, exit_code::ExitCode, printer::Printer,
@@ -38,6 +42,8 @@ pub(crate) async fn run(
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Plan { action } => Box::pin(plan::run(action, context, printer)).await,
+        Command::Status(args) => status::run(args, context, printer).await,
+        Command::Watch(args) => watch::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Trust { action } => trust::run(action, printer),
         Command::Pins { action } => pins::run(action, context, printer).await,

@@ -94,12 +94,12 @@ async fn ten_broken_servers_of_thirty_delay_no_good_one() {
         ),
     ];
     let faults = ["exit-at-once", "not-mcp", "future", "silent", "silent", "silent"];
-    let faulty = faults.iter().enumerate().map(|(n, fault)| {
+    let broken = faults.iter().enumerate().map(|(n, fault)| {
         let mut server = misbehaving(&format!("{fault}-{n}"), fault);
         server.startup_timeout = Some(Duration::from_secs(3600));
         server
     });
-    let broken = faulty.chain(transports.map(|(name, how)| ServerConfig::new(name, how)));
+    let broken = broken.chain(transports.map(|(name, how)| ServerConfig::new(name, how)));
     // The good ones stand behind the broken ones.
     let servers: Vec<_> =
         broken.chain((0..20).map(|n| misbehaving(&format!("good-{n}"), "ok"))).collect();
@@ -119,7 +119,7 @@ async fn ten_broken_servers_of_thirty_delay_no_good_one() {
                 until_that(&hub, name, |status| {
                     matches!(status.state.kind(), StateKind::Down | StateKind::NotConfigured)
                 })
-                .await
+                .await;
             }
         }
     }
