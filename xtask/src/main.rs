@@ -9,6 +9,7 @@ mod coverage;
 mod demo;
 mod deny;
 mod docs;
+mod fidelity;
 mod interop;
 mod live;
 mod lock;
@@ -82,6 +83,12 @@ const TASKS: &[Task] = &[
         arguments: "[--write]",
         about: "which test proves which requirement of the protocol, as a page",
         run: coverage::run,
+    },
+    Task {
+        name: "fidelity",
+        arguments: "",
+        about: "faults that users met in agents, each shown to be absent, as a table",
+        run: fidelity::run,
     },
     Task {
         name: "model",

@@ -250,3 +250,6 @@ impl ToolError {
         text
     }
 }
+
+#[cfg(test)]
+mod fidelity_tests;
