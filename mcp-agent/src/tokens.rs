@@ -28,8 +28,8 @@ pub trait TokenCounter: Send + Sync + fmt::Debug {
 /// let counter = EstimatedTokens::default();
 /// let text = "The quick brown fox jumps over the lazy dog.";
 /// assert_eq!(counter.count(text), 12);
-/// // A provider counted 9.
-/// counter.learn(text, 9);
+/// // A provider counted 9 for each time that it is said.
+/// counter.learn(&text.repeat(20), 180);
 /// assert!(counter.count(text) < 12);
 /// ```
 #[derive(Debug)]

@@ -157,11 +157,14 @@ impl fmt::Debug for Next<'_> {
 /// Looks at a call, changes it, answers it or refuses it before anything is sent.
 ///
 /// ```
-/// use mcp_agent::{caller::CallError, layers::Before};
+/// use mcp_agent::{
+///     caller::{Call, CallError, Reply},
+///     layers::Before,
+/// };
 ///
-/// let no_shell = Before(|call: &mut mcp_agent::caller::Call| match call.operation.tool() {
+/// let no_shell = Before(|call: &mut Call| match call.operation.tool() {
 ///     Some("shell") => Err(CallError::stopped(&call.server, "no shell today")),
-///     _ => Ok(None),
+///     _ => Ok(None::<Reply>),
 /// });
 /// ```
 pub struct Before<F>(pub F);
