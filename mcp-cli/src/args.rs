@@ -1,18 +1,23 @@
 //! The command line, as clap reads it.
 
+mod access;
+mod conversation;
+mod plan;
 mod serve;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
-use mcp_client::config::Dialect;
 
-pub(crate) use self::serve::ServeArgs;
-pub(crate) use crate::plan_args::{PlanAction, PlanMakeArgs, PlanRunArgs};
+pub(crate) use self::{
+    access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
+    conversation::{Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction, ToolSearch},
+    plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
+    serve::ServeArgs,
+};
 use crate::{
     commands::{StatusArgs, WatchArgs},
-    conversation::Terms,
     measure,
 };
 
@@ -256,133 +261,6 @@ again. Without a terminal nothing is asked: the command ends with 8.")]
     },
 }
 
-/// How to log in.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LoginArgs {
-    /// A configured name, or an http(s):// address
-    pub(crate) target: String,
-    /// Do not open a browser: show the address, and take what it ends at from the keyboard
-    #[arg(long)]
-    pub(crate) paste: bool,
-    /// The id of a client that was registered by hand
-    #[arg(long, value_name = "ID")]
-    pub(crate) client_id: Option<String>,
-    /// The environment variable that holds its secret
-    #[arg(long, value_name = "VARIABLE", requires = "client_id")]
-    pub(crate) client_secret_env: Option<String>,
-    /// A scope to ask for, in place of what the server lists; may be repeated
-    #[arg(long, value_name = "SCOPE")]
-    pub(crate) scope: Vec<String>,
-}
-
-/// Whose login.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct LogoutArgs {
-    /// A configured name, or an http(s):// address
-    pub(crate) target: String,
-}
-
-/// What to do with trust in projects' files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum TrustAction {
-    /// Show what is trusted
-    List,
-    /// Trust entries of a file as they are now
-    Add {
-        /// The file
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-        /// The servers; all of the file when none is named
-        servers: Vec<String>,
-    },
-    /// Trust entries no more
-    Revoke {
-        /// The server's name; all when left out
-        server: Option<String>,
-        /// Only of this file
-        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-    },
-}
-
-/// What to do with pinned tools.
-#[derive(Debug, Subcommand)]
-pub(crate) enum PinsAction {
-    /// Show what is pinned
-    List,
-    /// Show what is another now at a server
-    Show {
-        /// The server
-        target: String,
-    },
-    /// Accept the tools of a server as they are now
-    Accept {
-        /// The server
-        target: String,
-        /// Only this tool
-        tool: Option<String>,
-    },
-}
-
-/// What to do with a configuration file.
-#[derive(Debug, Subcommand)]
-pub(crate) enum ConfigAction {
-    /// Show the servers of a file of any program, and what is wrong with it
-    Show {
-        /// The file; the one in use when left out
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-    },
-    /// Print the servers as another program writes them; variables stay variables
-    #[command(
-        after_help = "Example:\n  mcp config export ~/.cursor/mcp.json --format codex >> ~/.codex/config.toml"
-    )]
-    Export {
-        /// The file; the one in use when left out
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: Option<PathBuf>,
-        /// Whose way of writing
-        #[arg(long, value_enum, value_name = "PROGRAM")]
-        format: Format,
-    },
-}
-
-/// The programs whose files can be written.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
-    ClaudeCode,
-    ClaudeDesktop,
-    Cursor,
-    Vscode,
-    Codex,
-    Goose,
-    Mistralrs,
-    Gemini,
-    Windsurf,
-    Opencode,
-    Zed,
-    Cline,
-}
-
-impl From<Format> for Dialect {
-    fn from(format: Format) -> Self {
-        match format {
-            Format::ClaudeCode => Self::ClaudeCode,
-            Format::ClaudeDesktop => Self::ClaudeDesktop,
-            Format::Cursor => Self::Cursor,
-            Format::Vscode => Self::VsCode,
-            Format::Codex => Self::Codex,
-            Format::Goose => Self::Goose,
-            Format::Mistralrs => Self::MistralRs,
-            Format::Gemini => Self::Gemini,
-            Format::Windsurf => Self::Windsurf,
-            Format::Opencode => Self::OpenCode,
-            Format::Zed => Self::Zed,
-            Format::Cline => Self::Cline,
-        }
-    }
-}
-
 /// How to reach servers that are named by a command or an address.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Server options")]
@@ -523,158 +401,6 @@ pub(crate) struct PingArgs {
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
-}
-
-/// Which model, and how to speak with it.
-#[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = "Model options")]
-pub(crate) struct ModelOptions {
-    /// The model, alone or with its provider: `openai:`, `responses:`, `anthropic:`, `gemini:`,
-    /// `openrouter:`, `groq:`, `deepseek:`, `mistral:`, `xai:` or `moonshot:` and a name
-    #[arg(short, long, value_name = "MODEL", env = "MCP_MODEL", hide_env_values = true)]
-    pub(crate) model: Option<String>,
-    #[arg(
-        long,
-        value_name = "URL",
-        env = "MCP_BASE_URL",
-        hide_env_values = true,
-        help = "The address of an OpenAI-compatible service, such as http://127.0.0.1:11434/v1"
-    )]
-    pub(crate) base_url: Option<String>,
-    /// The environment variable that holds the key for --base-url
-    #[arg(long, value_name = "NAME", env = "MCP_API_KEY_ENV", hide_env_values = true)]
-    pub(crate) api_key_env: Option<String>,
-    /// Instructions for the model
-    #[arg(long, value_name = "TEXT")]
-    pub(crate) system: Option<String>,
-    /// A tool to offer, such as `files.read*`; all when none is named
-    #[arg(short = 'g', long = "tool", value_name = "GLOB")]
-    pub(crate) tools: Vec<String>,
-    /// A resource that the model reads before each question, and again when it changes
-    #[arg(short = 'r', long = "resource", value_name = "URI-GLOB")]
-    pub(crate) resources: Vec<String>,
-    /// Whether the model searches for tools instead of being shown all: when they are many, always or never
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
-    pub(crate) tool_search: ToolSearch,
-    /// How often the model may be asked for one answer
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
-    pub(crate) max_steps: u32,
-}
-
-/// Whether the model searches for tools.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ToolSearch {
-    /// When all tools together take more than a tenth of 32,768 tokens
-    #[default]
-    Auto,
-    /// At all times
-    Always,
-    /// Never
-    Never,
-}
-
-/// Which tools may run without a question.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Approve {
-    /// All
-    Auto,
-    /// Those that say that they only read; for others ask on the terminal
-    Ask,
-    /// None but those that say that they only read
-    Never,
-}
-
-/// What to do with conversations that were kept.
-#[derive(Debug, Subcommand)]
-pub(crate) enum SessionsAction {
-    /// List them, the latest first
-    #[command(visible_alias = "ls")]
-    List,
-    /// Show one, the latest if none is named
-    Show {
-        /// The beginning of its name
-        session: Option<String>,
-    },
-    /// Copy one, so that both can go on
-    Fork {
-        /// The beginning of its name
-        session: Option<String>,
-        /// As it was after so many steps
-        #[arg(long, value_name = "N")]
-        at: Option<u64>,
-    },
-    /// Write one as Markdown, or with `-o json` as JSON
-    Export {
-        /// The beginning of its name
-        session: Option<String>,
-        /// As it was after so many steps
-        #[arg(long, value_name = "N")]
-        at: Option<u64>,
-    },
-    /// Forget some
-    Rm {
-        /// The beginnings of their names
-        #[arg(required = true)]
-        sessions: Vec<String>,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The question or job
-    pub(crate) prompt: String,
-    /// A server whose tools to offer; all configured ones when none is named
-    #[arg(short, long = "server", value_name = "TARGET")]
-    pub(crate) servers: Vec<String>,
-    /// Which tools may run: `auto` for servers named here and the demo server, else `ask`
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub(crate) approve: Option<Approve>,
-    /// A JSON Schema that the answer must be valid for; the answer is then JSON
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub(crate) schema: Option<PathBuf>,
-    /// Do not read standard input
-    #[arg(long)]
-    pub(crate) no_stdin: bool,
-    /// Keep the conversation, so that `--resume` can go on with it
-    #[arg(long)]
-    pub(crate) save: bool,
-    /// Go on with a conversation that was kept, the latest if none is named
-    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) resume: Option<String>,
-    #[command(flatten)]
-    pub(crate) terms: Terms,
-    /// The command of a server, after `--`
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
-    #[command(flatten)]
-    pub(crate) model: ModelOptions,
-    #[command(flatten)]
-    pub(crate) server: ServerOptions,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct ChatArgs {
-    /// A server whose tools to offer; all configured ones when none is named
-    #[arg(short, long = "server", value_name = "TARGET")]
-    pub(crate) servers: Vec<String>,
-    /// Which tools may run; `ask` by default
-    #[arg(long, value_enum, value_name = "WHICH")]
-    pub(crate) approve: Option<Approve>,
-    /// Do not keep the conversation
-    #[arg(long, conflicts_with = "resume")]
-    pub(crate) no_save: bool,
-    /// Go on with a conversation that was kept, the latest if none is named
-    #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
-    pub(crate) resume: Option<String>,
-    #[command(flatten)]
-    pub(crate) terms: Terms,
-    /// The command of a server, after `--`
-    #[arg(last = true, value_name = "CMD")]
-    pub(crate) command: Vec<String>,
-    #[command(flatten)]
-    pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

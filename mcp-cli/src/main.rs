@@ -6,7 +6,6 @@
 
 // The way in.
 mod args;
-mod plan_args;
 mod settings;
 mod target;
 mod targets;

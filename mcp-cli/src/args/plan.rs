@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::{ModelOptions, ServerOptions};
+use super::{ModelOptions, ServerOptions};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanAction {
