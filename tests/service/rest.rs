@@ -40,6 +40,9 @@ async fn a_tool_is_called_and_counted() {
     let status = serving.get("/mcp/servers").await.json();
     assert_eq!(status["servers"][0]["calls"], 1);
     assert_eq!(status["servers"][0]["tools"]["good"]["calls"], 1);
+    let metrics = serving.get("/metrics").await;
+    assert!(metrics.head.contains("text/plain; version=0.0.4"), "{}", metrics.head);
+    assert!(metrics.body.contains(r#"server="one""#), "{}", metrics.body);
     serving.end().await;
 }
 

@@ -1,6 +1,11 @@
 //! For those who watch over the process, and for those who are lost.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+};
 use mcp_client::StateKind;
 use serde_json::{Value, json};
 
@@ -25,6 +30,12 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<V
     let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
     let status = if starting == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(json!({"servers": servers.len(), "usable": usable, "starting": starting})))
+}
+
+/// In the text format of Prometheus.
+pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], service.hub().prometheus())
 }
 
 pub(super) async fn nothing_here() -> Problem {

@@ -30,6 +30,7 @@
 //! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
 //! | `GET /mcp/prompts?server_name=`, `POST /mcp/prompts/get` | the same for prompts |
 //! | `GET /v1/models`, `POST /v1/chat/completions` | OpenAI-compatible chat |
+//! | `GET /metrics` | counters of all servers, for Prometheus |
 //! | `GET /healthz`, `GET /readyz` | for those who watch over the process |
 //!
 //! Every request but the last two needs the token, where one is set, and none is answered for a
@@ -196,6 +197,7 @@ impl Service {
             .route("/mcp/prompts/get", post(prompts::get))
             .route("/v1/models", get(chat::models))
             .route("/v1/chat/completions", post(chat::completions))
+            .route("/metrics", get(health::metrics))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)
