@@ -14,7 +14,6 @@ use tokio::{
 
 /// A service at a free port. It ends in order with [`Serving::end`].
 pub(crate) struct Serving {
-    pub(crate) service: Service,
     pub(crate) address: String,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
@@ -57,7 +56,7 @@ impl Serving {
             let stopped = async move { drop(stopped.await) };
             served.serve(listener, stopped).await
         });
-        Self { service, address, stop, task }
+        Self { address, stop, task }
     }
 
     pub(crate) async fn end(self) {
