@@ -245,7 +245,8 @@ impl Driver<'_> {
     }
 
     fn tell_refused(&self, run: &Run) {
-        for (call, output) in run.answered_unrun() {
+        // An accepted final answer is a call that has its result without having run, too.
+        for (call, output) in run.answered_unrun().filter(|(_, output)| output.is_error) {
             self.events.tell(AgentEvent::ToolCallRefused {
                 call: call.clone(),
                 output: Arc::new(output.clone()),
