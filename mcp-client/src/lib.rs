@@ -46,6 +46,7 @@ mod progress;
 mod prompts;
 mod random;
 mod recipe;
+pub mod registry;
 mod request;
 mod resources;
 #[cfg(feature = "schema")]

@@ -55,6 +55,30 @@ pub struct ServerEntry {
 }
 
 impl ServerEntry {
+    /// An entry with default settings, in our own dialect.
+    pub fn new(name: impl Into<String>, transport: TransportEntry, origin: Origin) -> Self {
+        Self {
+            name: name.into(),
+            title: None,
+            description: None,
+            origin,
+            dialect: Dialect::ClaudeCode,
+            transport,
+            enabled: true,
+            required: false,
+            era: EraChoice::Auto,
+            startup_timeout: None,
+            call_timeout: None,
+            tools: ToolChoice::default(),
+            tool_prefix: None,
+            resources: Vec::new(),
+            sandbox: None,
+            reach: Reach::Anywhere,
+            oauth: None,
+            unknown: serde_json::Map::new(),
+        }
+    }
+
     /// All variables of the entry.
     pub fn variables(&self) -> Vec<&Variable> {
         let templates: Vec<&Template> = match &self.transport {

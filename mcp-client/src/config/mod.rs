@@ -6,6 +6,8 @@
 //!
 //! One bad entry never hides the others: it becomes a [`Problem`] with its file and line.
 
+#[cfg(feature = "config-formats")]
+mod add;
 mod allow_list;
 mod dialect;
 mod document;
@@ -33,10 +35,13 @@ use std::{
 
 use mcp_transport::{http::Reach, stdio::Sandbox};
 
-#[cfg(feature = "config-formats")]
-pub use self::export::{Exported, export};
 #[cfg(feature = "config-watch")]
 pub use self::watch::{ConfigWatch, WatchError};
+#[cfg(feature = "config-formats")]
+pub use self::{
+    add::{AddError, Added, IfThere, add, add_to_file},
+    export::{Exported, export},
+};
 pub use self::{
     allow_list::{AllowList, CommandPattern, InvalidUrlPattern, UrlPattern, Wildcard},
     dialect::Dialect,

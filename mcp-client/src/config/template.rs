@@ -172,6 +172,24 @@ impl Template {
     }
 }
 
+impl FromIterator<Self> for Template {
+    /// One after the other.
+    fn from_iter<T: IntoIterator<Item = Self>>(templates: T) -> Self {
+        let mut parts: Vec<Part> = Vec::new();
+        for part in templates.into_iter().flat_map(|template| template.0) {
+            match (parts.last_mut(), part) {
+                (_, Part::Text(text)) if text.is_empty() => {}
+                (Some(Part::Text(known)), Part::Text(text)) => known.push_str(&text),
+                (_, part) => parts.push(part),
+            }
+        }
+        if parts.is_empty() {
+            parts.push(Part::Text(String::new()));
+        }
+        Self(parts)
+    }
+}
+
 impl fmt::Display for Template {
     /// The text as our own files spell it, secrets included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -11,6 +11,7 @@ use mcp_transport::http::Reach;
 use serde_json::{Map, Value, json};
 
 use self::spelling::Spelling;
+pub(super) use self::syntax::toml_with;
 use super::{Declared, Dialect, Input, ServerEntry, TransportEntry};
 use crate::EraChoice;
 
@@ -43,6 +44,16 @@ pub fn export(declared: &Declared, dialect: Dialect) -> Exported {
     }
     let document = root(declared, dialect, entries);
     Exported { text: syntax::write(&document, dialect), notes }
+}
+
+/// Writes one server in the way of a program; `None` when that program cannot have it. Says what
+/// the dialect has no words for.
+pub(super) fn entry(entry: &ServerEntry, dialect: Dialect) -> (Option<Value>, Vec<String>) {
+    let mut notes = Vec::new();
+    let spelling = Spelling::new(dialect, &entry.name, &mut notes);
+    let mut writer = Writer { entry, object: Map::new(), spelling };
+    let written = writer.write().then(|| Value::Object(std::mem::take(&mut writer.object)));
+    (written, notes)
 }
 
 fn root(declared: &Declared, dialect: Dialect, entries: Vec<(String, Value)>) -> Value {

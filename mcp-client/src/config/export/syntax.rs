@@ -21,17 +21,45 @@ fn toml(document: &Value) -> String {
         let mut outer = Table::new();
         outer.set_implicit(true);
         for (name, entry) in value.as_object().into_iter().flatten() {
-            let mut table = Table::new();
-            for (key, value) in entry.as_object().into_iter().flatten() {
-                if let Some(value) = toml_value(value) {
-                    table.insert(key, Item::Value(value));
-                }
-            }
-            outer.insert(name, Item::Table(table));
+            outer.insert(name, Item::Table(toml_entry(entry)));
         }
         root.insert(key, Item::Table(outer));
     }
     root.to_string()
+}
+
+/// Puts one server into a TOML file, and leaves the rest as it is.
+pub(in super::super) fn toml_with(
+    text: &str,
+    dialect: Dialect,
+    name: &str,
+    entry: &Value,
+) -> Result<String, String> {
+    let mut root: DocumentMut = text.parse().map_err(|error| format!("it is not TOML: {error}"))?;
+    let key = match dialect {
+        Dialect::Codex => "mcp_servers",
+        Dialect::Goose => "extensions",
+        _ if root.contains_key("servers") => "servers",
+        _ => "mcpServers",
+    };
+    let outer = root.entry(key).or_insert_with(|| {
+        let mut outer = Table::new();
+        outer.set_implicit(true);
+        Item::Table(outer)
+    });
+    let outer = outer.as_table_like_mut().ok_or_else(|| format!("`{key}` is no table"))?;
+    outer.insert(name, Item::Table(toml_entry(entry)));
+    Ok(root.to_string())
+}
+
+fn toml_entry(entry: &Value) -> Table {
+    let mut table = Table::new();
+    for (key, value) in entry.as_object().into_iter().flatten() {
+        if let Some(value) = toml_value(value) {
+            table.insert(key, Item::Value(value));
+        }
+    }
+    table
 }
 
 /// `None` for null, which TOML does not have.

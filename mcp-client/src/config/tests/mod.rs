@@ -1,5 +1,6 @@
 //! Files as each program writes them.
 
+mod adding;
 mod reading;
 mod writing;
 
