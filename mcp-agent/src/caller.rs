@@ -9,6 +9,7 @@ mod tower;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use mcp_protocol::{
+    logging::{LoggingLevel, LoggingMessageParams},
     prompts::GetPromptResult,
     raw::RawJson,
     resources::ReadResourceResult,
@@ -95,6 +96,9 @@ impl fmt::Debug for SharedCaller {
     }
 }
 
+/// Hears what a server logs because of a call. Runs inside the call: it must not block.
+pub type LogSink = Arc<dyn Fn(LoggingMessageParams) + Send + Sync>;
+
 /// A call on its way to a server. Cloning is cheap, and the clone is the same call: its clock and
 /// its progress are shared.
 #[derive(Clone)]
@@ -113,6 +117,11 @@ pub struct Call {
     pub limits: CallLimits,
     /// Hears how far the tool is.
     pub progress: Option<ProgressSink>,
+    /// Hears what the server logs with the call; the client's own handler does when `None`.
+    pub log: Option<LogSink>,
+    /// Asks for log messages of this level and above with the call. Legacy servers know it only for
+    /// the whole connection, and are not asked.
+    pub log_level: Option<LoggingLevel>,
     /// Entries for the `_meta` of the request.
     pub meta: Vec<(Arc<str>, RawJson)>,
     /// What happened to the call so far.
@@ -218,6 +227,8 @@ impl Call {
             hints: ToolHints::default(),
             limits: CallLimits::default(),
             progress: None,
+            log: None,
+            log_level: None,
             meta: Vec::new(),
             clock: Arc::default(),
         }
@@ -236,6 +247,20 @@ impl Call {
     #[must_use]
     pub fn on_progress(mut self, sink: ProgressSink) -> Self {
         self.progress = Some(sink);
+        self
+    }
+
+    /// Hears what the server logs with the call.
+    #[must_use]
+    pub fn on_log(mut self, sink: LogSink) -> Self {
+        self.log = Some(sink);
+        self
+    }
+
+    /// Asks for log messages of this level and above with the call.
+    #[must_use]
+    pub fn log_level(mut self, level: LoggingLevel) -> Self {
+        self.log_level = Some(level);
         self
     }
 

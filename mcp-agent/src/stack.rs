@@ -1,6 +1,7 @@
 //! The layers between the agent and its servers, in their order.
 
 mod options;
+mod prometheus;
 mod report;
 
 use std::{

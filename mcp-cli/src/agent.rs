@@ -14,7 +14,7 @@ use mcp_agent::{
 use mcp_client::Hub;
 
 use crate::{
-    args::{Approve, ModelOptions, ServerOptions, ToolSearch},
+    args::{Approve, LayerOptions, ModelOptions, ServerOptions, ToolSearch},
     connect::choose,
     context::Context,
     conversation::{Approval, Asker, Questions, Terms},
@@ -38,6 +38,7 @@ pub(crate) struct Company<'a> {
     pub(crate) command: &'a [String],
     pub(crate) approve: Option<Approve>,
     pub(crate) options: &'a ServerOptions,
+    pub(crate) layers: &'a LayerOptions,
     pub(crate) model: &'a ModelOptions,
     pub(crate) terms: &'a Terms,
     /// Where the conversation is kept.
@@ -77,6 +78,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         None if !request.chats && (is_named || only_demo) => Approval::All,
         Some(Approve::Ask) | None => Approval::Ask,
     };
+    let layers = request.layers.options(&chosen.servers)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
     let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
@@ -101,7 +103,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         let reason = one_line(&problem.reason);
         context.messages.warning(format_args!("without {}{tool}: {reason}", problem.server));
     }
-    let tools = Arc::new(tools);
+    let tools = Arc::new(tools.layers(&layers));
     let (asker, questions) = Asker::new();
     let offered = chosen_tools(&tools, &request.model.tools)?;
     let held = pins::held(&tools, &hub, context);

@@ -2,6 +2,7 @@
 
 mod access;
 mod conversation;
+mod layers;
 mod plan;
 mod serve;
 
@@ -13,6 +14,7 @@ use clap_complete::Shell;
 pub(crate) use self::{
     access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
     conversation::{Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction, ToolSearch},
+    layers::{AuditAction, CallLayers, LayerOptions, Named},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     serve::ServeArgs,
 };
@@ -178,7 +180,7 @@ git diff | mcp run 'Review this' -s fs")]
     Run(RunArgs),
     /// Talk with a model that can use the tools of servers
     #[command(
-        after_help = "In the chat: /tools, /refresh, /undo, /retry, /cost, /approve, /export, /clear, /help, /exit. Ctrl-C stops the \
+        after_help = "In the chat: /tools, /servers, /refresh, /undo, /retry, /cost, /approve, /export, /clear, /help, /exit. Ctrl-C stops the \
 answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with it."
     )]
     Chat(ChatArgs),
@@ -253,6 +255,11 @@ again. Without a terminal nothing is asked: the command ends with 8.")]
     Pins {
         #[command(subcommand)]
         action: PinsAction,
+    },
+    /// Check records of calls, as `--audit` makes them
+    Audit {
+        #[command(subcommand)]
+        action: AuditAction,
     },
     /// Look at configuration files, and write them as other programs do
     Config {
@@ -348,6 +355,8 @@ pub(crate) struct CallArgs {
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) layers: CallLayers,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

@@ -44,6 +44,11 @@ pub(crate) struct Chosen {
 pub(crate) struct Open(RefCell<Vec<Hub>>);
 
 impl Open {
+    /// The servers among which one of this name was started.
+    pub(crate) fn hub_of(&self, server: &str) -> Option<Hub> {
+        self.0.borrow().iter().rev().find(|hub| hub.server(server).is_some()).cloned()
+    }
+
     /// Ends all servers. The result is already printed, so nobody waits for more than this.
     pub(crate) async fn close(&self) {
         let hubs = self.0.take();

@@ -73,6 +73,8 @@ pub(crate) enum ErrorCode {
     Incomplete,
     /// Not approved.
     Refused,
+    /// A record of calls is not as it was written.
+    Tampered,
     /// Ctrl-C.
     Interrupted,
 }
@@ -99,6 +101,7 @@ impl ErrorCode {
             Self::Timeout => "timeout",
             Self::Incomplete => "incomplete",
             Self::Refused => "refused",
+            Self::Tampered => "tampered",
             Self::Interrupted => "interrupted",
         }
     }
@@ -106,7 +109,9 @@ impl ErrorCode {
     /// The exit code that the error leads to.
     pub(crate) fn exit_code(self) -> ExitCode {
         match self {
-            Self::Unexpected | Self::ProtocolError | Self::ModelFailed => ExitCode::Unexpected,
+            Self::Unexpected | Self::ProtocolError | Self::ModelFailed | Self::Tampered => {
+                ExitCode::Unexpected
+            }
             Self::Usage | Self::Config | Self::UnknownServer | Self::InvalidArguments => {
                 ExitCode::Usage
             }

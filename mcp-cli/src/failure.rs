@@ -2,6 +2,7 @@
 
 use std::{error::Error, path::PathBuf, time::Duration};
 
+use mcp_agent::caller;
 use mcp_client::{CallError, CallErrorKind, ConnectFailure, config::Origin};
 use mcp_transport::{ConnectError, error::DeliveryErrorKind};
 
@@ -163,6 +164,25 @@ pub(crate) fn call(server: &str, error: &CallError) -> Report {
         _ => Report::new(ErrorCode::Unexpected, error.to_string()).causes_of(error),
     };
     report.server(server).retryable(error.is_retryable()).said(tail(error.stderr_tail()))
+}
+
+/// A call that gave no result on its way through the layers.
+pub(crate) fn layered(server: &str, error: &caller::CallError) -> Report {
+    let report = match error {
+        caller::CallError::Failed { source, .. } => return call(server, source),
+        caller::CallError::TimedOut { method, after, sent: true, .. } => Report::new(
+            ErrorCode::Timeout,
+            format!("`{method}` of server `{server}` took longer than {}", show_time(*after)),
+        )
+        .cause("the server was told to stop; whether it did is unknown")
+        .help("give it more time with --timeout, and --max-time where that is set"),
+        caller::CallError::TimedOut { .. } => Report::new(ErrorCode::Timeout, error.to_string()),
+        caller::CallError::Unavailable { .. } => {
+            Report::new(ErrorCode::Unreachable, error.to_string()).causes_of(error)
+        }
+        _ => Report::new(ErrorCode::Unexpected, error.to_string()).causes_of(error),
+    };
+    report.server(server).retryable(error.is_retryable())
 }
 
 fn delivery(error: &CallError) -> Option<&DeliveryErrorKind> {

@@ -19,6 +19,7 @@ mod context;
 mod conversation;
 mod demo_server;
 mod interrupt;
+mod layers;
 mod models;
 mod pins;
 mod resolve;

@@ -77,7 +77,7 @@ impl Default for ClientOptions {
             era: EraChoice::Auto,
             connect_timeout: Duration::from_secs(60),
             probe_timeout: Duration::from_secs(4),
-            call_timeout: Some(Duration::from_secs(60)),
+            call_timeout: Some(Duration::from_secs(30)),
             poll_interval: Some(Duration::from_secs(30)),
             input_timeout: Some(Duration::from_secs(600)),
             cache: Cache::default(),
@@ -373,7 +373,7 @@ impl<R: Connect> ClientBuilder<R> {
         self
     }
 
-    /// The longest silence during one call; 60 s by default, `None` waits for ever.
+    /// The longest silence during one call; 30 s by default, `None` waits for ever.
     pub fn call_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.options.call_timeout = limit.into();
         self

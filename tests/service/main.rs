@@ -2,5 +2,6 @@
 
 mod asking;
 mod chat;
+mod layers;
 mod mcp;
 mod rest;

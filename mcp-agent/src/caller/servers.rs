@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, sync::Arc};
 
 use mcp_client::{Client, Hub, Request, ServerError};
-use mcp_protocol::method::Method;
+use mcp_protocol::{method::Method, version::Era};
 
 use super::{Answer, Call, CallError, Caller, Operation, Reply};
 use crate::toolbox::ToolProgress;
@@ -110,6 +110,14 @@ fn with_options<'a, M: Method, F>(
             told.message = heard.message;
             progress(told);
         });
+    }
+    if let Some(log) = call.log.clone() {
+        request = request.on_log(move |message, _| log(message));
+    }
+    if let Some(level) = call.log_level.clone()
+        && request.client().server().era == Era::Modern
+    {
+        request = request.log_level(level);
     }
     for (key, value) in &call.meta {
         request = request.meta(key, value);

@@ -170,8 +170,12 @@ impl Tools {
     /// The tools of all servers; they are listed again when a server changed.
     async fn of(&self, service: &Service) -> Arc<McpToolset> {
         let hub = service.hub();
-        let toolset =
-            self.listed.get_or_init(async || Arc::new(McpToolset::of_hub(hub.clone()).await)).await;
+        let toolset = self
+            .listed
+            .get_or_init(async || {
+                Arc::new(McpToolset::of_hub(hub.clone()).await.through(service.stack().clone()))
+            })
+            .await;
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = hub.changed_since(seen).now_or_never() {
             toolset.refresh().await;

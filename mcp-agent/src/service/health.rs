@@ -35,7 +35,8 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<V
 /// In the text format of Prometheus.
 pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    ([(header::CONTENT_TYPE, kind)], service.hub().prometheus())
+    let text = service.hub().prometheus() + &service.stack().report().prometheus();
+    ([(header::CONTENT_TYPE, kind)], text)
 }
 
 pub(super) async fn nothing_here() -> Problem {

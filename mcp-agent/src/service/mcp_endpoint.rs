@@ -14,10 +14,12 @@ use mcp_client::Hub;
 use mcp_transport::serve::{Guard, HttpEndpoint, HttpServeConfig};
 
 use super::{Service, aggregate::Aggregate, problem::Problem};
+use crate::stack::Stack;
 
 /// The MCP endpoints of a service.
 pub(super) struct Endpoints {
     hub: Hub,
+    stack: Stack,
     guard: Guard,
     max_body_bytes: usize,
     all: HttpEndpoint,
@@ -26,12 +28,13 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn new(hub: &Hub, guard: &Guard, max_body_bytes: usize) -> Self {
+    pub(super) fn new(hub: &Hub, stack: &Stack, guard: &Guard, max_body_bytes: usize) -> Self {
         let config =
             HttpServeConfig::new().path("/mcp").guard(guard.clone()).max_body_bytes(max_body_bytes);
-        let all = Aggregate { hub: hub.clone(), only: None };
+        let all = Aggregate { hub: hub.clone(), stack: stack.clone(), only: None };
         Self {
             hub: hub.clone(),
+            stack: stack.clone(),
             guard: guard.clone(),
             max_body_bytes,
             all: HttpEndpoint::new(Arc::new(all), config),
@@ -48,7 +51,8 @@ impl Endpoints {
                 .path(path)
                 .guard(self.guard.clone())
                 .max_body_bytes(self.max_body_bytes);
-            let one = Aggregate { hub: self.hub.clone(), only: Some(name.to_owned()) };
+            let (hub, stack) = (self.hub.clone(), self.stack.clone());
+            let one = Aggregate { hub, stack, only: Some(name.to_owned()) };
             Arc::new(HttpEndpoint::new(Arc::new(one), config))
         });
         Arc::clone(endpoint)

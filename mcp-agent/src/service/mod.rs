@@ -72,6 +72,10 @@ pub use self::{
     chat::ChatOptions,
     problem::{Problem, ProblemCode},
 };
+use crate::{
+    caller::ServerCaller,
+    stack::{Stack, StackOptions},
+};
 
 /// How long requests may go on after the service was told to stop.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
@@ -88,6 +92,7 @@ pub struct ServiceOptions {
     token: Option<Secret>,
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
+    layers: StackOptions,
 }
 
 impl Default for ServiceOptions {
@@ -98,6 +103,7 @@ impl Default for ServiceOptions {
             token: None,
             max_body_bytes: 4 << 20,
             chat: None,
+            layers: StackOptions::default(),
         }
     }
 }
@@ -132,6 +138,12 @@ impl ServiceOptions {
         self
     }
 
+    /// What happens to every call of a tool, a resource or a prompt on its way to its server.
+    pub fn layers(mut self, layers: StackOptions) -> Self {
+        self.layers = layers;
+        self
+    }
+
     /// Offers `/v1/chat/completions` with this model.
     pub fn chat(mut self, chat: ChatOptions) -> Self {
         self.chat = Some(chat);
@@ -146,6 +158,7 @@ pub struct Service(Arc<Shared>);
 
 struct Shared {
     hub: Hub,
+    stack: Stack,
     access: Arc<Access>,
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
@@ -164,21 +177,28 @@ impl Service {
 
     /// Puts servers that are running already behind one address. The hub's own options hold.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
-        let ServiceOptions { guard, token, max_body_bytes, chat, .. } = options;
-        let endpoints = Endpoints::new(&hub, &guard, max_body_bytes);
+        let ServiceOptions { guard, token, max_body_bytes, chat, layers, .. } = options;
+        let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
+        let endpoints = Endpoints::new(&hub, &stack, &guard, max_body_bytes);
         let access = Arc::new(Access { guard, token });
-        Self(Arc::new(Shared { hub, access, max_body_bytes, chat, endpoints }))
+        Self(Arc::new(Shared { hub, stack, access, max_body_bytes, chat, endpoints }))
     }
 
     /// All servers as one MCP server, to be served over any transport, such as
     /// [`serve::stdio`](mcp_transport::serve::stdio()).
     pub fn mcp(&self) -> impl mcp_transport::serve::Service {
-        Aggregate { hub: self.0.hub.clone(), only: None }
+        let Shared { hub, stack, .. } = &*self.0;
+        Aggregate { hub: hub.clone(), stack: stack.clone(), only: None }
     }
 
     /// The servers.
     pub fn hub(&self) -> &Hub {
         &self.0.hub
+    }
+
+    /// The layers that calls go through.
+    pub fn stack(&self) -> &Stack {
+        &self.0.stack
     }
 
     /// Everything that the service answers, to be served or to be put into another router.

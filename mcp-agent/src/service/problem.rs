@@ -10,6 +10,8 @@ use axum::{
 use mcp_client::{CallError, CallErrorKind, ConnectFailure, ServerError, StateKind};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
+use crate::caller;
+
 /// How many of a server's last lines are told.
 const SAID_LINES: usize = 5;
 
@@ -51,6 +53,10 @@ pub enum ProblemCode {
     Rejected,
     /// A limit of time ran out.
     Timeout,
+    /// More calls than the limits of this service allow.
+    TooManyCalls,
+    /// The call cannot be recorded, and nothing happens unrecorded.
+    Unrecorded,
     /// There is no such thing here.
     NotFound,
 }
@@ -91,6 +97,12 @@ impl ProblemCode {
                 ("rejected", "The server refused the request", StatusCode::UNPROCESSABLE_ENTITY)
             }
             Self::Timeout => ("timeout", "Out of time", StatusCode::GATEWAY_TIMEOUT),
+            Self::TooManyCalls => {
+                ("too_many_calls", "Too many calls", StatusCode::TOO_MANY_REQUESTS)
+            }
+            Self::Unrecorded => {
+                ("unrecorded", "The call cannot be recorded", StatusCode::INTERNAL_SERVER_ERROR)
+            }
             Self::NotFound => ("not_found", "No such thing", StatusCode::NOT_FOUND),
         }
     }
@@ -145,6 +157,11 @@ impl Problem {
         Self::new(ProblemCode::Refused, detail).with_status(StatusCode::UNAUTHORIZED)
     }
 
+    /// Middleware of the program answered with something else.
+    pub(super) fn another_answer() -> Self {
+        Self::new(ProblemCode::ProtocolError, "the answer is not one to this request")
+    }
+
     fn of_call(error: &CallError) -> Self {
         let code = match error.kind() {
             _ if error.wants_authorization() => ProblemCode::AuthRequired,
@@ -162,9 +179,37 @@ impl Problem {
     }
 }
 
+impl From<caller::CallError> for Problem {
+    fn from(error: caller::CallError) -> Self {
+        use caller::CallError as Layered;
+        let code = match &error {
+            Layered::Failed { source, .. } => {
+                return Self::of_call(source).server(&**error.server());
+            }
+            Layered::Unavailable { source, .. } => return Self::of_server(source),
+            Layered::UnknownServer { server } => return Self::unknown_server(server),
+            Layered::TimedOut { .. } => ProblemCode::Timeout,
+            Layered::RateLimited { .. } | Layered::Busy { .. } => ProblemCode::TooManyCalls,
+            Layered::Stopped { .. } => ProblemCode::Refused,
+            Layered::Unrecorded { .. } => ProblemCode::Unrecorded,
+            _ => ProblemCode::Unreachable,
+        };
+        let mut problem = Self::new(code, chain(&error)).server(&**error.server());
+        problem.retryable = !error.was_sent();
+        problem.retry_after = error.retry_after();
+        problem
+    }
+}
+
 impl From<ServerError> for Problem {
     fn from(error: ServerError) -> Self {
-        match &error {
+        Self::of_server(&error)
+    }
+}
+
+impl Problem {
+    fn of_server(error: &ServerError) -> Self {
+        match error {
             ServerError::Call { server, source } => Self::of_call(source).server(server),
             ServerError::Unavailable { server, state, retry_in, source } => {
                 let code = match state {
@@ -181,7 +226,7 @@ impl From<ServerError> for Problem {
                 problem.retry_after = *retry_in;
                 problem
             }
-            _ => Self::new(ProblemCode::Unreachable, chain(&error)),
+            _ => Self::new(ProblemCode::Unreachable, chain(error)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! `/mcp/prompts`
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use mcp_protocol::prompts::GetPromptResult;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Service, listing::Which, problem::Problem, read_json};
+use crate::caller::{Answer, Call, Caller as _, Operation};
 
 pub(super) async fn list(
     State(service): State<Service>,
@@ -36,16 +37,14 @@ pub(super) async fn get(
     State(service): State<Service>,
     read_json::Json(get): read_json::Json<Get>,
 ) -> Result<Json<GetPromptResult>, Problem> {
-    let server = service.server(&get.server_name)?;
-    let Get { prompt_name, arguments, .. } = &get;
-    let prompt = server
-        .call(|client| async move {
-            let request = client.get_prompt(prompt_name);
-            arguments
-                .iter()
-                .fold(request, |request, (name, value)| request.argument(name, value))
-                .await
-        })
-        .await?;
-    Ok(Json(prompt))
+    service.server(&get.server_name)?;
+    let Get { server_name, prompt_name, arguments } = get;
+    let get = Operation::GetPrompt {
+        name: prompt_name.into(),
+        arguments: arguments.into_iter().collect(),
+    };
+    match service.stack().call(Call::new(server_name, get)).await?.answer {
+        Answer::Prompt(result) => Ok(Json(Arc::unwrap_or_clone(result))),
+        _ => Err(Problem::another_answer()),
+    }
 }

@@ -1,11 +1,14 @@
 //! `/mcp/resources`
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 use mcp_protocol::resources::ReadResourceResult;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Service, listing::Which, problem::Problem, read_json};
+use crate::caller::{Answer, Call, Caller as _, Operation};
 
 pub(super) async fn list(
     State(service): State<Service>,
@@ -32,7 +35,10 @@ pub(super) async fn read(
     State(service): State<Service>,
     read_json::Json(Read { server_name, uri }): read_json::Json<Read>,
 ) -> Result<Json<ReadResourceResult>, Problem> {
-    let server = service.server(&server_name)?;
-    let uri = uri.as_str();
-    Ok(Json(server.call(|client| async move { client.read_resource(uri).await }).await?))
+    service.server(&server_name)?;
+    let read = Call::new(server_name, Operation::ReadResource { uri: uri.into() });
+    match service.stack().call(read).await?.answer {
+        Answer::Resource(result) => Ok(Json(Arc::unwrap_or_clone(result))),
+        _ => Err(Problem::another_answer()),
+    }
 }

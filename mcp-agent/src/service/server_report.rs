@@ -7,6 +7,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::problem;
+use crate::stack::StackReport;
 
 /// Times are in milliseconds.
 #[derive(Debug, Serialize)]
@@ -36,8 +37,26 @@ pub(super) struct ServerReport {
     latency_ms: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_good_ago_ms: Option<f64>,
+    /// What the layers of this service make of it, once it was called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    breaker: Option<Breaker>,
+    calls_running: usize,
+    calls_waiting: usize,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tools: BTreeMap<String, ToolReport>,
+}
+
+/// Whether the server is called at all.
+#[derive(Debug, Serialize)]
+struct Breaker {
+    /// `closed`, `open` or `half-open`.
+    state: String,
+    failures_in_a_row: u32,
+    opened: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_in_ms: Option<f64>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,7 +73,7 @@ struct ToolReport {
 }
 
 impl ServerReport {
-    pub(super) fn new(status: &ServerStatus, now: Instant) -> Self {
+    pub(super) fn new(status: &ServerStatus, layers: &StackReport, now: Instant) -> Self {
         let health = &status.health;
         let client = status.state.client();
         let reason = match &status.state {
@@ -65,6 +84,14 @@ impl ServerReport {
             ServerState::NotConfigured(reason) => Some(reason.clone()),
             _ => None,
         };
+        let layers = layers.server(&status.name);
+        let breaker = layers.and_then(|layers| layers.breaker.as_ref()).map(|breaker| Breaker {
+            state: breaker.state.to_string(),
+            failures_in_a_row: breaker.failures,
+            opened: breaker.opened,
+            reason: breaker.reason.as_deref().map(str::to_owned),
+            retry_in_ms: breaker.retry_in.map(millis),
+        });
         let latency = health.latency(0.5).zip(health.latency(0.95));
         Self {
             name: status.name.clone(),
@@ -84,6 +111,9 @@ impl ServerReport {
             error_rate: health.failure_rate(now),
             latency_ms: latency.map(|(p50, p95)| Latency { p50: millis(p50), p95: millis(p95) }),
             last_good_ago_ms: health.last_good.map(|at| millis(now.saturating_duration_since(at))),
+            breaker,
+            calls_running: layers.map_or(0, |layers| layers.running),
+            calls_waiting: layers.map_or(0, |layers| layers.waiting),
             tools: health
                 .tools
                 .iter()

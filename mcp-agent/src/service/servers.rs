@@ -18,9 +18,10 @@ use super::{
 };
 
 pub(super) async fn status(State(service): State<Service>) -> Json<Value> {
-    let now = Instant::now();
+    let (now, layers) = (Instant::now(), service.stack().report());
+    let statuses = service.hub().status();
     let reports: Vec<_> =
-        service.hub().status().iter().map(|status| ServerReport::new(status, now)).collect();
+        statuses.iter().map(|status| ServerReport::new(status, &layers, now)).collect();
     Json(json!({ "servers": reports }))
 }
 
@@ -42,7 +43,7 @@ pub(super) async fn add(
         let found = hub.status().into_iter().find(|status| status.name == name);
         match found {
             Some(status) if is_settled(&status) => {
-                let report = ServerReport::new(&status, Instant::now());
+                let report = ServerReport::new(&status, &service.stack().report(), Instant::now());
                 return Ok((StatusCode::CREATED, Json(report)));
             }
             Some(_) => seen = hub.changed_since(seen).await,

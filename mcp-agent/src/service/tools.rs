@@ -1,11 +1,12 @@
 //! `/mcp/tools`
 
 use axum::{Json, extract::State};
-use mcp_protocol::{raw::RawJson, tools::CallToolResult};
+use mcp_protocol::tools::CallToolResult;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{Service, listing::Which, problem::Problem, read_json};
+use crate::caller::{self, Caller as _, ToolHints};
 
 pub(super) async fn list(
     State(service): State<Service>,
@@ -38,6 +39,15 @@ pub(super) async fn call(
     read_json::Json(call): read_json::Json<Call>,
 ) -> Result<Json<CallToolResult>, Problem> {
     let server = service.server(&call.server_name)?;
-    let arguments = RawJson::from(Value::Object(call.arguments));
-    Ok(Json(server.call_tool(&call.tool_name, &arguments).await?))
+    let called = caller::Call::tool(call.server_name, call.tool_name.as_str(), call.arguments)
+        .hints(known_hints(&server, &call.tool_name));
+    let reply = service.stack().call(called).await?;
+    reply.into_tool().map(Json).ok_or_else(Problem::another_answer)
+}
+
+/// What the server said of the tool when it was last asked, if it was.
+fn known_hints(server: &mcp_client::Server, name: &str) -> ToolHints {
+    let listing = server.catalog().tools.listing;
+    let tool = listing.items.iter().find(|tool| tool.name == name);
+    tool.and_then(|tool| tool.annotations.as_ref()).map(ToolHints::from).unwrap_or_default()
 }

@@ -136,6 +136,14 @@ impl McpToolset {
         self
     }
 
+    /// Calls the servers through layers that others use as well, so that all together keep to their
+    /// limits. They must lead to the same servers.
+    #[must_use]
+    pub fn through(mut self, stack: Stack) -> Self {
+        self.stack = stack;
+        self
+    }
+
     /// The layers that calls go through, to call resources and prompts by the same way.
     pub fn stack(&self) -> &Stack {
         &self.stack

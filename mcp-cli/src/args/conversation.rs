@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
-use super::ServerOptions;
+use super::{LayerOptions, ServerOptions};
 use crate::conversation::Terms;
 
 /// Which model, and how to speak with it.
@@ -131,6 +131,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) model: ModelOptions,
     #[command(flatten)]
+    pub(crate) layers: LayerOptions,
+    #[command(flatten)]
     pub(crate) server: ServerOptions,
 }
 
@@ -155,6 +157,8 @@ pub(crate) struct ChatArgs {
     pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
+    #[command(flatten)]
+    pub(crate) layers: LayerOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

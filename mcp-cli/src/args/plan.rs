@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ModelOptions, ServerOptions};
+use super::{LayerOptions, ModelOptions, ServerOptions};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanAction {
@@ -33,6 +33,8 @@ pub(crate) struct PlanRunArgs {
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
+    #[command(flatten)]
+    pub(crate) layers: LayerOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{ModelOptions, ServerOptions};
+use super::{LayerOptions, ModelOptions, ServerOptions};
 
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
@@ -38,6 +38,8 @@ pub(crate) struct ServeArgs {
     pub(crate) command: Vec<String>,
     #[command(flatten)]
     pub(crate) model: ModelOptions,
+    #[command(flatten)]
+    pub(crate) layers: LayerOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

@@ -1,11 +1,15 @@
 //! `mcp call`
 
-use std::{cell::RefCell, future::IntoFuture as _, time::Duration};
+use std::{cell::RefCell, sync::Arc, time::Duration};
 
 use clap::CommandFactory as _;
+use mcp_agent::{
+    caller::{self, Caller as _, ServerCaller, ToolHints},
+    stack::Stack,
+    toolbox::ToolProgress,
+};
 use mcp_client::Client;
 use mcp_protocol::{
-    notifications::ProgressParams,
     tools::{CallToolParams, CallToolResult},
     version::Era,
 };
@@ -117,7 +121,7 @@ fn wrong_argument(error: &ArgumentError, tool: &ToolView) -> CliError {
 }
 
 enum Event {
-    Progress(ProgressParams),
+    Progress(ToolProgress),
     Log(Logged),
 }
 
@@ -143,17 +147,22 @@ impl Call<'_> {
             context.logs.hand_to(logs);
         }
         let (server, own_logs) = (self.server.to_owned(), events.clone());
-        let mut call = self
-            .client
-            .call_tool(name, arguments)
-            .max_time(self.args.max_time)
+        let hints = self.tool.tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
+        let mut call = caller::Call::tool(self.server, name.as_str(), arguments)
+            .hints(hints)
             // The receiver lives as long as the call.
-            .on_progress(move |progress| drop(events.send(Event::Progress(progress))))
-            .on_log(move |message, _| drop(own_logs.send(Event::Log((server.clone(), message)))));
+            .on_progress(Arc::new(move |progress| drop(events.send(Event::Progress(progress)))))
+            .on_log(Arc::new(move |message| {
+                drop(own_logs.send(Event::Log((server.clone(), message))));
+            }));
+        if let Some(limit) = self.args.max_time {
+            call = call.at_most(limit);
+        }
         if let Some(level) = context.logs.wanted() {
-            if self.client.server().era == Era::Modern {
+            let connected = self.client.server();
+            if connected.era == Era::Modern {
                 call = call.log_level(level);
-            } else if self.client.server().capabilities.logging.is_some() {
+            } else if connected.capabilities.logging.is_some() {
                 self.client
                     .set_log_level(level)
                     .await
@@ -163,9 +172,10 @@ impl Call<'_> {
         let reached = RefCell::new(None);
         let shown = format!("{}.{}", self.server, one_line(name));
         let mut told = Ok(());
-        let result = watch(
+        let stack = self.stack(context)?;
+        let reply = watch(
             &context.messages,
-            call.into_future(),
+            stack.call(call),
             &mut taken,
             |event| {
                 if told.is_ok() && printer.output() == Output::Ndjson {
@@ -192,7 +202,25 @@ impl Call<'_> {
         while let Ok(logged) = logged.try_recv() {
             print_event(&Event::Log(logged), printer)?;
         }
-        result.map_err(|error| failure::call(self.server, &error).into())
+        let reply = reply.map_err(|error| failure::layered(self.server, &error))?;
+        // Nothing but the server itself answers here.
+        reply.into_tool().ok_or_else(|| {
+            Report::new(ErrorCode::Unexpected, "the answer is not that of a tool").into()
+        })
+    }
+
+    /// The layers around the call.
+    fn stack(&self, context: &Context) -> Result<Stack> {
+        let hub = context.open.hub_of(self.server);
+        let trusted = hub.as_ref().and_then(|hub| hub.server(self.server));
+        let trusted = trusted.filter(|server| server.config().tools.trusted);
+        let trusted = trusted.map(|server| server.name().to_owned()).into_iter().collect();
+        let options = self.args.layers.options(&[self.server], trusted)?;
+        let servers = match hub {
+            Some(hub) => ServerCaller::of_hub(hub),
+            None => ServerCaller::of_clients([(self.server, self.client.clone())]),
+        };
+        Ok(Stack::new(servers, &options))
     }
 
     fn show(

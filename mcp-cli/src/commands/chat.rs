@@ -18,7 +18,7 @@ use crate::{
     agent::{self, Assembled, Company},
     args::{ChatArgs, Output},
     context::Context,
-    conversation::{Turn, exit_code_of},
+    conversation::{Turn, exit_code_of, server_lines},
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
     interrupt::interrupted,
@@ -31,6 +31,7 @@ use crate::{
 
 const HELP: &str = "\
 /tools    what the model can use
+/servers  their calls, and whether one is left alone because it keeps failing
 /refresh  the last answer again, with what changed since
 /undo     take the last question back
 /retry    ask the last question again
@@ -65,6 +66,7 @@ pub(super) async fn run(
         command: &args.command,
         approve: args.approve,
         options: &args.server,
+        layers: &args.layers,
         model: &args.model,
         terms: &args.terms,
         store: store.clone(),
@@ -98,6 +100,11 @@ pub(super) async fn run(
             "" => (),
             "/exit" | "/quit" | "exit" | "quit" => break,
             "/help" | "/?" => context.messages.note(HELP),
+            "/servers" => {
+                for line in server_lines(&agent.servers, &agent.tools.report()) {
+                    context.messages.note(line);
+                }
+            }
             "/tools" => list_tools(&agent, printer)?,
             "/refresh" => {
                 let parts = REFRESH.into();

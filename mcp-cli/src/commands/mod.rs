@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod audit;
 mod call;
 mod chat;
 mod completions;
@@ -47,6 +48,7 @@ pub(crate) async fn run(
         Command::Completions { shell } => completions::run(shell, printer),
         Command::Trust { action } => trust::run(action, printer),
         Command::Pins { action } => pins::run(action, context, printer).await,
+        Command::Audit { action } => audit::run(&action, printer),
         Command::Config { action } => config::run(action, context, printer),
         Command::Login(args) => login::login(args, context, printer).await,
         Command::Logout(args) => login::logout(args, context, printer).await,

@@ -4,13 +4,14 @@ use std::{fs, path::Path, sync::Arc};
 
 use mcp_agent::{
     plan::{self, AskError, CheckedPlan, ExecuteOptions, Plan, PlanError, PlanRun, StepOutcome},
+    stack::StackOptions,
     toolbox::{McpToolset, Toolset},
 };
 use serde_json::{Value, json};
 
 use crate::{
     args::{Output, PlanAction, PlanMakeArgs, PlanRunArgs, ServerOptions},
-    connect::choose,
+    connect::{Chosen, choose},
     context::Context,
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
@@ -37,7 +38,9 @@ pub(super) async fn run(
 
 async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
     let plan: Plan = read(&args.file)?;
-    let tools = start(&args.servers, &args.command, &args.server, context).await?;
+    let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
+    let layers = args.layers.options(&chosen.servers)?;
+    let tools = start(chosen, &layers, context).await?;
     let checked = plan.check(&tools).map_err(|error| invalid(&error))?;
     if args.dry_run {
         show(&checked, printer)?;
@@ -74,7 +77,8 @@ async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) ->
 }
 
 async fn make(args: PlanMakeArgs, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
-    let tools = start(&args.servers, &args.command, &args.server, context).await?;
+    let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
+    let tools = start(chosen, &StackOptions::default(), context).await?;
     let model = models::find(&args.model, context).await?.model;
     let asking = plan::ask(&model, &args.goal, &tools);
     let checked =
@@ -97,20 +101,27 @@ async fn make(args: PlanMakeArgs, context: &Context, printer: &mut Printer) -> R
     Ok(ExitCode::Success)
 }
 
-async fn start(
+fn chosen(
     servers: &[String],
     command: &[String],
     options: &ServerOptions,
     context: &Context,
+) -> Result<Chosen> {
+    choose(&targets::parse(servers)?, command, &context.settings.configured()?, options)
+}
+
+async fn start(
+    chosen: Chosen,
+    layers: &StackOptions,
+    context: &Context,
 ) -> Result<Arc<dyn Toolset>> {
-    let configured = context.settings.configured()?;
-    let chosen = choose(&targets::parse(servers)?, command, &configured, options)?;
     let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
     let tools = wait(&context.messages, McpToolset::of_hub(hub.clone()), |elapsed| {
         format!("starting servers  {}", show_time(elapsed))
     })
-    .await;
+    .await
+    .layers(layers);
     for problem in tools.problems() {
         let reason = one_line(&problem.reason);
         context.messages.warning(format_args!("without {}: {reason}", problem.server));

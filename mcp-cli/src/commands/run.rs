@@ -50,6 +50,7 @@ pub(super) async fn run(
         command: &args.command,
         approve: args.approve,
         options: &args.server,
+        layers: &args.layers,
         model: &args.model,
         terms: &args.terms,
         store,

@@ -2,7 +2,10 @@
 
 use std::{env, io, net::SocketAddr};
 
-use mcp_agent::service::{ChatOptions, Service, ServiceOptions, random_token};
+use mcp_agent::{
+    service::{ChatOptions, Service, ServiceOptions, random_token},
+    stack::StackOptions,
+};
 use mcp_client::{Hub, Secret};
 use mcp_transport::serve::{self, Guard};
 use serde_json::json;
@@ -28,7 +31,8 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     if args.stdio {
-        let service = Service::of_hub(start(&args, context).await?, ServiceOptions::new());
+        let (hub, layers) = start(&args, context).await?;
+        let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
         return serve::stdio(service.mcp())
             .await
             .map(|()| ExitCode::Success)
@@ -55,23 +59,25 @@ pub(super) async fn run(
     if !args.no_model {
         options = options.chat(chat(&args, context).await?);
     }
-    let service = Service::of_hub(start(&args, context).await?, options);
+    let (hub, layers) = start(&args, context).await?;
+    let service = Service::of_hub(hub, options.layers(layers));
     announce(address, token.as_ref(), !args.no_model, printer)?;
     service.serve(listener, asked_to_end()).await.map_err(|error| stopped(&error))?;
     Ok(ExitCode::Success)
 }
 
-/// Starts the servers that are meant.
-async fn start(args: &ServeArgs, context: &Context) -> Result<Hub> {
+/// Starts the servers that are meant, and sets the layers in front of them.
+async fn start(args: &ServeArgs, context: &Context) -> Result<(Hub, StackOptions)> {
     let configured = context.settings.configured()?;
     let targets = targets::parse(&args.servers)?;
     let chosen = choose(&targets, &args.command, &configured, &args.server)?;
     if targets.is_empty() && args.command.is_empty() && configured.is_empty() {
         say_that_demo_is_used(context);
     }
+    let layers = args.layers.options(&chosen.servers)?;
     let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
-    Ok(hub)
+    Ok((hub, layers))
 }
 
 fn stopped(error: &io::Error) -> CliError {

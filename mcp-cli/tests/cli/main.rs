@@ -7,6 +7,7 @@ mod model;
 mod sandbox;
 
 mod http;
+mod layers;
 mod run;
 mod screens;
 mod serve;

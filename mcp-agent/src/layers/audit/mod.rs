@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use self::record::Entry;
 pub use self::{
     log::AuditLog,
-    verify::{AuditError, Verified, verify},
+    verify::{AuditError, Verified, verify, verify_since},
 };
 use super::CallEnd;
 use crate::caller::{Call, CallError, Caller, Reply};

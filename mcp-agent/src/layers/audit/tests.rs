@@ -78,9 +78,13 @@ async fn whatever_is_changed_shows() {
     let mut extra = whole.clone();
     extra.push("{}".to_owned());
     assert!(matches!(tampered(&extra), AuditError::Malformed { line: 5 }));
-    // The end can be cut off; the last hash is another then.
+    // The end can be cut off; only a hash that was kept elsewhere shows it.
+    fs::write(&path, whole.join("\n") + "\n").unwrap();
+    let kept = verify(&path).unwrap().last_hash;
+    assert_eq!(verify_since(&path, &kept).unwrap().lines, 4);
     fs::write(&path, whole[..3].join("\n") + "\n").unwrap();
-    assert_ne!(verify(&path).unwrap().last_hash, lines(&path)[2]);
+    assert_eq!(verify(&path).unwrap().lines, 3);
+    assert!(matches!(verify_since(&path, &kept).unwrap_err(), AuditError::CutOff));
 }
 
 #[tokio::test]

@@ -39,6 +39,9 @@ pub enum AuditError {
         /// Counted from 1.
         line: u64,
     },
+    /// The hash that was kept is that of no line: the end was cut off, or all was written anew.
+    #[error("no line has the hash that was kept: the end is missing, or all was written anew")]
+    CutOff,
     /// A line does not go on where the one before ended: lines were taken out, put in or moved.
     #[error("line {line} does not follow the one before it: lines are missing, new or moved")]
     Torn {
@@ -67,6 +70,20 @@ pub(super) struct Line {
 /// # Errors
 /// It is not as it was written, or cannot be read. The first such line is named.
 pub fn verify(path: &Path) -> Result<Verified, AuditError> {
+    read(path, None)
+}
+
+/// [`verify`], and that a line still has a hash that was kept elsewhere. Whoever can write the file
+/// can cut off its end or write all of it anew, and only this shows it.
+///
+/// # Errors
+/// As [`verify`], and if no line has that hash.
+pub fn verify_since(path: &Path, kept_hash: &str) -> Result<Verified, AuditError> {
+    read(path, Some(kept_hash))
+}
+
+fn read(path: &Path, kept_hash: Option<&str>) -> Result<Verified, AuditError> {
+    let mut is_missing = kept_hash.is_some();
     let mut last = Link::default();
     let mut count = 0;
     for text in BufReader::new(File::open(path)?).lines() {
@@ -85,7 +102,11 @@ pub fn verify(path: &Path) -> Result<Verified, AuditError> {
         if number != last.number + 1 || previous != last.hash {
             return Err(AuditError::Torn { line });
         }
+        is_missing &= kept_hash != Some(claimed);
         last = Link { number, hash: claimed.to_owned() };
+    }
+    if is_missing {
+        return Err(AuditError::CutOff);
     }
     Ok(Verified { lines: count, last_hash: last.hash })
 }

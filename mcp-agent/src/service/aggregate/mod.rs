@@ -13,6 +13,8 @@ mod names;
 mod offered;
 mod progress;
 
+use std::sync::Arc;
+
 use mcp_client::{CallErrorKind, CatalogLists, Hub, ServerError};
 use mcp_protocol::{
     cache_hint::CacheScope,
@@ -48,11 +50,17 @@ use self::{
     progress::{Ear, Mouth, relay},
 };
 use super::problem;
+use crate::{
+    caller::{Answer, Call, CallError, Caller as _, Operation, Reply, ToolHints},
+    stack::Stack,
+};
 
 /// A server that has others answer.
 #[derive(Clone, Debug)]
 pub(super) struct Aggregate {
     pub(super) hub: Hub,
+    /// What happens to calls on their way.
+    pub(super) stack: Stack,
     /// The one server that is meant, under its own names; all when `None`.
     pub(super) only: Option<String>,
 }
@@ -178,26 +186,36 @@ impl Aggregate {
         let find = |offered: &Offered| {
             let tools = offered.tools();
             let found = tools.into_iter().find(|(_, name, _)| *name == params.name);
-            found.map(|(server, _, tool)| (server.clone(), tool.name.clone()))
+            found.map(|(server, _, tool)| {
+                let hints = tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
+                (server.name().to_owned(), tool.name.clone(), hints)
+            })
         };
         let found = match find(&self.known()) {
             Some(found) => found,
             None => find(&self.ask(CatalogLists::TOOLS).await)
                 .ok_or_else(|| unknown("tool", &params.name))?,
         };
-        let (server, name) = found;
-        let arguments = params.arguments.unwrap_or_else(|| serde_json::json!({}).into());
+        let (server, name, hints) = found;
+        let arguments = match &params.arguments {
+            None => serde_json::Map::new(),
+            Some(arguments) => serde_json::from_str(arguments.as_str()).map_err(|error| {
+                let told = format!("the arguments are no JSON object: {error}");
+                ErrorObject::new(error_code::INVALID_PARAMS, told)
+            })?,
+        };
+        let call = Call::tool(server, name, arguments).hints(hints);
         let outcome = match relay {
-            None => server.call_tool(&name, &arguments).await,
+            None => self.stack.call(call).await,
             Some((ear, mouth)) => {
-                let calling =
-                    server.call_tool_with(&name, &arguments, |request| ear.listen_to(request));
-                mouth.until(calling).await
+                let call = call.on_progress(ear.into_sink());
+                mouth.until(self.stack.call(call)).await
             }
         };
-        match outcome {
-            Ok(result) => Ok(result),
-            Err(error) => match refusal(&error) {
+        match outcome.map(Reply::into_tool) {
+            Ok(Some(result)) => Ok(result),
+            Ok(None) => Err(another_answer()),
+            Err(error) => match refusal_of_call(&error) {
                 Some(object) => Err(object.clone()),
                 None => Ok(CallToolResult::error(problem::chain(&error))),
             },
@@ -208,7 +226,7 @@ impl Aggregate {
         let find = |offered: &Offered| {
             let prompts = offered.prompts();
             let found = prompts.into_iter().find(|(_, name, _)| *name == params.name);
-            found.map(|(server, _, prompt)| (server.clone(), prompt.name.clone()))
+            found.map(|(server, _, prompt)| (server.name().to_owned(), prompt.name.clone()))
         };
         let lists = CatalogLists { prompts: true, ..NO_LISTS };
         let found = match find(&self.known()) {
@@ -216,13 +234,12 @@ impl Aggregate {
             None => find(&self.ask(lists).await).ok_or_else(|| unknown("prompt", &params.name))?,
         };
         let (server, name) = found;
-        let (name, arguments) = (&name, &params.arguments);
-        let get = |client: mcp_client::Client| async move {
-            let request = client.get_prompt(name);
-            let request = arguments.iter().fold(request, |r, (key, value)| r.argument(key, value));
-            request.await
-        };
-        server.call(get).await.map_err(|error| failed(&error))
+        let arguments = params.arguments.into_iter().collect();
+        let get = Call::new(server, Operation::GetPrompt { name: name.into(), arguments });
+        match self.stack.call(get).await.map_err(|error| failed_call(&error))?.answer {
+            Answer::Prompt(result) => Ok(Arc::unwrap_or_clone(result)),
+            _ => Err(another_answer()),
+        }
     }
 
     async fn read_resource(
@@ -236,12 +253,16 @@ impl Aggregate {
         }
         let mut last = None;
         for server in offered.readers(uri) {
-            match server.call(|client| async move { client.read_resource(uri).await }).await {
-                Ok(result) => return Ok(result),
+            let read = Operation::ReadResource { uri: uri.into() };
+            match self.stack.call(Call::new(server.name(), read)).await {
+                Ok(Reply { answer: Answer::Resource(result), .. }) => {
+                    return Ok(Arc::unwrap_or_clone(result));
+                }
+                Ok(_) => return Err(another_answer()),
                 Err(error) => {
                     let is_elsewhere = matches!(&error,
-                        ServerError::Call { source, .. } if source.is_resource_not_found());
-                    last = Some(failed(&error));
+                        CallError::Failed { source, .. } if source.is_resource_not_found());
+                    last = Some(failed_call(&error));
                     if !is_elsewhere {
                         break;
                     }
@@ -285,6 +306,28 @@ fn refusal(error: &ServerError) -> Option<&ErrorObject> {
         },
         _ => None,
     }
+}
+
+fn refusal_of_call(error: &CallError) -> Option<&ErrorObject> {
+    match error {
+        CallError::Failed { source, .. } => match source.kind() {
+            CallErrorKind::Rejected(object) => Some(object),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn failed_call(error: &CallError) -> ErrorObject {
+    match refusal_of_call(error) {
+        Some(object) => object.clone(),
+        None => ErrorObject::new(error_code::INTERNAL_ERROR, problem::chain(error)),
+    }
+}
+
+/// Middleware of the program answered with something else.
+fn another_answer() -> ErrorObject {
+    ErrorObject::new(error_code::INTERNAL_ERROR, "the answer is not one to this request")
 }
 
 fn failed(error: &ServerError) -> ErrorObject {

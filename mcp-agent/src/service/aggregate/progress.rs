@@ -1,20 +1,21 @@
 //! Progress of a server's tool, told to whoever called it.
 
-use std::{future::Future, pin::pin};
+use std::{future::Future, pin::pin, sync::Arc};
 
-use mcp_client::CallTool;
 use mcp_protocol::{jsonrpc::RequestId, notifications::ProgressParams};
 use mcp_transport::serve::Peer;
 use tokio::sync::mpsc;
 
+use crate::toolbox::{ProgressSink, ToolProgress};
+
 /// Hears of a call's progress.
-pub(super) struct Ear(mpsc::UnboundedSender<ProgressParams>);
+pub(super) struct Ear(mpsc::UnboundedSender<ToolProgress>);
 
 /// Tells of it.
 pub(super) struct Mouth {
     token: RequestId,
     peer: Peer,
-    heard: mpsc::UnboundedReceiver<ProgressParams>,
+    heard: mpsc::UnboundedReceiver<ToolProgress>,
 }
 
 /// From one to the other. A server is read no faster than its call is polled, so little waits
@@ -25,12 +26,11 @@ pub(super) fn relay(token: RequestId, peer: &Peer) -> (Ear, Mouth) {
 }
 
 impl Ear {
-    /// Has a call tell of its progress.
-    pub(super) fn listen_to<'a>(&self, request: CallTool<'a>) -> CallTool<'a> {
-        let heard = self.0.clone();
-        request.on_progress(move |progress| {
+    /// What a call tells of its progress.
+    pub(super) fn into_sink(self) -> ProgressSink {
+        Arc::new(move |progress| {
             // The receiver is gone only if nobody waits for the call any more.
-            let _ = heard.send(progress);
+            let _ = self.0.send(progress);
         })
     }
 }
@@ -53,8 +53,14 @@ impl Mouth {
         }
     }
 
-    async fn tell(&self, progress: ProgressParams) {
-        let progress = ProgressParams { progress_token: self.token.clone(), ..progress };
+    async fn tell(&self, told: ToolProgress) {
+        let progress = ProgressParams {
+            progress_token: self.token.clone(),
+            progress: told.progress,
+            total: told.total,
+            message: told.message,
+            meta: None,
+        };
         if let Err(error) = self.peer.notify("notifications/progress", &progress).await {
             tracing::debug!(%error, "progress is not told");
         }

@@ -1,0 +1,129 @@
+//! What the layers do, for Prometheus.
+
+use std::fmt::{self, Display, Write as _};
+
+use super::{ServerReport, StackReport};
+use crate::layers::CircuitState;
+
+type Value = fn(&ServerReport) -> Option<u64>;
+
+/// Name, kind, help, value.
+const FAMILIES: [(&str, &str, &str, Value); 4] = [
+    (
+        "mcp_breaker_open",
+        "gauge",
+        "Whether the server is left alone: 0 closed, 1 half-open, 2 open.",
+        |server| {
+            server.breaker.as_ref().map(|breaker| match breaker.state {
+                CircuitState::Closed => 0,
+                CircuitState::HalfOpen => 1,
+                CircuitState::Open => 2,
+            })
+        },
+    ),
+    ("mcp_breaker_opened_total", "counter", "How often the server was left alone.", |server| {
+        server.breaker.as_ref().map(|breaker| breaker.opened)
+    }),
+    ("mcp_calls_running", "gauge", "Calls that hold a place.", |server| {
+        u64::try_from(server.running).ok()
+    }),
+    ("mcp_calls_waiting", "gauge", "Calls that wait for a place.", |server| {
+        u64::try_from(server.waiting).ok()
+    }),
+];
+
+impl StackReport {
+    /// The state of the layers in the text format of Prometheus (version 0.0.4), to be written
+    /// behind that of [`Hub::prometheus`](mcp_client::Hub::prometheus). The labels are names of
+    /// servers, which the configuration gives.
+    pub fn prometheus(&self) -> String {
+        let mut text = String::new();
+        // Writing into a string cannot fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        for (name, kind, help, value) in FAMILIES {
+            head(out, name, kind, help)?;
+            for server in &self.servers {
+                if let Some(value) = value(server) {
+                    writeln!(out, "{name}{{server=\"{}\"}} {value}", Label(&server.name))?;
+                }
+            }
+        }
+        let Some(cache) = &self.cache else { return Ok(()) };
+        let name = "mcp_result_cache_total";
+        head(out, name, "counter", "Calls that a kept result could answer.")?;
+        for (answered, count) in [("hit", cache.hits), ("miss", cache.misses)] {
+            writeln!(out, "{name}{{answered=\"{answered}\"}} {count}")?;
+        }
+        head(out, "mcp_result_cache_bytes", "gauge", "How much is kept.")?;
+        writeln!(out, "mcp_result_cache_bytes {}", cache.bytes)
+    }
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
+    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
+}
+
+/// The value of a label, escaped.
+struct Label<'a>(&'a str);
+
+impl Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\\' => f.write_str("\\\\"),
+            '"' => f.write_str("\\\""),
+            '\n' => f.write_str("\\n"),
+            c => f.write_char(c),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::layers::{BreakerReport, CacheReport};
+
+    #[test]
+    fn is_written_in_families() {
+        let breaker = BreakerReport {
+            state: CircuitState::Open,
+            failures: 5,
+            retry_in: Some(Duration::from_secs(9)),
+            opened: 2,
+            reason: None,
+        };
+        let server = |name: &str, breaker| ServerReport {
+            name: name.into(),
+            breaker,
+            running: 1,
+            waiting: 3,
+            on_their_way: 4,
+        };
+        let report = StackReport {
+            servers: vec![server("a\"b", Some(breaker)), server("c", None)],
+            operations: Vec::new(),
+            cache: Some(CacheReport { hits: 7, misses: 2, entries: 1, bytes: 512 }),
+        };
+        let text = report.prometheus();
+        let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            samples,
+            [
+                r#"mcp_breaker_open{server="a\"b"} 2"#,
+                r#"mcp_breaker_opened_total{server="a\"b"} 2"#,
+                r#"mcp_calls_running{server="a\"b"} 1"#,
+                r#"mcp_calls_running{server="c"} 1"#,
+                r#"mcp_calls_waiting{server="a\"b"} 3"#,
+                r#"mcp_calls_waiting{server="c"} 3"#,
+                r#"mcp_result_cache_total{answered="hit"} 7"#,
+                r#"mcp_result_cache_total{answered="miss"} 2"#,
+                "mcp_result_cache_bytes 512",
+            ]
+        );
+    }
+}
