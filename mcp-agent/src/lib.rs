@@ -29,6 +29,7 @@ pub mod glob;
 pub mod plan;
 pub mod policy;
 pub mod rank;
+pub mod resources;
 pub mod run;
 pub mod store;
 pub mod tokens;
