@@ -4,6 +4,7 @@ mod access;
 mod conversation;
 mod layers;
 mod plan;
+mod registry;
 mod serve;
 
 use std::{path::PathBuf, time::Duration};
@@ -16,6 +17,7 @@ pub(crate) use self::{
     conversation::{Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction, ToolSearch},
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
+    registry::{AddArgs, RegistryOptions, SearchArgs},
     serve::ServeArgs,
 };
 use crate::{
@@ -261,6 +263,22 @@ again. Without a terminal nothing is asked: the command ends with 8.")]
         #[command(subcommand)]
         action: AuditAction,
     },
+    /// Find servers that others have published
+    #[command(after_help = "\
+Examples:\n  mcp search weather\n  mcp search --type pypi database\n\n\
+The servers are those of the MCP registry, or of another one with its API (MCP_REGISTRY).")]
+    Search(SearchArgs),
+    /// Add a server to the configuration: from the registry, by address or by command
+    #[command(
+        override_usage = "mcp add [OPTIONS] <NAME|URL> [-- COMMAND...]",
+        after_help = "\
+Examples:\n  mcp add io.github.user/weather --set region=eu\n  \
+mcp add https://mcp.example.com/mcp --name example -H 'Authorization: Bearer ${TOKEN}'\n  \
+mcp add files -- npx -y @modelcontextprotocol/server-filesystem .\n\n\
+The file is the one of --config, else that of the user; a file of any program that writes JSON or \
+TOML keeps all else that is in it. Nothing is started."
+    )]
+    Add(AddArgs),
     /// Look at configuration files, and write them as other programs do
     Config {
         #[command(subcommand)]

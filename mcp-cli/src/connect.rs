@@ -225,7 +225,7 @@ fn variable(pair: &str) -> Result<(String, Secret)> {
 }
 
 /// The host, without what many have in common; of a socket in a file, the file's name.
-fn name_of_url(url: &str) -> String {
+pub(crate) fn name_of_url(url: &str) -> String {
     if has_scheme(url, "unix") {
         return name_of_command(&[url.to_owned()]);
     }
@@ -237,7 +237,7 @@ fn name_of_url(url: &str) -> String {
 }
 
 /// The program; behind a runner such as `npx`, what it runs.
-fn name_of_command(words: &[String]) -> String {
+pub(crate) fn name_of_command(words: &[String]) -> String {
     let stem = |word: &str| {
         let file = word.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(word);
         // `pkg@1.2` and `server.py`.

@@ -22,6 +22,7 @@ mod interrupt;
 mod layers;
 mod models;
 mod pins;
+mod registry;
 mod resolve;
 mod sessions;
 mod survey;

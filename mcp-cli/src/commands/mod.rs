@@ -1,5 +1,6 @@
 //! One file for each command.
 
+mod add;
 mod audit;
 mod call;
 mod chat;
@@ -15,6 +16,7 @@ mod prompts;
 mod read;
 mod resources;
 mod run;
+mod search;
 mod serve;
 mod sessions;
 mod status;
@@ -49,6 +51,8 @@ pub(crate) async fn run(
         Command::Trust { action } => trust::run(action, printer),
         Command::Pins { action } => pins::run(action, context, printer).await,
         Command::Audit { action } => audit::run(&action, printer),
+        Command::Search(args) => search::run(args, context, printer).await,
+        Command::Add(args) => Box::pin(add::run(args, context, printer)).await,
         Command::Config { action } => config::run(action, context, printer),
         Command::Login(args) => login::login(args, context, printer).await,
         Command::Logout(args) => login::logout(args, context, printer).await,

@@ -8,6 +8,7 @@ mod sandbox;
 
 mod http;
 mod layers;
+mod registry;
 mod run;
 mod screens;
 mod serve;
