@@ -75,6 +75,9 @@ pub(crate) struct CallOptions {
     /// What is checked against a tool's schemas.
     #[cfg(feature = "schema")]
     pub(crate) validate: crate::Validate,
+    /// What the result of a request that is taken up again must satisfy.
+    #[cfg(feature = "schema")]
+    pub(crate) promised: Option<mcp_protocol::raw::RawJson>,
 }
 
 impl std::fmt::Debug for CallOptions {

@@ -4,6 +4,7 @@ mod bad_input;
 mod cache;
 mod cache_sharing;
 mod changes;
+mod checked_later;
 mod era;
 mod hub;
 mod input;

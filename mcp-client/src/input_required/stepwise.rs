@@ -1,6 +1,8 @@
 //! One round at a time: the server's questions are handed out, to be answered later and perhaps by
 //! another process.
 
+#[cfg(feature = "schema")]
+use std::any::Any;
 use std::fmt;
 
 use mcp_protocol::{
@@ -8,6 +10,7 @@ use mcp_protocol::{
     input_required::{InputRequest, InputRequests, InputRequired, InputResponses},
     method::Method,
     outcome::Outcome,
+    raw::RawJson,
     tools::{self, CallToolResult},
     version::ProtocolVersion,
 };
@@ -15,7 +18,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::{Answers, Patience, Rounds, send, unexpected};
 #[cfg(feature = "schema")]
-use crate::schema::{check_arguments, check_result};
+use crate::schema::{check_arguments, check_promised, promised};
 use crate::{
     CallError, CallErrorKind, CallTool, Client, InputError, Request, TaskHandle,
     request::{Flow, Sending},
@@ -72,6 +75,9 @@ pub struct PendingInput<M: Method> {
     method: String,
     params: M::Params,
     asked: InputRequired,
+    /// What the result must satisfy, where the caller wants it checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output_schema: Option<RawJson>,
 }
 
 impl<M: Method> PendingInput<M> {
@@ -144,17 +150,15 @@ pub enum ToolSteps {}
 impl Flow<tools::CallTool> for ToolSteps {
     type Output = Step<tools::CallTool, CallToolResult>;
 
-    async fn run(request: Sending<'_, tools::CallTool>) -> Result<Self::Output, CallError> {
+    #[cfg_attr(not(feature = "schema"), expect(unused_mut, reason = "for the schema"))]
+    async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<Self::Output, CallError> {
         #[cfg(feature = "schema")]
-        let client = request.client;
-        #[cfg(feature = "schema")]
-        let compiled = check_arguments(client, request.options.validate, &request.params).await?;
-        let step = Stepwise::run(request).await?;
-        #[cfg(feature = "schema")]
-        if let Step::Complete(result) = &step {
-            check_result(client, compiled.as_deref(), result).await?;
+        {
+            let (choice, params) = (request.options.validate, &request.params);
+            let compiled = check_arguments(request.client, choice, params).await?;
+            request.options.promised = promised(compiled.as_deref());
         }
-        Ok(step)
+        Stepwise::run(request).await
     }
 }
 
@@ -183,6 +187,10 @@ impl Client {
         };
         let mut request = Request::new(self, pending.params);
         request.options_mut().by_caller = true;
+        #[cfg(feature = "schema")]
+        {
+            request.options_mut().promised = pending.output_schema;
+        }
         match checked {
             Ok(()) => request.answers(Answers { responses, state: pending.asked.request_state }),
             Err(error) => request.refuse(self.link().error(CallErrorKind::Input(error), M::NAME)),
@@ -194,24 +202,37 @@ impl<M, T> Flow<M> for Stepwise
 where
     M: Method<Output = Outcome<T>>,
     M::Params: Send + Sync,
-    T: Send,
+    T: Send + 'static,
 {
     type Output = Step<M, T>;
 
     async fn run(mut request: Sending<'_, M>) -> Result<Step<M, T>, CallError> {
         let client = request.client;
         let answers = request.answers.take();
+        #[cfg(feature = "schema")]
+        let output_schema = request.options.promised.take();
+        #[cfg(not(feature = "schema"))]
+        let output_schema = None;
         let mut patience = Patience::new(client.link());
         Ok(match send(&mut request, answers, &mut patience).await? {
-            Outcome::Complete(result) => Step::Complete(result),
+            Outcome::Complete(result) => {
+                #[cfg(feature = "schema")]
+                if let Some(result) = <dyn Any>::downcast_ref::<CallToolResult>(&result) {
+                    check_promised(client, output_schema.as_ref(), result).await?;
+                }
+                Step::Complete(result)
+            }
             Outcome::InputRequired(asked) => Step::InputRequired(PendingInput {
                 endpoint: client.endpoint().to_owned(),
                 protocol_version: client.server().protocol_version.clone(),
                 method: M::NAME.to_owned(),
                 params: request.params,
                 asked: *asked,
+                output_schema,
             }),
-            Outcome::Task(created) => Step::Task(client.task_handle(&created)),
+            Outcome::Task(created) => {
+                Step::Task(client.task_handle(&created).promising(output_schema))
+            }
             _ => return Err(unexpected(client.link(), M::NAME, "unknown")),
         })
     }

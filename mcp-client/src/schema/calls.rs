@@ -73,8 +73,9 @@ impl ToolSchemas {
 impl CallTool<'_> {
     /// Checks the call against the tool's schemas, which are listed first where the cache does not
     /// have them. A tool that is not listed is called unchecked. To be said before
-    /// [`detached`](Self::detached) and [`stepwise`](Self::stepwise); there the result is checked
-    /// if it comes at once, and not what comes of a task or of [`Client::answer`] later.
+    /// [`detached`](Self::detached) and [`stepwise`](Self::stepwise): the handle or the questions
+    /// that these give carry the schema of the result, and [`Client::resume_task`] and
+    /// [`Client::answer`] check by it what comes in the end.
     pub fn validate(mut self, choice: Validate) -> Self {
         self.options_mut().validate = choice;
         self
@@ -120,15 +121,40 @@ async fn check(validator: &SchemaValidator, value: &RawJson) -> Result<(), Schem
     })
 }
 
+/// The schema of a result that is to be checked later, as it came from the server.
+pub(crate) fn promised(compiled: Option<&Compiled>) -> Option<RawJson> {
+    compiled.and_then(|compiled| compiled.texts.1.clone())
+}
+
+/// Checks a structured result against a schema that was kept since the call.
+pub(crate) async fn check_promised(
+    client: &Client,
+    schema: Option<&RawJson>,
+    result: &CallToolResult,
+) -> Result<(), CallError> {
+    match schema.map(SchemaValidator::compile) {
+        Some(validator) => check_with(client, &validator, result).await,
+        None => Ok(()),
+    }
+}
+
 /// Checks a structured result.
 pub(crate) async fn check_result(
     client: &Client,
     compiled: Option<&Compiled>,
     result: &CallToolResult,
 ) -> Result<(), CallError> {
-    let Some(validator) = compiled.and_then(|compiled| compiled.output.as_ref()) else {
-        return Ok(());
-    };
+    match compiled.and_then(|compiled| compiled.output.as_ref()) {
+        Some(validator) => check_with(client, validator, result).await,
+        None => Ok(()),
+    }
+}
+
+async fn check_with(
+    client: &Client,
+    validator: &Result<SchemaValidator, SchemaError>,
+    result: &CallToolResult,
+) -> Result<(), CallError> {
     if result.is_error {
         return Ok(());
     }

@@ -13,7 +13,9 @@ use mcp_protocol::raw::RawJson;
 use serde_json::Value;
 
 pub use self::calls::Validate;
-pub(crate) use self::calls::{ToolSchemas, check_arguments, check_result};
+pub(crate) use self::calls::{
+    ToolSchemas, check_arguments, check_promised, check_result, promised,
+};
 
 /// A longer schema is not compiled.
 const MAX_SCHEMA_BYTES: usize = 1 << 20;

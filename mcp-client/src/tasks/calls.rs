@@ -37,7 +37,8 @@ impl Client {
     ///
     /// # Errors
     /// As the call that became the task; and [`CallErrorKind::Task`] when it was cancelled, has
-    /// outlived its time, or belongs to another server.
+    /// outlived its time, or belongs to another server. The result of a call that was to be checked
+    /// is checked here, by the schema that the tool had then.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the task alone; see [`FollowTask::when_dropped`].

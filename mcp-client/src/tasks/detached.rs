@@ -9,7 +9,7 @@ use mcp_protocol::{
 
 use super::TaskHandle;
 #[cfg(feature = "schema")]
-use crate::schema::{check_arguments, check_result};
+use crate::schema::{check_arguments, check_result, promised};
 use crate::{
     CallError, CallTool, Request,
     input_required::Ended,
@@ -69,7 +69,12 @@ impl Flow<tools::CallTool> for Detached {
                 check_result(request.client, compiled.as_deref(), &result).await?;
                 Started::Done(result)
             }
-            Ended::Task(created) => Started::Task(request.client.task_handle(&created)),
+            Ended::Task(created) => {
+                let handle = request.client.task_handle(&created);
+                #[cfg(feature = "schema")]
+                let handle = handle.promising(promised(compiled.as_deref()));
+                Started::Task(handle)
+            }
         })
     }
 }

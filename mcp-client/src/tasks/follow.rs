@@ -87,9 +87,11 @@ pub(super) async fn follow(
     };
     // A failure that says nothing of the task leaves it running: it is worth a word to stop.
     guard.disarm_unless(matches!(&outcome, Err(error) if !is_about_the_task(error)));
-    let result = outcome?;
-    decode::strict(&result)
-        .map_err(|error| client.link().error(CallErrorKind::Undecodable(error), "tools/call"))
+    let result = decode::strict(&outcome?)
+        .map_err(|error| client.link().error(CallErrorKind::Undecodable(error), "tools/call"))?;
+    #[cfg(feature = "schema")]
+    crate::schema::check_promised(client, handle.output_schema.as_ref(), &result).await?;
+    Ok(result)
 }
 
 fn is_about_the_task(error: &CallError) -> bool {

@@ -7,6 +7,7 @@ use std::{
 
 use mcp_protocol::{
     input_required::InputRequests,
+    raw::RawJson,
     tasks::{CreatedTask, TaskStatus},
     version::ProtocolVersion,
 };
@@ -43,6 +44,9 @@ pub struct TaskHandle {
     pub(super) ttl_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) poll_interval_ms: Option<u64>,
+    /// What the result must satisfy, where the caller wants it checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) output_schema: Option<RawJson>,
 }
 
 impl TaskHandle {
@@ -63,7 +67,14 @@ impl TaskHandle {
             created_unix_ms: unix_ms(SystemTime::now()),
             ttl_ms,
             poll_interval_ms,
+            output_schema: None,
         }
+    }
+
+    /// The same, whose result must satisfy this schema.
+    #[must_use]
+    pub(crate) fn promising(self, output_schema: Option<RawJson>) -> Self {
+        Self { output_schema, ..self }
     }
 
     /// What the server calls it.
