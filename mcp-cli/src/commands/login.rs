@@ -153,6 +153,7 @@ fn authorizer(server: &ServerConfig) -> Result<Authorizer> {
 }
 
 fn at(oauth: OAuth, server: &ServerConfig) -> Result<Authorizer> {
+    let oauth = oauth.server_within(server.reach);
     oauth.at(access::address(server)?).map_err(|error| failed(server, &error).into())
 }
 

@@ -164,6 +164,8 @@ pub struct OAuthEntry {
     pub callback_port: Option<u16>,
     /// Where the authorization server's metadata is.
     pub metadata_url: Option<String>,
+    /// Whether the authorization server may be in a private network.
+    pub allow_private_addresses: bool,
 }
 
 impl fmt::Debug for TransportEntry {

@@ -178,6 +178,8 @@ pub struct OAuthConfig {
     pub callback_port: Option<u16>,
     /// Where the authorization server's metadata is.
     pub metadata_url: Option<String>,
+    /// Whether the authorization server may be in a private network.
+    pub allow_private_addresses: bool,
 }
 
 /// Where an entry stands in a file.

@@ -314,6 +314,7 @@ fn oauth(fields: &Fields<'_>) -> Result<Option<OAuthEntry>, String> {
         scopes: if scopes.is_empty() { outer.unwrap_or_default() } else { scopes },
         callback_port,
         metadata_url: inside.plain(&["authServerMetadataUrl"])?,
+        allow_private_addresses: inside.flag(&["allowPrivateAddresses"])?.unwrap_or_default(),
     }))
 }
 

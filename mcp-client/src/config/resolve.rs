@@ -116,7 +116,8 @@ impl Looking<'_, '_> {
     }
 
     fn oauth(&mut self, entry: &OAuthEntry) -> OAuthConfig {
-        let OAuthEntry { client_id, client_secret, scopes, callback_port, metadata_url } = entry;
+        let OAuthEntry { client_id, client_secret, scopes, callback_port, metadata_url, .. } =
+            entry;
         OAuthConfig {
             client_id: client_id.as_ref().map(|id| self.text("oauth.clientId", id)),
             client_secret: client_secret
@@ -125,6 +126,7 @@ impl Looking<'_, '_> {
             scopes: scopes.clone(),
             callback_port: *callback_port,
             metadata_url: metadata_url.clone(),
+            allow_private_addresses: entry.allow_private_addresses,
         }
     }
 

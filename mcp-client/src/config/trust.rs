@@ -47,6 +47,7 @@ impl ServerEntry {
                 "clientId": oauth.client_id.as_ref().map(text),
                 "clientSecret": oauth.client_secret.as_ref().map(text),
                 "metadataUrl": oauth.metadata_url,
+                "allowPrivateAddresses": oauth.allow_private_addresses,
             })
         });
         Digest::of_json(&json!({

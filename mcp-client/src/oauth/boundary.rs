@@ -45,17 +45,18 @@ impl Boundary {
     }
 
     /// A URL of an authorization server: https, and on the public internet. When the MCP server is
-    /// on this machine, its authorization server may be too.
+    /// on this machine, its authorization server may be too, but no more for that in the network
+    /// around it.
     pub(super) fn endpoint(&self, url: &Url) -> Result<Reach, OAuthError> {
         without_credentials(url)?;
-        let here = is_loopback(&self.server);
+        let beside = is_loopback(&self.server) && is_loopback(url);
         match url.scheme() {
             "https" => {}
-            "http" if here && is_loopback(url) => {}
+            "http" if beside => {}
             "http" => return Err(forbidden(url, "it is not https")),
             _ => return Err(forbidden(url, "it is neither https nor http")),
         }
-        let chosen = here || self.private || url.origin() == self.server.origin();
+        let chosen = beside || self.private || url.origin() == self.server.origin();
         // What only the server chose reaches no farther than the server.
         Ok(if chosen { self.reach } else { Reach::Public })
     }
@@ -134,9 +135,24 @@ mod tests {
         let server = "http://localhost:3000/mcp";
         check(server, "http://localhost:4000/token", Some(Reach::Anywhere));
         check(server, "http://[::1]:4000/token", Some(Reach::Anywhere));
-        check(server, "https://b.example/token", Some(Reach::Anywhere));
+        check(server, "https://localhost:4000/token", Some(Reach::Anywhere));
+        check(server, "https://b.example/token", Some(Reach::Public));
+        check(server, "https://10.0.0.1/token", Some(Reach::Public));
         check(server, "http://b.example/token", None);
+        check(server, "http://169.254.169.254/token", None);
         check(server, "http://localhost.b.example/token", None);
+    }
+
+    // covers: auth-ssrf
+    #[test]
+    fn private_networks_are_the_users_word() {
+        let boundary = Boundary::new(Url::parse("https://mcp.corp.example/mcp").unwrap(), true);
+        let inside = Url::parse("https://login.corp.example/token").unwrap();
+        assert_eq!(boundary.endpoint(&inside).unwrap(), Reach::Anywhere);
+        assert!(boundary.endpoint(&Url::parse("http://10.0.0.1/token").unwrap()).is_err());
+        // Yet a URL that a stranger chose stays within what is said of the server itself.
+        let narrowed = boundary.server_within(Reach::Public);
+        assert_eq!(narrowed.endpoint(&inside).unwrap(), Reach::Public);
     }
 
     #[test]

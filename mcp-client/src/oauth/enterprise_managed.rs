@@ -43,7 +43,8 @@ pub struct EnterpriseManaged {
     kind: SubjectToken,
 }
 
-/// An identity provider as its administrators configure it here, and who we are to it.
+/// An identity provider as its administrators configure it here, and who we are to it. One inside a
+/// private network needs [`OAuth::allow_private_addresses`](super::OAuth::allow_private_addresses).
 #[derive(Clone, Debug)]
 pub struct IdentityProvider {
     metadata: AuthorizationServerMetadata,
@@ -119,8 +120,7 @@ impl EnterpriseManaged {
         ];
         form.extend(scope);
         let IdentityProvider { metadata: provider, client: own } = &self.provider;
-        let http =
-            at.http_for_configured(provider.token_endpoint.as_deref().unwrap_or_default())?;
+        let http = at.http(provider.token_endpoint.as_deref().unwrap_or_default())?;
         let resource = at.resource();
         let endpoint =
             TokenEndpoint { http, metadata: provider, client: own, dpop: None, resource };

@@ -63,15 +63,6 @@ impl Web {
         Ok(self.within(self.boundary.endpoint(&url)?))
     }
 
-    /// The client for an endpoint that the user configured: https, or on this machine.
-    pub(super) fn client_for_configured(&self, endpoint: &str) -> Result<&HttpClient, OAuthError> {
-        let url = boundary::parse(endpoint)?;
-        if url.scheme() == "https" || (url.scheme() == "http" && boundary::is_loopback(&url)) {
-            return Ok(&self.anywhere);
-        }
-        Err(boundary::forbidden(&url, "it is not https"))
-    }
-
     fn within(&self, reach: Reach) -> &HttpClient {
         match reach {
             Reach::Anywhere => &self.anywhere,

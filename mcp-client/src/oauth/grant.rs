@@ -140,12 +140,6 @@ impl<'a> Discovered<'a> {
         self.web.client_for(endpoint)
     }
 
-    /// The HTTP client for an endpoint that the user configured, and not a server: any address, if
-    /// only the way there is protected.
-    pub(super) fn http_for_configured(&self, endpoint: &str) -> Result<&'a HttpClient, OAuthError> {
-        self.web.client_for_configured(endpoint)
-    }
-
     /// The client that the user registered by hand. Without one the grant makes no sense.
     pub(super) fn given_client(&self) -> Result<ClientCredentials, OAuthError> {
         let issuer = &self.metadata().issuer;

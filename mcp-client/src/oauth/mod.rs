@@ -188,6 +188,9 @@ impl OAuth {
     /// What a configuration says: the client, the scopes, and where metadata is.
     pub fn configured(mut self, config: &OAuthConfig) -> Self {
         let OAuthConfig { client_id, client_secret, scopes, metadata_url, .. } = config;
+        if config.allow_private_addresses {
+            self = self.allow_private_addresses();
+        }
         if let Some(id) = client_id {
             self = self.client(match client_secret {
                 Some(secret) => ClientCredentials::secret(id, secret.reveal()),
@@ -221,14 +224,15 @@ impl OAuth {
         self
     }
 
-    /// Which addresses the MCP server itself may be at; the same as for its own connections.
-    pub(crate) fn server_within(mut self, reach: Reach) -> Self {
+    /// Which addresses the MCP server itself may be at; clients set it as for their connections.
+    /// Nothing that the server names leads farther than that.
+    pub fn server_within(mut self, reach: Reach) -> Self {
         self.0.server_reach = reach;
         self
     }
 
-    /// Follows metadata to authorization servers in private networks too. For servers inside a
-    /// company, whose metadata is trusted.
+    /// Follows metadata to authorization servers and identity providers in private networks too. For
+    /// servers inside a company, whose metadata is trusted.
     pub fn allow_private_addresses(mut self) -> Self {
         self.0.private_addresses = true;
         self
