@@ -44,6 +44,10 @@ pub struct World {
     pub registration_error: Option<Value>,
     /// The only authentication method that a client may register for.
     pub registers_only: Option<&'static str>,
+    /// What the authorization endpoint says to clients whose id is a document.
+    pub document_error: Option<&'static str>,
+    /// What the token endpoint says to them.
+    pub document_token_error: Option<&'static str>,
     /// What clients said of themselves when they registered.
     pub registrations: Vec<Value>,
     /// What the metadata of the authorization server says beside the usual.
@@ -232,7 +236,11 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
         }
         "GET /authorize" => {
             let query = form(request.url.query().unwrap_or_default().as_bytes());
-            let outcome = if world.refuses { "error=access_denied" } else { "code=the-code" };
+            let outcome = match world.document_error {
+                _ if world.refuses => "error=access_denied".to_owned(),
+                Some(error) if is_document(&query) => format!("error={error}"),
+                _ => "code=the-code".to_owned(),
+            };
             let location = format!(
                 "{}?{outcome}&state={}&iss={origin}",
                 query["redirect_uri"], query["state"]
@@ -248,11 +256,20 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
                 "refresh_token" => Some(&form["refresh_token"]) == world.refresh_token.as_ref(),
                 _ => false,
             };
+            let refusal = world.document_token_error.filter(|_| is_document(&form));
             world.token_requests.push(form);
+            if let Some(refusal) = refusal {
+                return error(&json!({"error": refusal}));
+            }
             if good { ok(&world.issue()) } else { error(&json!({"error": "invalid_grant"})) }
         }
         _ => Reply { status: 404, ..Reply::default() },
     }
+}
+
+/// Whether the client's id is the URL of a document about it.
+fn is_document(form: &HashMap<String, String>) -> bool {
+    form.get("client_id").is_some_and(|id| id.starts_with("https://"))
 }
 
 /// A document with more entries, or others.

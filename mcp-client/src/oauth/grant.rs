@@ -2,15 +2,18 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::SystemTime,
 };
 
 use mcp_transport::{BoxFuture, http::HttpClient};
 
 use super::{
-    AuthorizationServerMetadata, ClientCredentials, DpopKey, OAuthError, StoreEntry, TokenEndpoint,
-    TokenSet, client_id_metadata,
+    AuthorizationServerMetadata, ClientCredentials, DpopKey, OAuthError, ResponseError, StoreEntry,
+    TokenEndpoint, TokenSet, client_id_metadata,
     discovery::Found,
     fetch::Web,
     readable,
@@ -87,6 +90,8 @@ pub struct Discovered<'a> {
     pub(super) dpop: Option<&'a DpopKey>,
     /// Who asked for tokens; whoever refreshes them must be the same.
     client: Mutex<Option<ClientCredentials>>,
+    /// Whether the client is its metadata document here.
+    is_document: AtomicBool,
 }
 
 impl<'a> Discovered<'a> {
@@ -97,7 +102,15 @@ impl<'a> Discovered<'a> {
         scopes: &'a [String],
         dpop: Option<&'a DpopKey>,
     ) -> Self {
-        Self { web, settings, found, scopes, dpop, client: Mutex::default() }
+        Self {
+            web,
+            settings,
+            found,
+            scopes,
+            dpop,
+            client: Mutex::default(),
+            is_document: AtomicBool::new(false),
+        }
     }
 
     /// The MCP server as its metadata names it, byte for byte.
@@ -170,7 +183,8 @@ impl<'a> Discovered<'a> {
     }
 
     /// Who this client is here: given in the settings, by its own metadata document, registered
-    /// earlier, or registered now, in this order.
+    /// earlier, or registered now, in this order. A document that the authorization server has
+    /// refused is passed over.
     ///
     /// # Errors
     /// There is no way to get a client id, or the given one is of another authorization server.
@@ -183,16 +197,21 @@ impl<'a> Discovered<'a> {
         if let Some(client) = self.settings.client_at(&metadata.issuer)? {
             return Ok(client);
         }
+        let known = self.registration().await?;
+        let known = known.filter(|known| known.covers(redirect_uri, grant_types));
+        let refuses_document = self.settings.refuses_document(&metadata.issuer);
         if let Some(client) = &self.settings.client_id_metadata
             && metadata.client_id_metadata_document_supported
             && client.authentication.is_taken_by(metadata)
+            && !refuses_document
+            && known.as_ref().is_none_or(|known| !known.replaces_document)
         {
             client_id_metadata::check(&client.client_id)?;
+            self.is_document.store(true, Ordering::Relaxed);
             return Ok(client.clone());
         }
-        if let Some(known) = self.registration().await?
-            && known.covers(redirect_uri, grant_types)
-        {
+        self.is_document.store(false, Ordering::Relaxed);
+        if let Some(known) = known {
             return Ok(known.credentials());
         }
         let mut scopes = self.scopes.to_vec();
@@ -204,10 +223,27 @@ impl<'a> Discovered<'a> {
         let name = &self.settings.client_name;
         let applicant =
             Applicant { name, redirect_uris: &redirect_uris, grant_types, scope: &scope };
-        let registration = registration::register(self.web, metadata, applicant).await?;
+        let mut registration = registration::register(self.web, metadata, applicant).await?;
+        registration.replaces_document = refuses_document;
         let entry = StoreEntry::Client { issuer: metadata.issuer.clone() };
         self.settings.store.save(&entry, &registration.to_secret()?).await?;
         Ok(registration.credentials())
+    }
+
+    /// Whether the grant failed since the authorization server does not take the client's metadata
+    /// document, though it says so of documents, and the client can be registered instead.
+    pub(super) fn document_was_refused(&self, error: &OAuthError) -> bool {
+        let refused = match error {
+            OAuthError::Token(error) => error.refusal().map(|refusal| refusal.code.as_str()),
+            OAuthError::Response(ResponseError::Refused { code, .. }) => Some(code.as_str()),
+            _ => None,
+        };
+        self.is_document.load(Ordering::Relaxed)
+            && self.metadata().registration_endpoint.is_some()
+            && matches!(
+                refused,
+                Some("invalid_client" | "unauthorized_client" | "invalid_client_metadata")
+            )
     }
 
     /// The redirect URIs that an earlier registration of this client has.

@@ -25,6 +25,9 @@ pub(super) struct Registration {
     expires_at: Option<u64>,
     pub(super) redirect_uris: Vec<String>,
     grant_types: Vec<String>,
+    /// Whether it was made since the client's metadata document was refused.
+    #[serde(default)]
+    pub(super) replaces_document: bool,
 }
 
 impl Registration {
@@ -187,6 +190,7 @@ async fn attempt(
         expires_at: (!lasting).then_some(registered.client_secret_expires_at),
         redirect_uris: applicant.redirect_uris.to_vec(),
         grant_types: applicant.grant_types.iter().map(ToString::to_string).collect(),
+        replaces_document: false,
     })
 }
 
@@ -248,6 +252,7 @@ mod tests {
             expires_at: Some(1000),
             redirect_uris: list("http://127.0.0.1:1/cb"),
             grant_types: list("authorization_code refresh_token"),
+            replaces_document: false,
         };
         let secret = registration.to_secret().unwrap();
         let again = Registration::from_secret(&secret).unwrap();

@@ -1,6 +1,7 @@
 //! What the user chose, as all parts of the flow see it.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -36,6 +37,8 @@ pub(super) struct Settings {
     pub(super) client_issuer: Mutex<Option<String>>,
     /// Its id is the URL of a document.
     pub(super) client_id_metadata: Option<ClientCredentials>,
+    /// Issuers that say they take documents, and did not take that one.
+    refused_document: Mutex<BTreeSet<String>>,
     pub(super) metadata_url: Option<String>,
     pub(super) client_name: String,
     pub(super) scopes: Vec<String>,
@@ -56,6 +59,7 @@ impl Settings {
             client: None,
             client_issuer: Mutex::default(),
             client_id_metadata: None,
+            refused_document: Mutex::default(),
             metadata_url: None,
             client_name: "MCP client".to_owned(),
             scopes: Vec::new(),
@@ -96,6 +100,16 @@ impl Settings {
     pub(super) fn bind_client(&self, issuer: &str) {
         let mut bound = self.client_issuer.lock().unwrap_or_else(PoisonError::into_inner);
         bound.get_or_insert_with(|| issuer.to_owned());
+    }
+
+    /// Remembers that an issuer refuses the client's metadata document.
+    pub(super) fn refuse_document(&self, issuer: &str) {
+        let mut refused = self.refused_document.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(issuer.to_owned());
+    }
+
+    pub(super) fn refuses_document(&self, issuer: &str) -> bool {
+        self.refused_document.lock().unwrap_or_else(PoisonError::into_inner).contains(issuer)
     }
 
     /// Whether the user registered a client at this issuer.

@@ -188,7 +188,15 @@ impl Core {
         let settings = &self.settings;
         let at = Discovered::new(&self.web, settings, &found, scopes, key);
         let asking = settings.grant.is_interactive().then(|| Asking::new(self));
-        let outcome = settings.grant.acquire(&at).await;
+        let mut outcome = settings.grant.acquire(&at).await;
+        if let Err(error) = &outcome
+            && at.document_was_refused(error)
+        {
+            let issuer = &found.metadata.issuer;
+            tracing::info!(%issuer, %error, "the client's document is refused; registering it");
+            settings.refuse_document(issuer);
+            outcome = settings.grant.acquire(&at).await;
+        }
         drop(asking);
         if let Err(OAuthError::Token(error)) = &outcome
             && error.refusal().is_some_and(|refusal| refusal.code == TokenErrorCode::InvalidClient)
