@@ -72,6 +72,23 @@ impl Serving {
         self.ask("POST", path, "", Some(&body.to_string())).await
     }
 
+    /// Reads `/mcp/events` until what was told is enough.
+    pub(crate) async fn events(&self, headers: &str, enough: impl Fn(&str) -> bool) -> String {
+        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let host = &self.address;
+        // HTTP/1.0 has no chunks to take apart.
+        let request = format!("GET /mcp/events HTTP/1.0\r\nhost: {host}\r\n{headers}\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut told = String::new();
+        let mut piece = vec![0; 64 << 10];
+        while !enough(&told) {
+            let read = stream.read(&mut piece).await.unwrap();
+            assert_ne!(read, 0, "the stream ended: {told}");
+            told.push_str(std::str::from_utf8(&piece[..read]).unwrap());
+        }
+        told.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
+    }
+
     /// `headers` are whole lines.
     pub(crate) async fn ask(
         &self,

@@ -2,6 +2,7 @@
 
 mod asking;
 mod chat;
+mod dashboard;
 mod layers;
 mod mcp;
 mod rest;

@@ -16,7 +16,10 @@ use ring::{
     rand::{SecureRandom as _, SystemRandom},
 };
 
-use super::problem::{Problem, ProblemCode};
+use super::{
+    dashboard,
+    problem::{Problem, ProblemCode},
+};
 
 /// What a request must show.
 #[derive(Debug)]
@@ -45,7 +48,8 @@ pub(super) async fn check(
     if let Err(reason) = access.guard.check(request.headers(), request.uri()) {
         return Problem::new(ProblemCode::Refused, reason).into_response();
     }
-    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
+    let path = request.uri().path();
+    let is_open = matches!(path, "/healthz" | "/readyz") || dashboard::is_part(path);
     match &access.token {
         Some(token) if !is_open && !shows(request.headers(), token) => {
             Problem::unauthorized().into_response()

@@ -16,7 +16,7 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Service, chat_reply, chat_request::ChatRequest, problem};
+use super::{Service, chat_noting::Noting, chat_reply, chat_request::ChatRequest, problem};
 use crate::{
     Agent, AgentError,
     model::ChatModel,
@@ -145,6 +145,7 @@ pub(super) async fn completions(
     })?;
     let listed = chat.tools.of(&service).await;
     let (known, offered) = (Arc::clone(&listed), Arc::clone(&chat.offered));
+    let noting = Noting::new(&service, Arc::clone(&listed));
     let tools = Filtered::new(listed, move |tool| {
         known.tool(&tool.name).is_some_and(|tool| offered(&tool))
     });
@@ -160,9 +161,9 @@ pub(super) async fn completions(
     let transcript = request.into_transcript(chat.system.as_deref())?;
     let run = agent.drive(Run::new(transcript, agent.tools(), settings));
     if streams {
-        Ok(reply.stream(run).into_response())
+        Ok(reply.stream(run, noting).into_response())
     } else {
-        Ok(Json(reply.whole(run).await?).into_response())
+        Ok(Json(reply.whole(run, noting).await?).into_response())
     }
 }
 

@@ -7,7 +7,7 @@ use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::chat::ChatError;
+use super::{chat::ChatError, chat_noting::Noting};
 use crate::{
     AgentEvent, AgentRun, Finished,
     model::Usage,
@@ -26,7 +26,11 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The whole answer at once. The tool calls that were made on the way are in `tool_runs`.
-    pub(super) async fn whole(&self, mut run: AgentRun) -> Result<Value, ChatError> {
+    pub(super) async fn whole(
+        &self,
+        mut run: AgentRun,
+        mut noting: Noting,
+    ) -> Result<Value, ChatError> {
         let mut tool_runs = Vec::new();
         loop {
             match run.next().await {
@@ -47,7 +51,10 @@ impl Reply {
                         "tool_runs": tool_runs,
                     }));
                 }
-                Some(Ok(event)) => tool_runs.extend(tool_run(&event)),
+                Some(Ok(event)) => {
+                    noting.hear(&event);
+                    tool_runs.extend(tool_run(&event));
+                }
                 Some(Err(error)) => return Err(error.into()),
                 None => return Err(crate::AgentError::AlreadyFinished.into()),
             }
@@ -58,11 +65,13 @@ impl Reply {
     pub(super) fn stream(
         self,
         run: AgentRun,
+        noting: Noting,
     ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
         let first = self.chunk(&json!({"role": "assistant", "content": ""}), None, None);
         let state = Streaming {
             reply: self,
             run,
+            noting,
             waiting: VecDeque::from([first]),
             over: false,
             said: false,
@@ -92,6 +101,7 @@ impl Reply {
 struct Streaming {
     reply: Reply,
     run: AgentRun,
+    noting: Noting,
     waiting: VecDeque<Event>,
     over: bool,
     /// Whether words of an earlier turn were told.
@@ -121,6 +131,7 @@ impl Streaming {
 
     fn take(&mut self, event: AgentEvent) {
         let reply = &self.reply;
+        self.noting.hear(&event);
         match event {
             AgentEvent::TextDelta(text) => {
                 self.said = true;
@@ -130,10 +141,16 @@ impl Streaming {
                 let delta = json!({"reasoning_content": text});
                 self.waiting.push_back(reply.chunk(&delta, None, None));
             }
-            AgentEvent::ToolCallStarted(_) if self.said => {
+            AgentEvent::ToolCallStarted(call) => {
                 // What the model says after its tools is another paragraph.
-                self.said = false;
-                self.waiting.push_back(reply.chunk(&json!({"content": "\n\n"}), None, None));
+                if std::mem::take(&mut self.said) {
+                    self.waiting.push_back(reply.chunk(&json!({"content": "\n\n"}), None, None));
+                }
+                let told = json!({
+                    "id": call.id.as_str(), "name": call.name, "arguments": call.arguments,
+                });
+                let more = Some(("tool_run_started", told));
+                self.waiting.push_back(reply.chunk(&json!({}), None, more));
             }
             AgentEvent::Finished(finished) => {
                 let Finished { outcome, run, .. } = *finished;

@@ -13,13 +13,14 @@ use axum::{
 use mcp_client::Hub;
 use mcp_transport::serve::{Guard, HttpEndpoint, HttpServeConfig};
 
-use super::{Service, aggregate::Aggregate, problem::Problem};
+use super::{Service, aggregate::Aggregate, journal::Journal, problem::Problem};
 use crate::stack::Stack;
 
 /// The MCP endpoints of a service.
 pub(super) struct Endpoints {
     hub: Hub,
     stack: Stack,
+    journal: Arc<Journal>,
     guard: Guard,
     max_body_bytes: usize,
     all: HttpEndpoint,
@@ -28,13 +29,26 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn new(hub: &Hub, stack: &Stack, guard: &Guard, max_body_bytes: usize) -> Self {
+    pub(super) fn new(
+        hub: &Hub,
+        stack: &Stack,
+        journal: &Arc<Journal>,
+        guard: &Guard,
+        max_body_bytes: usize,
+    ) -> Self {
         let config =
             HttpServeConfig::new().path("/mcp").guard(guard.clone()).max_body_bytes(max_body_bytes);
-        let all = Aggregate { hub: hub.clone(), stack: stack.clone(), only: None };
+        let journal = Arc::clone(journal);
+        let all = Aggregate {
+            hub: hub.clone(),
+            stack: stack.clone(),
+            only: None,
+            journal: Arc::clone(&journal),
+        };
         Self {
             hub: hub.clone(),
             stack: stack.clone(),
+            journal,
             guard: guard.clone(),
             max_body_bytes,
             all: HttpEndpoint::new(Arc::new(all), config),
@@ -51,8 +65,12 @@ impl Endpoints {
                 .path(path)
                 .guard(self.guard.clone())
                 .max_body_bytes(self.max_body_bytes);
-            let (hub, stack) = (self.hub.clone(), self.stack.clone());
-            let one = Aggregate { hub, stack, only: Some(name.to_owned()) };
+            let one = Aggregate {
+                hub: self.hub.clone(),
+                stack: self.stack.clone(),
+                only: Some(name.to_owned()),
+                journal: Arc::clone(&self.journal),
+            };
             Arc::new(HttpEndpoint::new(Arc::new(one), config))
         });
         Arc::clone(endpoint)

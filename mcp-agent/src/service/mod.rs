@@ -20,29 +20,38 @@
 //!
 //! | Request | What it does |
 //! |---|---|
+//! | `/` | the dashboard, a page for people |
 //! | `/mcp` | all servers as one MCP server, for clients of either lifecycle |
 //! | `/servers/{name}/mcp` | one server, under its own names |
 //! | `GET /mcp/servers`, `GET /mcp/servers/status` | every server: state, reason, latency, use |
 //! | `POST /mcp/servers` | adds a server that is reached by URL |
+//! | `GET /mcp/servers/{name}` | the same of one, with the last lines of its standard error |
 //! | `DELETE /mcp/servers/{name}` | ends and forgets it |
+//! | `POST /mcp/servers/{name}/restart` | starts it anew, whatever it is doing |
 //! | `GET /mcp/tools?server_name=` | the tools, of all servers or of one |
-//! | `POST /mcp/tools/call` | calls one |
+//! | `POST /mcp/tools/call` | calls one; with `Accept: text/event-stream`, progress comes first |
 //! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
 //! | `GET /mcp/prompts?server_name=`, `POST /mcp/prompts/get` | the same for prompts |
 //! | `GET /v1/models`, `POST /v1/chat/completions` | OpenAI-compatible chat |
+//! | `GET /mcp/events` | what happens to servers and calls, as server-sent events |
 //! | `GET /metrics` | counters of all servers, for Prometheus |
 //! | `GET /healthz`, `GET /readyz` | for those who watch over the process |
 //!
-//! Every request but the last two needs the token, where one is set, and none is answered for a
-//! foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
+//! Every request but the last two and the dashboard's files needs the token, where one is set; the
+//! dashboard takes it from the fragment of its address, `/#token=…`. None is answered for a foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
 //! command can only be configured, never added over HTTP.
 
 mod access;
 mod aggregate;
+mod call_stream;
 mod chat;
+mod chat_noting;
 mod chat_reply;
 mod chat_request;
+mod dashboard;
+mod events;
 mod health;
+mod journal;
 mod listing;
 mod mcp_endpoint;
 mod problem;
@@ -60,13 +69,13 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{any, delete, get, post},
+    routing::{any, get, post},
 };
 use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
 use mcp_transport::serve::Guard;
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
 
-use self::{access::Access, aggregate::Aggregate, mcp_endpoint::Endpoints};
+use self::{access::Access, aggregate::Aggregate, journal::Journal, mcp_endpoint::Endpoints};
 pub use self::{
     access::random_token,
     chat::ChatOptions,
@@ -163,6 +172,11 @@ struct Shared {
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
     endpoints: Endpoints,
+    journal: Arc<Journal>,
+    /// How many more may watch the journal.
+    watchers: Arc<Semaphore>,
+    /// Ends with the service.
+    _following: JoinSet<()>,
 }
 
 impl Service {
@@ -176,19 +190,39 @@ impl Service {
     }
 
     /// Puts servers that are running already behind one address. The hub's own options hold.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
         let ServiceOptions { guard, token, max_body_bytes, chat, layers, .. } = options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
-        let endpoints = Endpoints::new(&hub, &stack, &guard, max_body_bytes);
+        let journal = Arc::new(Journal::new());
+        let endpoints = Endpoints::new(&hub, &stack, &journal, &guard, max_body_bytes);
         let access = Arc::new(Access { guard, token });
-        Self(Arc::new(Shared { hub, stack, access, max_body_bytes, chat, endpoints }))
+        let following = journal::follow(&journal, &hub);
+        Self(Arc::new(Shared {
+            hub,
+            stack,
+            access,
+            max_body_bytes,
+            chat,
+            endpoints,
+            journal,
+            watchers: Arc::new(Semaphore::new(events::WATCHERS)),
+            _following: following,
+        }))
     }
 
     /// All servers as one MCP server, to be served over any transport, such as
     /// [`serve::stdio`](mcp_transport::serve::stdio()).
     pub fn mcp(&self) -> impl mcp_transport::serve::Service {
-        let Shared { hub, stack, .. } = &*self.0;
-        Aggregate { hub: hub.clone(), stack: stack.clone(), only: None }
+        let Shared { hub, stack, journal, .. } = &*self.0;
+        Aggregate {
+            hub: hub.clone(),
+            stack: stack.clone(),
+            only: None,
+            journal: Arc::clone(journal),
+        }
     }
 
     /// The servers.
@@ -208,7 +242,9 @@ impl Service {
             .route("/servers/{name}/mcp", any(mcp_endpoint::one))
             .route("/mcp/servers", get(servers::status).post(servers::add))
             .route("/mcp/servers/status", get(servers::status))
-            .route("/mcp/servers/{name}", delete(servers::remove))
+            .route("/mcp/servers/{name}", get(servers::one).delete(servers::remove))
+            .route("/mcp/servers/{name}/restart", post(servers::restart))
+            .route("/mcp/events", get(events::stream))
             .route("/mcp/tools", get(tools::list))
             .route("/mcp/tools/call", post(tools::call))
             .route("/mcp/resources", get(resources::list))
@@ -217,6 +253,8 @@ impl Service {
             .route("/mcp/prompts/get", post(prompts::get))
             .route("/v1/models", get(chat::models))
             .route("/v1/chat/completions", post(chat::completions))
+            .route("/", get(dashboard::page))
+            .route("/dashboard/{file}", get(dashboard::file))
             .route("/metrics", get(health::metrics))
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
@@ -240,8 +278,11 @@ impl Service {
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
         let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+        let journal = Arc::clone(&self.0.journal);
         let stop = async move {
             stop.await;
+            // Who only watches is not waited for.
+            journal.end();
             // The receiver is gone only if the server has ended.
             let _ = stopping.send(());
         };

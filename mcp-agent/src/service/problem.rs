@@ -57,6 +57,8 @@ pub enum ProblemCode {
     TooManyCalls,
     /// The call cannot be recorded, and nothing happens unrecorded.
     Unrecorded,
+    /// The service does so much already that it does not take this on.
+    Overloaded,
     /// There is no such thing here.
     NotFound,
 }
@@ -103,6 +105,9 @@ impl ProblemCode {
             Self::Unrecorded => {
                 ("unrecorded", "The call cannot be recorded", StatusCode::INTERNAL_SERVER_ERROR)
             }
+            Self::Overloaded => {
+                ("overloaded", "Too much at the same time", StatusCode::SERVICE_UNAVAILABLE)
+            }
             Self::NotFound => ("not_found", "No such thing", StatusCode::NOT_FOUND),
         }
     }
@@ -145,6 +150,13 @@ impl Problem {
     #[must_use]
     pub fn server(mut self, name: impl Into<String>) -> Self {
         self.server = Some(name.into());
+        self
+    }
+
+    /// It may be tried again after this time.
+    pub(super) fn again_in(mut self, wait: Duration) -> Self {
+        self.retryable = true;
+        self.retry_after = Some(wait);
         self
     }
 

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use mcp_client::ServerStatus;
+use mcp_client::{ServerState, ServerStatus};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -23,6 +23,35 @@ pub(super) async fn status(State(service): State<Service>) -> Json<Value> {
     let reports: Vec<_> =
         statuses.iter().map(|status| ServerReport::new(status, &layers, now)).collect();
     Json(json!({ "servers": reports }))
+}
+
+/// One server, with the last lines that it wrote to its standard error.
+pub(super) async fn one(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let server = service.server(&name)?;
+    let status = server.status();
+    let said = match &status.state {
+        ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
+            failure.stderr_tail().to_vec()
+        }
+        state => state.client().map(mcp_client::Client::stderr_tail).unwrap_or_default(),
+    };
+    let report = ServerReport::new(&status, &service.stack().report(), Instant::now());
+    Ok(Json(json!({"server": report, "stderr": said})))
+}
+
+/// Starts a server anew, whatever it is doing. Does not wait for it.
+pub(super) async fn restart(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    if service.hub().restart(&name) {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(Problem::unknown_server(&name))
+    }
 }
 
 /// Adds a server and waits until it is up or down; in both cases it is there now.

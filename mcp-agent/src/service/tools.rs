@@ -1,11 +1,15 @@
 //! `/mcp/tools`
 
-use axum::{Json, extract::State};
-use mcp_protocol::tools::CallToolResult;
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, header},
+    response::{IntoResponse as _, Response},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Service, listing::Which, problem::Problem, read_json};
+use super::{Service, call_stream, journal::Via, listing::Which, problem::Problem, read_json};
 use crate::caller::{self, Caller as _, ToolHints};
 
 pub(super) async fn list(
@@ -34,15 +38,26 @@ pub(super) struct Call {
 
 /// Calls a tool. A result with `isError` is a result. When the client goes away, the server is told
 /// to stop.
+///
+/// Who accepts `text/event-stream` hears events `progress` and `log` while the call runs, and then
+/// one of `result` or `problem`.
 pub(super) async fn call(
     State(service): State<Service>,
+    headers: HeaderMap,
     read_json::Json(call): read_json::Json<Call>,
-) -> Result<Json<CallToolResult>, Problem> {
-    let server = service.server(&call.server_name)?;
-    let called = caller::Call::tool(call.server_name, call.tool_name.as_str(), call.arguments)
-        .hints(known_hints(&server, &call.tool_name));
-    let reply = service.stack().call(called).await?;
-    reply.into_tool().map(Json).ok_or_else(Problem::another_answer)
+) -> Result<Response, Problem> {
+    let Call { server_name, tool_name, arguments } = call;
+    let server = service.server(&server_name)?;
+    let noted = service.0.journal.call(Via::Rest, &server_name, &tool_name, &arguments);
+    let hints = known_hints(&server, &tool_name);
+    let call = caller::Call::tool(server_name, tool_name, arguments).hints(hints);
+    if wants_events(&headers) {
+        return Ok(call_stream::answer(service.stack().clone(), call, noted).into_response());
+    }
+    let outcome = service.stack().call(call).await;
+    noted.ended(&outcome);
+    let result = outcome?.into_tool().ok_or_else(Problem::another_answer)?;
+    Ok(Json(result).into_response())
 }
 
 /// What the server said of the tool when it was last asked, if it was.
@@ -50,4 +65,12 @@ fn known_hints(server: &mcp_client::Server, name: &str) -> ToolHints {
     let listing = server.catalog().tools.listing;
     let tool = listing.items.iter().find(|tool| tool.name == name);
     tool.and_then(|tool| tool.annotations.as_ref()).map(ToolHints::from).unwrap_or_default()
+}
+
+fn wants_events(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .filter_map(|kind| kind.split(';').next())
+        .any(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"))
 }

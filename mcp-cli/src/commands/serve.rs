@@ -141,6 +141,10 @@ fn announce(
         }
         if let Some(token) = token {
             printer.line(format!("Token   {}", token.reveal()))?;
+            // Browsers send what is after `#` to nobody.
+            printer.line(format!("Page    {base}/#token={}", token.reveal()))?;
+        } else {
+            printer.line(format!("Page    {base}/"))?;
         }
     } else {
         let token = token.map(Secret::reveal);

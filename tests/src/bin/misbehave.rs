@@ -174,6 +174,15 @@ fn call(fault: &str, id: &Value, request: &Value) -> Option<ExitCode> {
             eprintln!("panic: index out of bounds");
             return Some(ExitCode::from(101));
         }
+        "reports-progress" => {
+            for (progress, message) in [(1, "half way"), (2, "there")] {
+                say(&json!({"jsonrpc": "2.0", "method": "notifications/progress", "params": {
+                    "progressToken": request["params"]["_meta"]["progressToken"],
+                    "progress": progress, "total": 2, "message": message,
+                }}));
+            }
+            say(&answer(id, result("done")));
+        }
         "log-first" => {
             say(&json!({"jsonrpc": "2.0", "method": "notifications/message",
                 "params": {"level": "info", "data": "working"}}));

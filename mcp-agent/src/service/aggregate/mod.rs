@@ -49,7 +49,10 @@ use self::{
     offered::Offered,
     progress::{Ear, Mouth, relay},
 };
-use super::problem;
+use super::{
+    journal::{Journal, Via},
+    problem,
+};
 use crate::{
     caller::{Answer, Call, CallError, Caller as _, Operation, Reply, ToolHints},
     stack::Stack,
@@ -63,6 +66,7 @@ pub(super) struct Aggregate {
     pub(super) stack: Stack,
     /// The one server that is meant, under its own names; all when `None`.
     pub(super) only: Option<String>,
+    pub(super) journal: Arc<Journal>,
 }
 
 impl serve::Service for Aggregate {
@@ -204,6 +208,7 @@ impl Aggregate {
                 ErrorObject::new(error_code::INVALID_PARAMS, told)
             })?,
         };
+        let noted = self.journal.call(Via::Mcp, &server, &name, &arguments);
         let call = Call::tool(server, name, arguments).hints(hints);
         let outcome = match relay {
             None => self.stack.call(call).await,
@@ -212,6 +217,7 @@ impl Aggregate {
                 mouth.until(self.stack.call(call)).await
             }
         };
+        noted.ended(&outcome);
         match outcome.map(Reply::into_tool) {
             Ok(Some(result)) => Ok(result),
             Ok(None) => Err(another_answer()),
