@@ -32,6 +32,7 @@ pub mod rank;
 pub mod resources;
 pub mod run;
 pub mod store;
+pub mod streams;
 pub mod tokens;
 pub mod transcript;
 

@@ -3,7 +3,9 @@
 use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
-use crate::{bench, conformance, coverage, docs, interop, live, process, test, tidy, tools};
+use crate::{
+    bench, conformance, coverage, databases, docs, interop, live, process, test, tidy, tools,
+};
 
 type Step = (&'static str, fn() -> Result<()>);
 
@@ -17,6 +19,7 @@ const STEPS: &[Step] = &[
     ("test", || test::run(&[])),
     ("tools", || tools::run(&[])),
     ("interop", || interop::run(&[])),
+    ("databases", || databases::run(&[])),
     ("live", || live::run(&[])),
     ("conformance", || conformance::run(&[])),
     ("bench", || bench::run(&["client".to_owned(), "--instructions".to_owned()])),

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod coverage;
+mod databases;
 mod demo;
 mod deny;
 mod docs;
@@ -101,6 +102,12 @@ const TASKS: &[Task] = &[
         arguments: "[FILTER...]",
         about: "the suite that asks the real local model",
         run: live::run,
+    },
+    Task {
+        name: "databases",
+        arguments: "[FILTER...]",
+        about: "typed resources against PostgreSQL, Redis and published servers",
+        run: databases::run,
     },
     Task {
         name: "soak",

@@ -17,6 +17,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     }
     interop()?;
     conformance()?;
+    databases()?;
     Ok(())
 }
 
@@ -54,6 +55,20 @@ pub(crate) fn benches() -> Result<PathBuf> {
     let _lock = lock::hold(&to)?;
     copy_files(&from, &to)?;
     npm(&from, &to)?;
+    Ok(to)
+}
+
+/// Published servers in front of databases, in `node_modules` and `venv`. Theirs is another version
+/// of the Python SDK than that of the interop matrix.
+pub(crate) fn databases() -> Result<PathBuf> {
+    let from = process::root().join("tests/databases");
+    let to = process::root().join(".cache/databases");
+    let _lock = lock::hold(&to)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(from.join(file), to.join(file))?;
+    }
+    npm(&from, &to)?;
+    venv(&from, &to)?;
     Ok(to)
 }
 

@@ -4,12 +4,14 @@
 //! here. [`Gatherer`] looks for what a question needs, within a budget of tokens. [`LiveContext`]
 //! holds pinned resources, hears of their changes and tells the conversation.
 
+mod every_turn;
 mod gather;
 mod live;
 mod part;
 mod template;
 
 pub use self::{
+    every_turn::EveryTurn,
     gather::{GatherOptions, Gathered, Gatherer, LeftOut, Reason},
     live::{LiveChange, LiveContext, LiveOptions, LiveResource},
     part::ContextPart,

@@ -42,7 +42,9 @@ impl Profile {
     /// `redis-mcp-server` (PyPI, 0.5.1), the server of Redis itself: keys, values and channels.
     ///
     /// The server tells faults and missing keys in words; a value that begins with these words
-    /// counts as such.
+    /// counts as such. Its SDK reads a value that is JSON before the tool sees it: objects are
+    /// written anew, with other spaces, and lists and `null` are refused
+    /// ([`ResourceError::Failed`](super::ResourceError::Failed)).
     pub fn redis_mcp_server() -> Self {
         let value = json!({"key": "{key}", "value": "{value}", "expiration": "{ttl_seconds}"});
         let publish = json!({"channel": "{topic}", "message": "{message}"});
@@ -116,7 +118,8 @@ impl Profile {
     }
 
     /// `mcp-server-fetch` (PyPI, 2026.10.24): [`Verb::HttpGet`]. It asks the site's `robots.txt`
-    /// first, and gives at most 100,000 characters.
+    /// first, gives at most 100,000 characters, and refuses private addresses unless it is started
+    /// with `--allow-private-ips`.
     pub fn fetch() -> Self {
         let arguments = json!({"url": "{url}", "raw": true, "max_length": 100_000});
         Self::new("fetch").verb(

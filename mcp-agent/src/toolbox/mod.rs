@@ -4,6 +4,7 @@ pub mod arguments;
 mod artifacts;
 mod callable;
 mod combined;
+mod contents;
 pub mod export;
 mod facts;
 mod filter;
@@ -28,6 +29,7 @@ pub use self::{
     artifacts::Artifacts,
     callable::{Callable, CallableError, TypedCallable},
     combined::Toolbox,
+    contents::{ContentTools, ServerContents},
     facts::{IDEMPOTENCY_KEY, ToolFacts},
     filter::{Hint, ToolFilter},
     filtered::Filtered,
