@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
-    bench, conformance, coverage, databases, docs, interop, live, process, test, tidy, tools,
+    bench, conformance, coverage, dashboard, databases, docs, interop, live, process, test, tidy,
+    tools,
 };
 
 type Step = (&'static str, fn() -> Result<()>);
@@ -18,6 +19,7 @@ const STEPS: &[Step] = &[
     ("docs", || docs::run(&[])),
     ("test", || test::run(&[])),
     ("tools", || tools::run(&[])),
+    ("dashboard", || dashboard::run(&[])),
     ("interop", || interop::run(&[])),
     ("databases", || databases::run(&[])),
     ("live", || live::run(&[])),

@@ -6,6 +6,7 @@ mod bench;
 mod ci;
 mod conformance;
 mod coverage;
+mod dashboard;
 mod databases;
 mod demo;
 mod deny;
@@ -84,6 +85,12 @@ const TASKS: &[Task] = &[
         arguments: "[--write]",
         about: "which test proves which requirement of the protocol, as a page",
         run: coverage::run,
+    },
+    Task {
+        name: "dashboard",
+        arguments: "[--pictures DIR]",
+        about: "the service's page in a real browser",
+        run: dashboard::run,
     },
     Task {
         name: "fidelity",

@@ -72,6 +72,16 @@ pub(crate) fn databases() -> Result<PathBuf> {
     Ok(to)
 }
 
+/// What drives the browser: a copy of `tests/dashboard` with `node_modules` in it.
+pub(crate) fn dashboard() -> Result<PathBuf> {
+    let from = process::root().join("tests/dashboard");
+    let to = process::root().join(".cache/dashboard");
+    let _lock = lock::hold(&to)?;
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    Ok(to)
+}
+
 /// The official suite, with the Node 22 that it needs in `node_modules/.bin`.
 pub(crate) fn conformance() -> Result<PathBuf> {
     let from = process::root().join("tests/conformance");
