@@ -63,8 +63,8 @@ function showTiles(tiles, live) {
   put(tiles,
     tile("Available", String(up), `of ${servers.length}`, up < servers.length ? "bad" : ""),
     tile("Tools", count(tools.length)),
-    tile("Requests", count(perMinute), "last minute"),
-    tile("Without answer", share(perMinute ? failed / perMinute : 0), "last minute",
+    tile("Requests", count(perMinute), "last min"),
+    tile("Without answer", share(perMinute ? failed / perMinute : 0), "last min",
       failed ? "bad" : ""),
     tile("Slowest p95", slowest ? duration(slowest) : "–"));
 }
