@@ -2,18 +2,22 @@
 //!
 //! `cargo bench -p mcp-agent --bench turn`
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Duration};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use mcp_agent::{
-    Agent,
+    Agent, CallOrder,
     model::{
         ModelResponse, Part, StopReason, ToolCall, ToolDefinition,
         scripted::{Scene, ScriptedModel},
     },
     run::{Feed, Run, RunSettings, Step},
-    toolbox::{LocalTools, ToolOutput},
+    toolbox::{LocalTools, McpToolset, ToolOutput},
     transcript::Transcript,
+};
+use mcp_client::{
+    protocol::tools::Tool,
+    testing::{Answer, TestServer},
 };
 use serde_json::json;
 
@@ -104,5 +108,46 @@ fn whole(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, state_machine, whole);
+/// How long the server takes for each call of [`parallel`].
+const CALL: Duration = Duration::from_millis(20);
+
+/// Fifty calls of one turn at one server in this process, each of which takes 20 ms.
+fn parallel(c: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+    let Ok(runtime) = runtime else { unreachable!() };
+    let tool = Tool::new("wait", json!({"type": "object", "properties": {}}));
+    let server = TestServer::new()
+        .tool(tool, |_| Answer::Usual)
+        .on("tools/call", |_| Answer::result(json!({"content": []})).after(CALL));
+    let tools = runtime.block_on(async {
+        let Ok(client) = server.client().connect().await else { unreachable!() };
+        McpToolset::of_clients([("one".to_owned(), client)]).await
+    });
+    let tools = std::sync::Arc::new(tools);
+    c.bench_function("turn/agent, 50 calls side by side, 20 ms each", |b| {
+        b.iter_batched(
+            || {
+                let calls =
+                    (0..50).map(|number| ("mcp__one__wait", format!(r#"{{"n":{number}}}"#)));
+                let model = ScriptedModel::new([Scene::calls(calls), Scene::text("Done.")]);
+                Agent::builder(model)
+                    .tools(std::sync::Arc::clone(&tools))
+                    .parallel_calls(50)
+                    .call_order(CallOrder::SideBySide)
+                    .build()
+            },
+            |agent| {
+                let ended = runtime.block_on(async { agent.run("Go.").await });
+                assert!(ended.is_ok_and(|finished| finished.outcome.is_final()));
+            },
+            criterion::BatchSize::PerIteration,
+        );
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(3));
+    targets = state_machine, whole, parallel
+}
 criterion_main!(benches);

@@ -1,11 +1,13 @@
 //! Brings servers, approval and a model together.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
 
 use mcp_agent::{
-    Agent,
+    Agent, AgentBuilder, AgentRun, Canceller,
+    agents::{Agents, MAX_HANDOVERS},
     context::{LiveContext, LiveOptions},
     glob::matches,
+    run::Compaction,
     store::SqliteStore,
     toolbox::{
         Filtered, McpTool, McpToolset, SearchMode, SearchOptions, Searchable, ServerCost, Toolset,
@@ -14,15 +16,17 @@ use mcp_agent::{
 use mcp_client::Hub;
 
 use crate::{
-    args::{Approve, LayerOptions, ModelOptions, ServerOptions, ToolSearch},
+    args::{AgentOptions, Approve, LayerOptions, ModelOptions, ServerOptions, ToolSearch},
     connect::choose,
     context::Context,
-    conversation::{Approval, Asker, Questions, Terms},
+    conversation::{Approval, Asker, Questions, Terms, Turn, Watched},
+    declared_agents,
     error_report::{Report, Result},
     exit_code::ErrorCode,
     measure::{count, show_time},
     models::{self, FoundModel},
     pins,
+    printer::Printer,
     progress::wait,
     server_line::say_that_demo_is_used,
     settings::DEMO,
@@ -40,6 +44,8 @@ pub(crate) struct Company<'a> {
     pub(crate) options: &'a ServerOptions,
     pub(crate) layers: &'a LayerOptions,
     pub(crate) model: &'a ModelOptions,
+    /// A declared agent to ask.
+    pub(crate) agent: &'a AgentOptions,
     pub(crate) terms: &'a Terms,
     /// Where the conversation is kept.
     pub(crate) store: Option<SqliteStore>,
@@ -51,6 +57,8 @@ pub(crate) struct Company<'a> {
 #[derive(Debug)]
 pub(crate) struct Assembled {
     pub(crate) agent: Agent,
+    /// Those that the agent can hand over to, where it was declared.
+    pub(crate) agents: Option<Agents>,
     pub(crate) tools: Arc<McpToolset>,
     pub(crate) questions: Questions,
     /// Such as `qwen3:8b at http://127.0.0.1:11434/v1`.
@@ -63,6 +71,7 @@ pub(crate) struct Assembled {
 
 /// Starts the servers and finds the model, side by side.
 pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<Assembled> {
+    let declared = declared_agents::choose(request.agent)?;
     let configured = context.settings.configured()?;
     let targets = targets::parse(request.servers)?;
     let chosen = choose(&targets, request.command, &configured, request.options)?;
@@ -83,12 +92,20 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
     let listing = McpToolset::of_hub(hub.clone());
-    let both = async { tokio::join!(listing, models::find(request.model, context)) };
+    // Declared agents name their models themselves.
+    let finding = async {
+        if declared.is_some() {
+            None
+        } else {
+            Some(Box::pin(models::find(request.model, context)).await)
+        }
+    };
+    let both = async { tokio::join!(listing, finding) };
     let (tools, model) = wait(&context.messages, both, |elapsed| {
         format!("starting {}  {}", starting.join(", "), show_time(elapsed))
     })
     .await;
-    let model = model?;
+    let model = model.transpose()?;
     let servers: Vec<String> = hub.clients().into_iter().map(|(name, _)| name).collect();
     let problems = tools.problems();
     if servers.is_empty() {
@@ -107,29 +124,100 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let (asker, questions) = Asker::new();
     let offered = chosen_tools(&tools, &request.model.tools)?;
     let held = pins::held(&tools, &hub, context);
-    let filtered = Filtered::new(held, move |tool| offered.contains(&tool.name));
-    let tools_shown = Searchable::new(filtered, search_options(request.model.tool_search));
-    say_what_tools_cost(&tools_shown, context);
+    let filtered: Arc<dyn Toolset> =
+        Arc::new(Filtered::new(held, move |tool| offered.contains(&tool.name)));
+    let search = search_options(request.model);
+    let shown = Searchable::new(Arc::clone(&filtered), search.clone());
+    say_what_tools_cost(&shown, context);
     let live = live_context(&hub, &request.model.resources, context).await?;
-    let FoundModel { model, name } = model;
-    let mut builder = Agent::builder(model)
-        .tools(tools_shown)
-        .max_steps(request.model.max_steps)
-        .policy(request.terms.policy(approval.policy()))
-        .budget(request.terms.budget())
-        .person(asker);
-    if let Some(store) = request.store {
-        builder = builder.journal(store);
-    }
-    if let Some(system) = &request.model.system {
-        builder = builder.system(system);
-    }
-    Ok(Assembled { agent: builder.build(), tools, questions, model_name: name, servers, live })
+    let policy = request.terms.policy(approval.policy());
+    let policy = match &declared {
+        Some(chosen) => chosen.allow(policy),
+        None => policy,
+    };
+    let (budget, store) = (request.terms.budget(), request.store);
+    let compaction = request.model.context_window.map(Compaction::of_window);
+    let configure = move |builder: AgentBuilder| {
+        let builder = builder.policy(policy.clone()).budget(budget.clone()).person(asker.clone());
+        let builder = match compaction {
+            Some(compaction) => builder.compaction(compaction),
+            None => builder,
+        };
+        match &store {
+            Some(store) => builder.journal(store.clone()),
+            None => builder,
+        }
+    };
+    let (agent, agents, model_name) = match (declared, model) {
+        (Some(chosen), _) => {
+            let team = chosen.team(request.model, filtered, search, configure, context);
+            let team = Box::pin(team).await?;
+            (team.first, Some(team.agents), team.model_name)
+        }
+        (None, Some(FoundModel { model, name })) => {
+            let builder = Agent::builder(model).tools(shown).max_steps(request.model.max_steps);
+            let builder = match &request.model.system {
+                Some(system) => builder.system(system),
+                None => builder,
+            };
+            (configure(builder).build(), None, name)
+        }
+        (None, None) => return Err(Report::new(ErrorCode::NoModel, "no model was found").into()),
+    };
+    Ok(Assembled { agent, agents, tools, questions, model_name, servers, live })
 }
 
-fn search_options(search: ToolSearch) -> SearchOptions {
+impl Assembled {
+    /// Watches a run to its end, and those of the agents that the conversation is handed over to;
+    /// the last of them is asked from then on. `under_way` is kept at the run that goes on.
+    pub(crate) async fn watch(
+        &mut self,
+        mut run: AgentRun,
+        streams: bool,
+        under_way: &RefCell<Canceller>,
+        context: &Context,
+        printer: &mut Printer,
+    ) -> Result<Watched> {
+        let mut earlier: Option<Watched> = None;
+        for _ in 0..=MAX_HANDOVERS {
+            let turn = Turn {
+                context,
+                printer,
+                tools: &self.tools,
+                questions: &mut self.questions,
+                streams,
+            };
+            let watched = turn.watch(run).await?;
+            let watched = match earlier.take() {
+                Some(earlier) => watched.after(earlier),
+                None => watched,
+            };
+            let (Some(agents), Ok(finished)) = (&self.agents, &watched.ended) else {
+                return Ok(watched);
+            };
+            let next = agents
+                .take_over(finished)
+                .map_err(|error| Report::new(ErrorCode::Config, error.to_string()))?;
+            let Some((name, next)) = next else { return Ok(watched) };
+            context.messages.note(format_args!("handed over to {name}"));
+            if let Some(agent) = agents.get(&name) {
+                self.agent = agent.clone();
+            }
+            under_way.replace(next.canceller());
+            run = next;
+            earlier = Some(watched);
+        }
+        let message = "the agents hand the conversation over again and again";
+        Err(Report::new(ErrorCode::Incomplete, message).into())
+    }
+}
+
+fn search_options(model: &ModelOptions) -> SearchOptions {
     let mut options = SearchOptions::default();
-    options.mode = match search {
+    if let Some(tokens) = model.context_window {
+        options.context_window = usize::try_from(tokens).unwrap_or(usize::MAX);
+    }
+    options.mode = match model.tool_search {
         ToolSearch::Auto => SearchMode::Auto,
         ToolSearch::Always => SearchMode::Always,
         ToolSearch::Never => SearchMode::Never,

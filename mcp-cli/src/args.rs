@@ -14,7 +14,10 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
-    conversation::{Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction, ToolSearch},
+    conversation::{
+        AgentOptions, AgentsAction, Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction,
+        ToolSearch,
+    },
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     registry::{AddArgs, RegistryOptions, SearchArgs},
@@ -191,6 +194,15 @@ answer. The conversation is kept, sealed, and `mcp chat --resume` goes on with i
     Sessions {
         #[command(subcommand)]
         action: SessionsAction,
+    },
+    /// Look at the agents that a file declares
+    ///
+    /// A file such as ~/.config/mcp/agents.toml declares agents with a model, tools and instructions
+    /// of their own; `mcp run --agent NAME` and `mcp chat --agent NAME` ask one.
+    #[command(visible_alias = "agent")]
+    Agents {
+        #[command(subcommand)]
+        action: AgentsAction,
     },
     /// Run a plan of tool calls that use each other's results, or have a model write one
     Plan {

@@ -17,6 +17,7 @@ mod commands;
 mod connect;
 mod context;
 mod conversation;
+mod declared_agents;
 mod demo_server;
 mod interrupt;
 mod layers;

@@ -25,6 +25,7 @@
 //! ```
 
 mod colleagues;
+mod file;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -35,16 +36,17 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::colleagues::{Asked, HandOver};
+pub use self::file::{DeclarationFileError, DeclarationFormat, MalformedDeclarations, parse, read};
 use crate::{
-    Agent, AgentBuilder, AgentError, Finished,
+    Agent, AgentBuilder, AgentError, AgentRun, Finished,
     glob::matches,
     model::{ChatModel, Parts},
     run::Outcome,
-    toolbox::{Filtered, Toolset},
+    toolbox::{Filtered, SearchOptions, Searchable, Toolset},
 };
 
 /// How often a conversation can change hands before it is given back as it is.
-const MAX_HANDOVERS: u32 = 8;
+pub const MAX_HANDOVERS: u32 = 8;
 
 /// An agent, as a person declares it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -144,6 +146,7 @@ pub struct AgentsBuilder {
     models: Vec<(String, Arc<dyn ChatModel>)>,
     tools: Vec<Arc<dyn Toolset>>,
     declared: Vec<AgentDeclaration>,
+    search: Option<SearchOptions>,
     configure: Box<Configure>,
 }
 
@@ -157,6 +160,7 @@ impl Agents {
             models: vec![(name, Arc::new(model))],
             tools: Vec::new(),
             declared: Vec::new(),
+            search: None,
             configure: Box::new(|_, builder| builder),
         }
     }
@@ -183,18 +187,32 @@ impl Agents {
         name: &str,
         prompt: impl Into<Parts>,
     ) -> Result<Finished, RunByNameError> {
-        let known = |name: &str| {
-            self.get(name).ok_or_else(|| AgentsError::Unknown { name: name.to_owned() })
-        };
-        let mut finished = known(name)?.run(prompt).await?;
+        let mut finished = self.known(name)?.run(prompt).await?;
         for _ in 0..MAX_HANDOVERS {
-            let Outcome::HandedOver { agent, task } = &finished.outcome else { break };
-            let next = known(agent)?;
-            let task = if task.is_empty() { "Go on.".to_owned() } else { task.clone() };
-            let transcript = next.transcript_after(finished.run.transcript());
-            finished = next.go_on(transcript, task).await?;
+            let Some((_, run)) = self.take_over(&finished)? else { break };
+            finished = run.await?;
         }
         Ok(finished)
+    }
+
+    /// Where a conversation was handed over: the agent that goes on, and its run, which knows all
+    /// that was said. For those who watch the events of each; [`run`](Self::run) does it by itself.
+    ///
+    /// # Errors
+    /// The agent is not one of these.
+    pub fn take_over(
+        &self,
+        finished: &Finished,
+    ) -> Result<Option<(String, AgentRun)>, AgentsError> {
+        let Outcome::HandedOver { agent, task } = &finished.outcome else { return Ok(None) };
+        let next = self.known(agent)?;
+        let task = if task.is_empty() { "Go on.".to_owned() } else { task.clone() };
+        let transcript = next.transcript_after(finished.run.transcript());
+        Ok(Some((agent.clone(), next.go_on(transcript, task))))
+    }
+
+    fn known(&self, name: &str) -> Result<&Agent, AgentsError> {
+        self.get(name).ok_or_else(|| AgentsError::Unknown { name: name.to_owned() })
     }
 }
 
@@ -217,6 +235,12 @@ impl AgentsBuilder {
         self
     }
 
+    /// Has an agent's model search its tools where they are many.
+    pub fn search(mut self, options: SearchOptions) -> Self {
+        self.search = Some(options);
+        self
+    }
+
     /// Has the last word on each agent, such as its policy, budget or journal.
     pub fn configure(
         mut self,
@@ -231,49 +255,14 @@ impl AgentsBuilder {
     /// # Errors
     /// The declarations do not fit together.
     pub fn build(self) -> Result<Agents, AgentsError> {
-        let descriptions = self.check()?;
+        let (descriptions, ordered) = ordered(&self.declared)?;
         let mut built: BTreeMap<String, Member> = BTreeMap::new();
-        let mut left: Vec<&AgentDeclaration> = self.declared.iter().collect();
-        while !left.is_empty() {
-            // Those come first that ask nobody who is still missing.
-            let (ready, later): (Vec<_>, Vec<_>) = left
-                .into_iter()
-                .partition(|agent| agent.asks.iter().all(|asked| built.contains_key(asked)));
-            if ready.is_empty() {
-                let names = later.iter().map(|agent| agent.name.clone()).collect();
-                return Err(AgentsError::Circle { names });
-            }
-            for declared in ready {
-                let agent = self.assemble(declared, &built, &descriptions)?;
-                let description = declared.description.clone();
-                built.insert(declared.name.clone(), Member { description, agent });
-            }
-            left = later;
+        for declared in ordered {
+            let agent = self.assemble(declared, &built, &descriptions)?;
+            let description = declared.description.clone();
+            built.insert(declared.name.clone(), Member { description, agent });
         }
         Ok(Agents(Arc::new(built)))
-    }
-
-    /// Returns the descriptions by name.
-    fn check(&self) -> Result<BTreeMap<String, String>, AgentsError> {
-        let mut descriptions = BTreeMap::new();
-        for AgentDeclaration { name, description, .. } in &self.declared {
-            let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-            if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
-                return Err(AgentsError::Name { name: name.clone() });
-            }
-            if descriptions.insert(name.clone(), description.clone()).is_some() {
-                return Err(AgentsError::Twice { name: name.clone() });
-            }
-        }
-        for agent in &self.declared {
-            let named: BTreeSet<_> = agent.asks.iter().chain(&agent.hands_over_to).collect();
-            if let Some(missing) = named.into_iter().find(|name| !descriptions.contains_key(*name))
-            {
-                let (agent, missing) = (agent.name.clone(), missing.clone());
-                return Err(AgentsError::Missing { agent, missing });
-            }
-        }
-        Ok(descriptions)
     }
 
     fn assemble(
@@ -292,16 +281,20 @@ impl AgentsBuilder {
             .ok_or_else(missing)?;
         let mut builder = Agent::builder(Arc::clone(model));
         for tools in &self.tools {
-            builder = match declared.tools.clone() {
-                None => builder.tools(Arc::clone(tools)),
+            let offered: Arc<dyn Toolset> = match declared.tools.clone() {
+                None => Arc::clone(tools),
                 Some(patterns) => {
                     let known = Arc::clone(tools);
-                    builder.tools(Filtered::new(Arc::clone(tools), move |tool| {
+                    Arc::new(Filtered::new(Arc::clone(tools), move |tool| {
                         let full = known.facts(&tool.name).full_name();
                         let fits = |name: &str| patterns.iter().any(|glob| matches(glob, name));
                         fits(&full) || fits(&tool.name)
                     }))
                 }
+            };
+            builder = match &self.search {
+                Some(options) => builder.tools(Searchable::new(offered, options.clone())),
+                None => builder.tools(offered),
             };
         }
         for name in &declared.asks {
@@ -322,6 +315,53 @@ impl AgentsBuilder {
         }
         Ok((self.configure)(&declared.name, builder).build())
     }
+}
+
+/// Checks whether declarations fit together, all but their models.
+///
+/// # Errors
+/// They do not: a name is none or is there twice, an agent is missing, or some ask each other in a
+/// circle.
+pub fn check(declared: &[AgentDeclaration]) -> Result<(), AgentsError> {
+    ordered(declared).map(|_| ())
+}
+
+type Ordered<'a> = (BTreeMap<String, String>, Vec<&'a AgentDeclaration>);
+
+/// The descriptions by name, and the agents, each after those that it asks.
+fn ordered(declared: &[AgentDeclaration]) -> Result<Ordered<'_>, AgentsError> {
+    let mut descriptions = BTreeMap::new();
+    for AgentDeclaration { name, description, .. } in declared {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
+            return Err(AgentsError::Name { name: name.clone() });
+        }
+        if descriptions.insert(name.clone(), description.clone()).is_some() {
+            return Err(AgentsError::Twice { name: name.clone() });
+        }
+    }
+    for agent in declared {
+        let named: BTreeSet<_> = agent.asks.iter().chain(&agent.hands_over_to).collect();
+        if let Some(missing) = named.into_iter().find(|name| !descriptions.contains_key(*name)) {
+            let (agent, missing) = (agent.name.clone(), missing.clone());
+            return Err(AgentsError::Missing { agent, missing });
+        }
+    }
+    let mut sorted: Vec<&AgentDeclaration> = Vec::with_capacity(declared.len());
+    let mut left: Vec<&AgentDeclaration> = declared.iter().collect();
+    while !left.is_empty() {
+        // Those come first that ask nobody who is still missing.
+        let (ready, later): (Vec<_>, Vec<_>) = left.into_iter().partition(|agent| {
+            agent.asks.iter().all(|asked| sorted.iter().any(|known| known.name == *asked))
+        });
+        if ready.is_empty() {
+            let names = later.iter().map(|agent| agent.name.clone()).collect();
+            return Err(AgentsError::Circle { names });
+        }
+        sorted.extend(ready);
+        left = later;
+    }
+    Ok((descriptions, sorted))
 }
 
 impl fmt::Debug for Agents {

@@ -92,6 +92,11 @@ impl Usage {
     pub fn total_tokens(&self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)
     }
+
+    /// How many of a hundred tokens read the provider had cached; `None` when nothing was read.
+    pub fn cached_percent(&self) -> Option<u64> {
+        self.cached_input_tokens.saturating_mul(100).checked_div(self.input_tokens)
+    }
 }
 
 impl std::ops::AddAssign for Usage {

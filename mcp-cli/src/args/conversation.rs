@@ -38,15 +38,42 @@ pub(crate) struct ModelOptions {
     /// Whether the model searches for tools instead of being shown all: when they are many, always or never
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) tool_search: ToolSearch,
+    /// How many tokens the model reads at once: the start of a conversation that takes more than
+    /// four fifths of them is summarised, and tools that take more than a tenth are searched
+    #[arg(long, value_name = "TOKENS", value_parser = clap::value_parser!(u64).range(1024..))]
+    pub(crate) context_window: Option<u64>,
     /// How often the model may be asked for one answer
     #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) max_steps: u32,
 }
 
+/// An agent that a file declares.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct AgentOptions {
+    /// A declared agent: its model, tools and instructions, and those that it turns to
+    #[arg(long, value_name = "NAME", conflicts_with = "system")]
+    pub(crate) agent: Option<String>,
+    /// The file that declares the agents, TOML or JSON; ~/.config/mcp/agents.toml by default
+    #[arg(long, value_name = "FILE", requires = "agent", env = "MCP_AGENTS", hide_env_values = true, value_hint = ValueHint::FilePath)]
+    pub(crate) agents: Option<PathBuf>,
+}
+
+/// What to do with declared agents.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsAction {
+    /// List them, and whom they turn to
+    #[command(visible_alias = "ls")]
+    List {
+        /// The file that declares them; ~/.config/mcp/agents.toml by default
+        #[arg(long, value_name = "FILE", env = "MCP_AGENTS", hide_env_values = true, value_hint = ValueHint::FilePath)]
+        agents: Option<PathBuf>,
+    },
+}
+
 /// Whether the model searches for tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ToolSearch {
-    /// When all tools together take more than a tenth of 32,768 tokens
+    /// When all tools together take more than a tenth of --context-window, or of 32,768 tokens
     #[default]
     Auto,
     /// At all times
@@ -112,7 +139,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_enum, value_name = "WHICH")]
     pub(crate) approve: Option<Approve>,
     /// A JSON Schema that the answer must be valid for; the answer is then JSON
-    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with = "agent")]
     pub(crate) schema: Option<PathBuf>,
     /// Do not read standard input
     #[arg(long)]
@@ -123,6 +150,8 @@ pub(crate) struct RunArgs {
     /// Go on with a conversation that was kept, the latest if none is named
     #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
     pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) agent: AgentOptions,
     #[command(flatten)]
     pub(crate) terms: Terms,
     /// The command of a server, after `--`
@@ -150,6 +179,8 @@ pub(crate) struct ChatArgs {
     /// Go on with a conversation that was kept, the latest if none is named
     #[arg(long, value_name = "SESSION", num_args = 0..=1, default_missing_value = "")]
     pub(crate) resume: Option<String>,
+    #[command(flatten)]
+    pub(crate) agent: AgentOptions,
     #[command(flatten)]
     pub(crate) terms: Terms,
     /// The command of a server, after `--`

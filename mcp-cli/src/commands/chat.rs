@@ -1,6 +1,6 @@
 //! `mcp chat`
 
-use std::path::PathBuf;
+use std::{cell::RefCell, path::PathBuf};
 
 use etcetera::BaseStrategy as _;
 use mcp_agent::{
@@ -18,7 +18,7 @@ use crate::{
     agent::{self, Assembled, Company},
     args::{ChatArgs, Output},
     context::Context,
-    conversation::{Turn, exit_code_of, server_lines},
+    conversation::{exit_code_of, server_lines},
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
     interrupt::interrupted,
@@ -68,6 +68,7 @@ pub(super) async fn run(
         options: &args.server,
         layers: &args.layers,
         model: &args.model,
+        agent: &args.agent,
         terms: &args.terms,
         store: store.clone(),
         chats: true,
@@ -188,19 +189,12 @@ async fn answer(
         Some(run) => agent.agent.prompt(run, prompt),
         None => agent.agent.run(prompt),
     };
-    let canceller = run.canceller();
-    let turn = Turn {
-        context,
-        printer,
-        tools: &agent.tools,
-        questions: &mut agent.questions,
-        streams: true,
-    };
-    let mut watching = std::pin::pin!(turn.watch(run));
+    let under_way = RefCell::new(run.canceller());
+    let mut watching = std::pin::pin!(agent.watch(run, true, &under_way, context, printer));
     let watched = tokio::select! {
         watched = &mut watching => watched?,
         () = interrupted() => {
-            canceller.cancel("the user pressed Ctrl-C");
+            under_way.borrow().cancel("the user pressed Ctrl-C");
             watching.await?
         }
     };
@@ -249,7 +243,7 @@ fn tell_cost(said: Option<&Run>, context: &Context) {
     let Some(run) = said else { return context.messages.note("nothing yet") };
     let usage = run.usage();
     let cost = run.cost().map(|cost| format!(" · {cost}")).unwrap_or_default();
-    let cached = (usage.cached_input_tokens * 100).checked_div(usage.input_tokens).unwrap_or(0);
+    let cached = usage.cached_percent().unwrap_or(0);
     context.messages.note(format_args!(
         "{} read ({cached} % from the cache), {} written{cost} · about {} tokens of conversation",
         usage.input_tokens,

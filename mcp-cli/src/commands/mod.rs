@@ -1,6 +1,7 @@
 //! One file for each command.
 
 mod add;
+mod agents;
 mod audit;
 mod call;
 mod chat;
@@ -45,6 +46,7 @@ pub(crate) async fn run(
         Command::Prompt(args) => prompt::run(args, context, printer).await,
         Command::Ping(args) => ping::run(args, context, printer).await,
         Command::Plan { action } => Box::pin(plan::run(action, context, printer)).await,
+        Command::Agents { action } => agents::run(&action, context, printer),
         Command::Status(args) => status::run(args, context, printer).await,
         Command::Watch(args) => watch::run(args, context, printer).await,
         Command::Completions { shell } => completions::run(shell, printer),

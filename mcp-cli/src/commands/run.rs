@@ -1,13 +1,14 @@
 //! `mcp run`
 
 use std::{
+    cell::RefCell,
     fmt::Write as _,
     fs::File,
     io::{self, Read as _},
     path::Path,
 };
 
-use mcp_agent::run::ExpectedOutput;
+use mcp_agent::{model::Usage, run::ExpectedOutput};
 use mcp_client::SchemaValidator;
 use mcp_protocol::raw::RawJson;
 use tokio::task::spawn_blocking;
@@ -16,7 +17,7 @@ use crate::{
     agent::{self, Company},
     args::{Output, RunArgs},
     context::Context,
-    conversation::{Turn, Watched, exit_code_of, to_json},
+    conversation::{Watched, exit_code_of, to_json},
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
     measure::{count, show_time},
@@ -52,6 +53,7 @@ pub(super) async fn run(
         options: &args.server,
         layers: &args.layers,
         model: &args.model,
+        agent: &args.agent,
         terms: &args.terms,
         store,
         chats: false,
@@ -63,8 +65,6 @@ pub(super) async fn run(
     }
     let streams =
         args.schema.is_none() && printer.output() == Output::Text && printer.is_terminal();
-    let turn =
-        Turn { context, printer, tools: &agent.tools, questions: &mut agent.questions, streams };
     let prompt = match &agent.live {
         Some(live) => live.turn(prompt.as_str()),
         None => prompt.as_str().into(),
@@ -73,7 +73,8 @@ pub(super) async fn run(
         Some(run) => agent.agent.prompt(run, prompt),
         None => agent.agent.run(prompt),
     };
-    let watched = turn.watch(run).await?;
+    let under_way = RefCell::new(run.canceller());
+    let watched = agent.watch(run, streams, &under_way, context, printer).await?;
     show(&watched, &agent.model_name, streams, printer)?;
     summarize(&watched, context);
     if args.save
@@ -125,11 +126,12 @@ fn show(watched: &Watched, model: &str, streams: bool, printer: &mut Printer) ->
 pub(super) fn summarize(watched: &Watched, context: &Context) {
     let mut text = count(watched.calls.len(), "call");
     if let Ok(finished) = &watched.ended {
-        let usage = finished.run.spent().usage;
+        let mut usage = watched.earlier;
+        usage += finished.run.spent().usage;
         if usage.total_tokens() > 0 {
             let (read, wrote) = (thousands(usage.input_tokens), thousands(usage.output_tokens));
             // Writing to a `String` cannot fail.
-            let _ = write!(text, " · {read} in / {wrote} out tokens");
+            let _ = write!(text, " · {read} in{} / {wrote} out tokens", cached(&usage));
         }
         if let Some(cost) = finished.run.settings().budget.cost_of(&usage) {
             let _ = write!(text, " · {cost}");
@@ -137,6 +139,14 @@ pub(super) fn summarize(watched: &Watched, context: &Context) {
     }
     let _ = write!(text, " · {}", show_time(watched.took));
     context.messages.aside(context.messages.paint(Role::Dim, text));
+}
+
+/// Such as ` (80 % cached)`: the part that the provider did not have to read anew.
+pub(super) fn cached(usage: &Usage) -> String {
+    match usage.cached_percent() {
+        Some(percent) if usage.cached_input_tokens > 0 => format!(" ({percent} % cached)"),
+        _ => String::new(),
+    }
 }
 
 fn thousands(count: u64) -> String {
@@ -200,5 +210,9 @@ mod tests {
     fn counts_shortly() {
         assert_eq!(thousands(210), "210");
         assert_eq!(thousands(1949), "1.9k");
+        let mut usage = Usage::new(1000, 10);
+        assert_eq!(cached(&usage), "");
+        usage.cached_input_tokens = 799;
+        assert_eq!(cached(&usage), " (79 % cached)");
     }
 }

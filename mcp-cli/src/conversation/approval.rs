@@ -66,7 +66,7 @@ impl Questions {
 }
 
 /// Puts the questions of runs to whoever watches them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Asker {
     questions: mpsc::UnboundedSender<Question>,
     automatic: Arc<AtomicBool>,

@@ -110,7 +110,9 @@ pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
     if let Ok(finished) = &watched.ended {
         document["text"] = json!(finished.outcome.text());
         document["steps"] = json!(finished.run.steps());
-        document["usage"] = usage(finished.run.usage());
+        let mut used = watched.earlier;
+        used += finished.run.usage();
+        document["usage"] = usage(used);
         document["outcome"] = json!(match &finished.outcome {
             Outcome::Final { .. } => "final",
             Outcome::Stopped { why, .. } => match why {
@@ -138,6 +140,7 @@ fn usage(usage: Usage) -> Value {
     json!({
         "inputTokens": usage.input_tokens, "outputTokens": usage.output_tokens,
         "cachedInputTokens": usage.cached_input_tokens,
+        "cachedPercent": usage.cached_percent(),
         "reasoningTokens": usage.reasoning_tokens,
     })
 }

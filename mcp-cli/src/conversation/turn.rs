@@ -4,7 +4,7 @@ use std::{collections::VecDeque, future::Future, pin::Pin, sync::Arc, time::Dura
 
 use mcp_agent::{
     AgentError, AgentEvent, AgentRun, Finished,
-    model::CallId,
+    model::{CallId, Usage},
     policy::{Decision, Remember},
     toolbox::{McpToolset, PreparedCall},
 };
@@ -59,6 +59,21 @@ pub(crate) struct Watched {
     pub(crate) ended: std::result::Result<Finished, AgentError>,
     pub(crate) calls: Vec<CallSeen>,
     pub(crate) took: Duration,
+    /// What agents used that handed the conversation over.
+    pub(crate) earlier: Usage,
+}
+
+impl Watched {
+    /// What was seen of an answer that began with another agent.
+    pub(crate) fn after(mut self, earlier: Self) -> Self {
+        self.calls.splice(..0, earlier.calls);
+        self.took += earlier.took;
+        self.earlier += earlier.earlier;
+        if let Ok(finished) = &earlier.ended {
+            self.earlier += finished.run.usage();
+        }
+        self
+    }
 }
 
 struct Running {
@@ -152,7 +167,8 @@ impl Turn<'_> {
             printer.end_line()?;
             printer.flush()?;
         }
-        Ok(Watched { ended, calls: seen.calls, took: started.elapsed() })
+        let took = started.elapsed();
+        Ok(Watched { ended, calls: seen.calls, took, earlier: Usage::default() })
     }
 }
 

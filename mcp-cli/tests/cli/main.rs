@@ -6,6 +6,7 @@
 mod model;
 mod sandbox;
 
+mod agents;
 mod http;
 mod layers;
 mod registry;

@@ -55,7 +55,7 @@ fn prints_one_document_for_programs() {
                 "arguments": {"expression": "17 * 23"}, "isError": false, "text": "391",
                 "tookMs": null}],
             "usage": {"inputTokens": 200, "outputTokens": 20, "cachedInputTokens": 0,
-                "reasoningTokens": 0},
+                "cachedPercent": 0, "reasoningTokens": 0},
             "steps": 2, "tookMs": null,
         })
     );
