@@ -1,4 +1,4 @@
-"""The shared surface (peers.json) with FastMCP 4, which serves both eras.
+"""The shared surface (peers.json) with FastMCP 4 and its tasks, which serve both eras.
 
 Usage: python_fastmcp.py [--http PORT]     (stdio without arguments)
 """
@@ -6,15 +6,19 @@ Usage: python_fastmcp.py [--http PORT]     (stdio without arguments)
 import asyncio
 import sys
 from dataclasses import dataclass
+from datetime import timedelta
 
 import mcp_types
 from fastmcp import Context, FastMCP
 from fastmcp.exceptions import ToolError
+from fastmcp.utilities.tasks import TaskConfig
 from fastmcp.utilities.types import Image
+from fastmcp_tasks import TasksExtension
 
 from surface import DOT_PNG, LANGUAGES
 
 server = FastMCP("python-fastmcp", version="1.0.0", instructions="A peer for interoperability tests.")
+server.add_extension(TasksExtension())
 
 
 @server.tool(annotations={"readOnlyHint": True}, output_schema=None)
@@ -74,6 +78,23 @@ class Person:
     name: str
 
 
+def who():
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+    params = mcp_types.ElicitRequestFormParams(message="Who is there?", requested_schema=schema)
+    return mcp_types.InputRequiredResult(input_requests={"person": mcp_types.ElicitRequest(params=params)})
+
+
+@server.tool(output_schema=None, task=TaskConfig(mode="required", poll_interval=timedelta(milliseconds=20)))
+async def job(steps: int, ctx: Context, ask: bool = False) -> str | mcp_types.InputRequiredResult:
+    """Runs as a task of the extension"""
+    if ask and not ctx.input_responses:
+        return who()
+    for _ in range(steps):
+        await asyncio.sleep(0.02)
+    text = f"{steps} steps done"
+    return f"{text} for {ctx.input_responses['person'].content['name']}" if ask else text
+
+
 @server.tool(output_schema=None)
 async def greet(ctx: Context) -> str | mcp_types.InputRequiredResult:
     """Asks for a name first"""
@@ -81,11 +102,7 @@ async def greet(ctx: Context) -> str | mcp_types.InputRequiredResult:
         answer = await ctx.elicit("Who is there?", Person)
         return f"Hello, {answer.data.name}!" if answer.action == "accept" else f"No name: {answer.action}"
     if not ctx.input_responses:
-        schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
-        params = mcp_types.ElicitRequestFormParams(message="Who is there?", requested_schema=schema)
-        return mcp_types.InputRequiredResult(
-            input_requests={"person": mcp_types.ElicitRequest(params=params)}
-        )
+        return who()
     answer = ctx.input_responses["person"]
     return f"Hello, {answer.content['name']}!" if answer.action == "accept" else f"No name: {answer.action}"
 

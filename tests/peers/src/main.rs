@@ -5,6 +5,7 @@
 
 #![expect(deprecated, reason = "the deprecated log messages are a part of the surface")]
 
+mod changes;
 mod handler;
 mod jobs;
 mod tools;

@@ -9,6 +9,7 @@ use rmcp::model::{
     CallToolResponse, CallToolResult, ContentBlock, ElicitRequest, ElicitRequestParams,
     ElicitationSchema, InputRequest, InputRequests, InputRequiredResult, LoggingLevel,
     LoggingMessageNotificationParam, ProgressNotificationParam, ProtocolVersion,
+    ResourceUpdatedNotificationParam,
 };
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
@@ -16,6 +17,8 @@ use rmcp::task_manager::TaskManager;
 use rmcp::{ErrorData, Json, RoleServer, tool, tool_router};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+
+use crate::changes::{Changes, MOTTO};
 
 /// One black dot.
 const DOT_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
@@ -25,6 +28,7 @@ const DOT_PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42
 pub(crate) struct Peer {
     pub(crate) tool_router: ToolRouter<Self>,
     pub(crate) tasks: TaskManager,
+    pub(crate) changes: Changes,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -69,7 +73,11 @@ rmcp::elicit_safe!(Person);
 #[tool_router]
 impl Peer {
     pub(crate) fn new() -> Self {
-        Self { tool_router: Self::tool_router(), tasks: TaskManager::new() }
+        Self {
+            tool_router: Self::tool_router(),
+            tasks: TaskManager::new(),
+            changes: Changes::new(),
+        }
     }
 
     #[tool(description = "Says it back", annotations(read_only_hint = true))]
@@ -126,13 +134,25 @@ impl Peer {
         Ok("logged".to_owned())
     }
 
+    #[tool(description = "Changes the motto and the tools")]
+    async fn touch(&self, context: RequestContext<RoleServer>) -> Result<String, ErrorData> {
+        if is_modern(&context) {
+            self.changes.announce();
+        } else {
+            context.peer.notify_tool_list_changed().await.map_err(internal)?;
+            let motto = ResourceUpdatedNotificationParam::new(MOTTO);
+            context.peer.notify_resource_updated(motto).await.map_err(internal)?;
+        }
+        Ok("touched".to_owned())
+    }
+
     #[tool(description = "Asks for a name first")]
     async fn greet(
         &self,
         InputResponses(responses): InputResponses,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let modern = context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28);
+        let modern = is_modern(&context);
         let text = match responses.as_ref().and_then(|responses| responses.get("person")) {
             Some(answer) => match answer["content"]["name"].as_str() {
                 Some(name) => format!("Hello, {name}!"),
@@ -147,6 +167,10 @@ impl Peer {
         };
         Ok(CallToolResult::success(vec![ContentBlock::text(text)]).into())
     }
+}
+
+fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version() >= Some(ProtocolVersion::V_2026_07_28)
 }
 
 fn question() -> Result<InputRequiredResult, ErrorData> {
