@@ -9,6 +9,7 @@ mod sandbox;
 mod agents;
 mod http;
 mod layers;
+mod login;
 mod registry;
 mod run;
 mod screens;
