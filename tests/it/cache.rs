@@ -2,7 +2,10 @@
 
 use std::{future::IntoFuture, time::Duration};
 
-use mcp_client::{Cache, Client, ClientOptions, EraChoice, Source, testing::PlayedServer};
+use mcp_client::{
+    Cache, Client, ClientOptions, EraChoice, Source,
+    testing::{Answer, PlayedServer, TestServer},
+};
 use serde_json::{Value, json};
 
 const LISTEN: &str = "subscriptions/listen";
@@ -252,4 +255,41 @@ async fn whoever_wants_it_anew_gets_it_anew() {
     });
     assert_eq!(fresh.unwrap().items[0].name, "two");
     assert_eq!(list(&client).await, ["two"]);
+}
+
+// covers: cache-discover
+#[tokio::test(start_paused = true)]
+async fn what_a_server_says_of_itself_is_used_again_as_long_as_it_lets_it() {
+    let mut asked = 0;
+    let server = TestServer::scripted(move |method, _| match method {
+        "server/discover" => {
+            asked += 1;
+            Answer::result(json!({
+                "supportedVersions": ["2026-07-28"], "capabilities": {}, "ttlMs": 1_000,
+                "cacheScope": "private", "instructions": format!("{asked}"),
+                "resultType": "complete",
+            }))
+        }
+        _ => Answer::Silence,
+    });
+    let client = server.client().connect().await.unwrap();
+    let questions = || server.heard().params("server/discover").len();
+    assert_eq!(questions(), 1);
+    let found = client.discover().await.unwrap();
+    assert!(matches!(found.source(), Source::Cache { .. }), "{:?}", found.source());
+    assert_eq!(found.instructions.as_deref(), Some("1"));
+    // A sign of life is never of the past.
+    client.ping().await.unwrap();
+    assert_eq!(questions(), 2);
+    client.discover().await.unwrap();
+    assert_eq!(questions(), 2);
+
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let found = client.discover().await.unwrap();
+    assert!(matches!(found.source(), Source::Server), "{:?}", found.source());
+    assert_eq!(found.instructions.as_deref(), Some("3"));
+    assert_eq!(client.server().instructions.as_deref(), Some("1"));
+    // A new connection asks, whatever is known.
+    server.client().connect().await.unwrap();
+    assert_eq!(questions(), 4);
 }

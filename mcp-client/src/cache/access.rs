@@ -11,6 +11,7 @@ use std::{
 
 use mcp_protocol::{
     cache_hint::CacheHint,
+    discover::Discover,
     method::Method,
     prompts::ListPrompts,
     resources::{ListResourceTemplates, ListResources, ReadResource},
@@ -40,7 +41,7 @@ pub(crate) struct CacheAccess {
     connection: u64,
     public: Option<Owner>,
     /// How often each kind of result was announced to have changed.
-    changes: [AtomicU64; 4],
+    changes: [AtomicU64; 5],
     /// What its server does not let be kept. Waiting for another's request would be in vain.
     unkept: Mutex<HashSet<Subject>>,
     /// The result of another connection that this one has learnt from.
@@ -238,12 +239,14 @@ impl Link {
     }
 }
 
-/// What can be announced to have changed: tools, prompts, resources, contents.
+/// What can be announced to have changed: tools, prompts, resources, contents. And what cannot.
 fn kind_of(subject: &Subject) -> usize {
     match subject.method {
         ListTools::NAME => 0,
         ListPrompts::NAME => 1,
         ListResources::NAME | ListResourceTemplates::NAME => 2,
+        // No notification tells that a server is another.
+        Discover::NAME => 4,
         _ => 3,
     }
 }

@@ -150,7 +150,8 @@ impl Opening {
             match classify(outcome, again) {
                 Verdict::Modern(chosen) => {
                     if let Ok(found) = probe {
-                        let link = self.modern_link(&dialed, chosen);
+                        let same = chosen == version;
+                        let link = if same { link } else { self.modern_link(&dialed, chosen) };
                         return Ok(modern::client(link, &self.options, found));
                     }
                 }
