@@ -7,6 +7,7 @@ use serde_json::json;
 
 use crate::asking::{Serving, misbehaving};
 
+// covers: serve-discover, serve-names
 #[tokio::test]
 async fn many_servers_are_one_in_both_lifecycles() {
     let servers =
@@ -34,6 +35,7 @@ async fn many_servers_are_one_in_both_lifecycles() {
     serving.end().await;
 }
 
+// covers: serve-down
 #[tokio::test]
 async fn a_server_that_went_away_keeps_its_tools_and_says_why() {
     let serving =

@@ -78,6 +78,7 @@ async fn requests_that_are_wrong_are_told_so() {
     serving.end().await;
 }
 
+// covers: serve-origin, serve-token
 #[tokio::test]
 async fn the_token_and_the_host_are_demanded() {
     let options = ServiceOptions::new().token(Secret::new("a-token-of-the-test"));

@@ -126,6 +126,7 @@ fn config() {
     check("config.txt");
 }
 
+// covers: stdio-consent
 #[test]
 fn trust() {
     check("trust.txt");

@@ -205,6 +205,7 @@ async fn run(
     }
 }
 
+// covers: serve-discover
 #[tokio::test]
 async fn both_lifecycles_on_one_address() {
     let server = serve(HttpServeConfig::new()).await;
@@ -229,6 +230,7 @@ async fn both_lifecycles_on_one_address() {
     assert_eq!(unknown.outcome.unwrap_err().code, error_code::METHOD_NOT_FOUND);
 }
 
+// covers: serve-cancel
 #[tokio::test]
 async fn a_modern_client_that_goes_away_cancels() {
     let server = serve(HttpServeConfig::new()).await;
@@ -242,6 +244,7 @@ async fn a_modern_client_that_goes_away_cancels() {
     take(&server.desk.dropped).await;
 }
 
+// covers: serve-cancel
 #[tokio::test]
 async fn a_legacy_request_is_cancelled_in_words() {
     let server = serve(HttpServeConfig::new()).await;
@@ -283,6 +286,7 @@ async fn open_session(server: &Running) -> String {
     format!("mcp-session-id: {id}")
 }
 
+// covers: serve-resume
 #[tokio::test]
 async fn a_legacy_stream_goes_on_after_a_break() {
     let server = serve(HttpServeConfig::new()).await;
@@ -309,6 +313,7 @@ async fn a_legacy_stream_goes_on_after_a_break() {
     assert!(server.raw("POST /mcp", &headers, body).await.starts_with("HTTP/1.1 404"));
 }
 
+// covers: serve-batches
 #[tokio::test]
 async fn a_batch_is_answered_on_one_stream() {
     let server = serve(HttpServeConfig::new()).await;
@@ -323,6 +328,7 @@ async fn a_batch_is_answered_on_one_stream() {
     assert!(unasked.starts_with("HTTP/1.1 202"), "{unasked}");
 }
 
+// covers: serve-origin
 #[tokio::test]
 async fn what_cannot_be_answered_is_refused() {
     let server = serve(HttpServeConfig::new().max_body_bytes(1000)).await;
@@ -352,6 +358,7 @@ async fn what_cannot_be_answered_is_refused() {
     }
 }
 
+// covers: serve-validates
 #[tokio::test]
 async fn headers_must_repeat_the_body() {
     let server = serve(HttpServeConfig::new()).await;

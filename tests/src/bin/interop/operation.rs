@@ -96,6 +96,7 @@ pub(crate) async fn check(client: &Client, what: &Value, heard: &Heard) -> Resul
     Ok(())
 }
 
+// covers: listen-peers
 /// Watches a resource, and the list of tools if that is said, while a tool changes them.
 async fn watch(client: &Client, uri: &str, what: &Value) -> Result<()> {
     let with_tools = what["tools"] == json!(true);
@@ -121,6 +122,7 @@ async fn watch(client: &Client, uri: &str, what: &Value) -> Result<()> {
     Ok(())
 }
 
+// covers: cache-fresh
 /// The server lets its list of tools be kept, so the second time nobody asks it.
 async fn cached(client: &Client) -> Result<()> {
     let first = client.list_tools().anew().await?;
@@ -185,6 +187,7 @@ async fn call(client: &Client, tool: &str, what: &Value, heard: &Heard) -> Resul
     compare(&result.joined_text(), what)
 }
 
+// covers: tasks-peers
 /// A task by its handle, which goes through JSON as it would through a restart.
 async fn task(client: &Client, request: CallTool<'_>, what: &Value) -> Result<()> {
     let Started::Task(handle) = request.detached().await? else { bail!("it is not a task") };
