@@ -1,5 +1,7 @@
 //! Who a client is to an authorization server: registered, described by a document, configured.
 
+#![expect(clippy::unwrap_used, reason = "the steps that several tests share fail like a test")]
+
 use std::{path::Path, sync::Arc};
 
 use mcp_client::{
@@ -87,7 +89,7 @@ szRN09a9zIFJCOx+qJrHgZh4JULGih3l0ykyCxJpdxuS9A8crrk6iJYq
 /// Access with a document that the server says it takes, and does not.
 async fn refused_document(
     refuse: impl Fn(&mut mcp_tests::protected_server::World),
-) -> (ProtectedServer, Arc<MemoryTokenStore>) {
+) -> ProtectedServer {
     const URL: &str = "https://app.example/client.json";
     let server = ProtectedServer::start().await.unwrap();
     {
@@ -110,7 +112,7 @@ async fn refused_document(
         assert_eq!(ids, [URL, "registered", "registered"]);
         assert_eq!(world.registrations.len(), 1);
     }
-    (server, store)
+    server
 }
 
 // covers: auth-registration
@@ -119,7 +121,7 @@ async fn a_document_that_is_refused_is_replaced_by_a_registration() {
     for code in ["invalid_client", "unauthorized_client", "invalid_client_metadata"] {
         refused_document(|world| world.document_error = Some(code)).await;
     }
-    let (server, _) =
+    let server =
         refused_document(|world| world.document_token_error = Some("invalid_client")).await;
     assert_eq!(server.world().token_requests[0]["client_id"], "https://app.example/client.json");
     assert_eq!(server.world().token_requests[1]["client_id"], "registered");
