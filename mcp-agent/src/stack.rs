@@ -234,6 +234,8 @@ impl fmt::Debug for Routes {
 }
 
 #[cfg(all(test, unix))]
+mod processes_under_load;
+#[cfg(all(test, unix))]
 mod real_processes;
 #[cfg(test)]
 mod tests;

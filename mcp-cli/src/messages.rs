@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     error_report::Report,
-    terminal_text::{clean, escape_json},
+    terminal_text::{clean, clean_painted, escape_json},
     theme::{Painted, Role, Theme},
 };
 
@@ -114,13 +114,13 @@ impl Messages {
     pub(crate) fn ask(&self, question: impl Display) {
         self.clear();
         let mut stderr = io::stderr();
-        let _ = write!(stderr, "{question} ");
+        let _ = write!(stderr, "{} ", clean_painted(&question.to_string()));
         let _ = stderr.flush();
     }
 
     fn print(&self, text: impl Display) {
         self.clear();
-        let _ = writeln!(io::stderr(), "{text}");
+        let _ = writeln!(io::stderr(), "{}", clean_painted(&text.to_string()));
     }
 }
 

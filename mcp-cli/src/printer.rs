@@ -12,7 +12,7 @@ use crate::{
     error_report::Report,
     error_report::{CliError, Result},
     exit_code::ErrorCode,
-    terminal_text::{clean, escape_json},
+    terminal_text::{clean, clean_painted, escape_json},
     theme::{Painted, Role, Theme},
 };
 
@@ -52,6 +52,10 @@ impl Printer {
 
     /// One line of our own words.
     pub(crate) fn line(&mut self, line: impl Display) -> Result<()> {
+        self.whole_line(&clean_painted(&line.to_string()))
+    }
+
+    fn whole_line(&mut self, line: &str) -> Result<()> {
         writeln!(self.out, "{line}").map_err(|error| CliError::output(&error))?;
         self.at_line_start = true;
         Ok(())
@@ -90,10 +94,11 @@ impl Printer {
         if self.terminal && self.output != Output::Ndjson {
             let text =
                 serde_json::to_string_pretty(document).map_err(|error| unserializable(&error))?;
-            self.line(escape_json(&text))
+            self.whole_line(&escape_json(&text))
         } else {
             let text = serde_json::to_string(document).map_err(|error| unserializable(&error))?;
-            if self.terminal { self.line(escape_json(&text)) } else { self.line(text) }
+            let text = if self.terminal { escape_json(&text) } else { text.into() };
+            self.whole_line(&text)
         }
     }
 

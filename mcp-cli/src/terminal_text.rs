@@ -1,29 +1,56 @@
 //! Text from servers and models, made harmless for a terminal.
 
-use std::{borrow::Cow, fmt::Write as _, iter::Peekable, str::Chars};
+use std::{borrow::Cow, fmt::Write as _, str::Chars};
+
+use crate::theme::SEQUENCES;
 
 /// Removes what could take control of a terminal or disguise text: escape sequences, control
 /// characters other than tab and line feed, and characters that change the writing direction.
 pub(crate) fn clean(text: &str) -> Cow<'_, str> {
+    clean_but(text, |_| None)
+}
+
+/// [`clean`], which leaves our own colors. All that is written in our own words passes here, so that
+/// a name in the middle of them that nobody cleaned does no harm.
+pub(crate) fn clean_painted(text: &str) -> Cow<'_, str> {
+    clean_but(text, |rest| SEQUENCES.into_iter().find(|sequence| rest.starts_with(sequence)))
+}
+
+/// `keep` is given the text from an escape on, and tells which sequence there stays.
+fn clean_but(text: &str, keep: impl Fn(&str) -> Option<&'static str>) -> Cow<'_, str> {
     if !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\u{1b}' => skip_escape(&mut chars),
-            // C1 introducers: CSI; DCS, SOS, OSC, PM and APC.
-            '\u{9b}' => skip_csi(&mut chars),
-            '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(&mut chars),
-            // A Windows line end; a lone return would let a line overwrite itself.
-            '\r' if chars.peek() == Some(&'\n') => (),
-            '\r' => out.push('\n'),
-            c if is_dangerous(c) => (),
-            c => out.push(c),
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        if c == '\u{1b}'
+            && let Some(kept) = keep(rest)
+        {
+            out.push_str(kept);
+            rest = &rest[kept.len()..];
+            continue;
         }
+        let mut chars = rest[c.len_utf8()..].chars();
+        take(c, &mut chars, &mut out);
+        rest = chars.as_str();
     }
     Cow::Owned(out)
+}
+
+/// One character, or the sequence that it begins.
+fn take(c: char, chars: &mut Chars<'_>, out: &mut String) {
+    match c {
+        '\u{1b}' => skip_escape(chars),
+        // C1 introducers: CSI; DCS, SOS, OSC, PM and APC.
+        '\u{9b}' => skip_csi(chars),
+        '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => skip_string(chars),
+        // A Windows line end; a lone return would let a line overwrite itself.
+        '\r' if peek(chars) == Some('\n') => (),
+        '\r' => out.push('\n'),
+        c if is_dangerous(c) => (),
+        c => out.push(c),
+    }
 }
 
 /// [`clean`], with every line break and tab turned into one space.
@@ -77,8 +104,19 @@ fn is_dangerous(c: char) -> bool {
     }
 }
 
-fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
-    match chars.peek() {
+fn peek(chars: &Chars<'_>) -> Option<char> {
+    chars.clone().next()
+}
+
+/// The next character, if it is such a one.
+fn next_if(chars: &mut Chars<'_>, wanted: impl Fn(char) -> bool) -> Option<char> {
+    let next = peek(chars).filter(|c| wanted(*c))?;
+    chars.next();
+    Some(next)
+}
+
+fn skip_escape(chars: &mut Chars<'_>) {
+    match peek(chars) {
         Some('[') => {
             chars.next();
             skip_csi(chars);
@@ -89,25 +127,25 @@ fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
         }
         // Intermediate bytes, then one final byte, as in `ESC ( B`.
         Some(' '..='~') => {
-            while chars.next_if(|c| (' '..='/').contains(c)).is_some() {}
-            chars.next_if(|c| ('0'..='~').contains(c));
+            while next_if(chars, |c| (' '..='/').contains(&c)).is_some() {}
+            next_if(chars, |c| ('0'..='~').contains(&c));
         }
         _ => (),
     }
 }
 
-fn skip_csi(chars: &mut Peekable<Chars<'_>>) {
-    while chars.next_if(|c| (' '..='?').contains(c)).is_some() {}
-    chars.next_if(|c| ('@'..='~').contains(c));
+fn skip_csi(chars: &mut Chars<'_>) {
+    while next_if(chars, |c| (' '..='?').contains(&c)).is_some() {}
+    next_if(chars, |c| ('@'..='~').contains(&c));
 }
 
 /// Skips to the string terminator; a line break ends a string that nobody closed.
-fn skip_string(chars: &mut Peekable<Chars<'_>>) {
-    while let Some(c) = chars.next_if(|c| *c != '\n') {
+fn skip_string(chars: &mut Chars<'_>) {
+    while let Some(c) = next_if(chars, |c| c != '\n') {
         match c {
             '\u{7}' | '\u{9c}' => return,
             '\u{1b}' => {
-                chars.next_if_eq(&'\\');
+                next_if(chars, |c| c == '\\');
                 return;
             }
             _ => (),

@@ -38,6 +38,10 @@ impl Role {
     }
 }
 
+/// All sequences that colors are written with.
+pub(crate) const SEQUENCES: [&str; 7] =
+    ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[36m"];
+
 /// Whether one stream gets colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Theme {
@@ -69,5 +73,25 @@ impl<T: Display> Display for Painted<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let style = self.style;
         write!(f, "{style}{}{style:#}", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal_text::clean_painted;
+
+    #[test]
+    fn colors_pass_where_nothing_else_does() {
+        use Role::{Bad, Dim, Error, Good, Label, Name, Warning};
+        for role in [Error, Warning, Label, Name, Dim, Good, Bad] {
+            let painted = Theme::Colored.paint(role, "text").to_string();
+            assert!(painted.contains('\u{1b}'));
+            assert_eq!(clean_painted(&painted), painted);
+            // Hidden, blinking, and all that is no color.
+            let text = "a\u{1b}[8mb\u{1b}[5mc\u{1b}[2Jd\u{1b}]0;t\u{7}e\u{9b}31mf\u{202e}";
+            let painted = Theme::Colored.paint(role, text).to_string();
+            assert_eq!(clean_painted(&painted), painted.replace(text, "abcdef"));
+        }
     }
 }

@@ -180,7 +180,8 @@ impl<C: Caller> Caller for Retry<C> {
             let Some(planned) = waits.get_or_insert_with(|| rules.waits()).next() else {
                 return Err(error);
             };
-            let wait = error.retry_after().unwrap_or(planned);
+            // Whoever asks for no wait at all may be wrong again and again.
+            let wait = error.retry_after().map_or(planned, |asked| asked.max(planned));
             if wait > rules.max_wait || !self.with_budget(Budget::repeat) {
                 return Err(error);
             }

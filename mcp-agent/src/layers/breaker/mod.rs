@@ -1,19 +1,27 @@
 //! Leaves a server alone that keeps failing.
 
 mod circuit;
+mod gate;
+#[cfg(test)]
+mod model;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+/// What the gate locks with. A model checker brings its own.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
+}
+
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use tower_layer::Layer;
 
-use self::circuit::{Admission, Circuit};
 pub use self::circuit::{BreakerPolicy, CircuitState};
+use self::{
+    circuit::Outcome,
+    gate::{Gate, Permit},
+};
 use crate::{
     caller::{Call, CallError, Caller, Operation, Reply},
     layers::Trust,
@@ -28,7 +36,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Breaker<C> {
     inner: C,
-    circuit: Arc<Mutex<Circuit>>,
+    gate: Arc<Gate>,
     probe_timeout: Duration,
     trust: Arc<Trust>,
 }
@@ -76,7 +84,7 @@ impl<C> Layer<C> for BreakerLayer {
     fn layer(&self, inner: C) -> Breaker<C> {
         Breaker {
             inner,
-            circuit: Arc::new(Mutex::new(Circuit::new(self.policy))),
+            gate: Arc::new(Gate::new(self.policy)),
             probe_timeout: self.policy.probe_timeout,
             trust: Arc::clone(&self.trust),
         }
@@ -86,55 +94,41 @@ impl<C> Layer<C> for BreakerLayer {
 impl<C> Breaker<C> {
     /// What the circuit is doing.
     pub fn report(&self) -> BreakerReport {
-        lock(&self.circuit).report(Instant::now())
+        self.gate.report(Instant::now())
     }
 
     /// Something that goes on telling what the circuit is doing.
     pub(crate) fn watch(&self) -> impl Fn() -> BreakerReport + Send + Sync + 'static {
-        let circuit = Arc::clone(&self.circuit);
-        move || lock(&circuit).report(Instant::now())
+        let gate = Arc::clone(&self.gate);
+        move || gate.report(Instant::now())
     }
-}
-
-fn lock(circuit: &Mutex<Circuit>) -> MutexGuard<'_, Circuit> {
-    circuit.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<C: Caller> Breaker<C> {
     fn admit(&self, call: &Call) -> Result<Permit<'_>, CallError> {
-        let admission = lock(&self.circuit).admit(Instant::now());
-        match admission {
-            Ok(admission) => Ok(Permit {
-                circuit: &self.circuit,
-                admission,
-                call: call.clone(),
-                attempts: call.clock.attempts(),
-                told: None,
-            }),
-            Err(refused) => Err(CallError::CircuitOpen {
-                server: Arc::clone(&call.server),
-                failures: refused.failures,
-                reason: refused.reason,
-                retry_in: refused.retry_in,
-            }),
-        }
+        self.gate.admit(call, Instant::now()).map_err(|refused| CallError::CircuitOpen {
+            server: Arc::clone(&call.server),
+            failures: refused.failures,
+            reason: refused.reason,
+            retry_in: refused.retry_in,
+        })
     }
 
     /// Asks for a sign of life, on behalf of the call that waits.
     async fn probe(&self, mut permit: Permit<'_>, call: &Call) {
         let mut ping = Call::new(Arc::clone(&call.server), Operation::Ping);
         ping.partition.clone_from(&call.partition);
-        permit.told = Some(match timeout(self.probe_timeout, self.inner.call(ping)).await {
-            Ok(outcome) => circuit::Outcome::of(outcome.as_ref()),
-            Err(_) => circuit::Outcome::Ill(
-                format!("it gave no sign of life for {:?}", self.probe_timeout).into(),
-            ),
+        permit.tell(match timeout(self.probe_timeout, self.inner.call(ping)).await {
+            Ok(outcome) => Outcome::of(outcome.as_ref()),
+            Err(_) => {
+                Outcome::Ill(format!("it gave no sign of life for {:?}", self.probe_timeout).into())
+            }
         });
     }
 
     async fn pass(&self, mut permit: Permit<'_>, call: Call) -> Result<Reply, CallError> {
         let outcome = self.inner.call(call).await;
-        permit.told = Some(circuit::Outcome::of(outcome.as_ref()));
+        permit.tell(Outcome::of(outcome.as_ref()));
         outcome
     }
 }
@@ -142,38 +136,11 @@ impl<C: Caller> Breaker<C> {
 impl<C: Caller> Caller for Breaker<C> {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let mut permit = self.admit(&call)?;
-        if permit.admission.is_probe && !self.trust.knows_read(&call) {
+        if permit.is_probe() && !self.trust.knows_read(&call) {
             // In a box, since it is rare and would make the future of every call larger.
             Box::pin(self.probe(permit, &call)).await;
             permit = self.admit(&call)?;
         }
         self.pass(permit, call).await
-    }
-}
-
-/// The right to make one call. A call that is dropped says nothing, unless its time was over.
-struct Permit<'a> {
-    circuit: &'a Mutex<Circuit>,
-    admission: Admission,
-    call: Call,
-    /// How often the call had been sent before it came here.
-    attempts: u32,
-    told: Option<circuit::Outcome>,
-}
-
-impl Drop for Permit<'_> {
-    fn drop(&mut self) {
-        let outcome = self.told.take().unwrap_or_else(|| {
-            let clock = &self.call.clock;
-            if clock.is_expired() && clock.attempts() > self.attempts {
-                circuit::Outcome::Ill("it did not answer in time".into())
-            } else {
-                circuit::Outcome::Unknown
-            }
-        });
-        let opened = lock(self.circuit).record(self.admission, outcome, Instant::now());
-        if opened {
-            tracing::warn!(server = %self.call.server, "the server fails too often: it is left alone");
-        }
     }
 }

@@ -1,7 +1,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use serde_json::Map;
 use tokio::time::{advance, sleep};
 
-use super::{circuit::Outcome, *};
+use super::{
+    circuit::{Admission, Circuit},
+    *,
+};
 use crate::{
     caller::{Answer, TimeScope},
     layers::{DeadlineLayer, testing::Fake},

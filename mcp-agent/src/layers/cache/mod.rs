@@ -275,4 +275,6 @@ impl fmt::Debug for ResultCache {
 }
 
 #[cfg(test)]
+mod simulation;
+#[cfg(test)]
 mod tests;
