@@ -3,10 +3,13 @@
 //! A [`Service`] answers; [`stdio()`], [`lines`] and [`in_memory`] connect it to a client, and with the
 //! feature `serve-http` `http` to any number of them.
 
+mod asking;
 #[cfg(feature = "serve-http")]
 mod http;
 mod session;
 mod stdio;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mcp_protocol::{
@@ -16,13 +19,25 @@ use mcp_protocol::{
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use self::asking::Asking;
 #[cfg(feature = "serve-http")]
 pub use self::http::{Guard, HttpEndpoint, HttpServeConfig, ReplyBody, http};
-pub use self::stdio::{in_memory, lines, stdio};
+pub use self::{
+    asking::AskError,
+    stdio::{in_memory, lines, stdio},
+};
 use crate::BoxFuture;
 
 /// Answers requests.
 pub trait Service: Send + Sync + 'static {
+    /// Begins to serve one client: a connection, or a session of Streamable HTTP. Whatever is given
+    /// serves it in place of this one, and may keep what it learns of the client and tell it things
+    /// unasked. Modern requests over HTTP belong to no session and come to this one.
+    fn open(&self, client: &Peer) -> Option<Arc<dyn Service>> {
+        let _ = client;
+        None
+    }
+
     /// Answers one request. Requests run side by side; one that the client cancels is dropped at
     /// its next await.
     fn request<'a>(
@@ -37,10 +52,12 @@ pub trait Service: Send + Sync + 'static {
     }
 }
 
-/// The client, for telling it things.
+/// The client, for telling and asking it things.
 #[derive(Clone, Debug)]
 pub struct Peer {
     outgoing: mpsc::Sender<Bytes>,
+    /// `None` for clients that cannot be asked anything.
+    asking: Option<Arc<Asking>>,
 }
 
 /// A notification could not be sent.

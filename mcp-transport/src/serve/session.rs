@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Peer, Service};
+use super::{Peer, Service, asking::Asking};
 
 /// How many requests run at the same time; more are refused.
 const MAX_RUNNING: usize = 1024;
@@ -36,6 +36,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Session {
     service: Arc<dyn Service>,
     peer: Peer,
+    asking: Arc<Asking>,
     running: JoinSet<RequestId>,
     by_id: HashMap<RequestId, AbortHandle>,
 }
@@ -44,8 +45,10 @@ impl Session {
     /// A session, and the messages that are to be sent, in order.
     pub(super) fn new(service: Arc<dyn Service>) -> (Self, mpsc::Receiver<Bytes>) {
         let (outgoing, messages) = mpsc::channel(QUEUED_MESSAGES);
-        let peer = Peer { outgoing };
-        (Self { service, peer, running: JoinSet::new(), by_id: HashMap::new() }, messages)
+        let asking = Arc::new(Asking::default());
+        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
+        let service = service.open(&peer).unwrap_or(service);
+        (Self { service, asking, peer, running: JoinSet::new(), by_id: HashMap::new() }, messages)
     }
 
     /// Takes in one message, or a batch of them.
@@ -83,9 +86,7 @@ impl Session {
                     self.service.notification(notification, &self.peer);
                 }
             }
-            Message::Response(_) => {
-                tracing::debug!("ignoring an answer of the client, who was not asked anything");
-            }
+            Message::Response(response) => self.asking.answered(response),
         }
     }
 
@@ -165,6 +166,8 @@ impl Session {
     /// Lets the running requests finish, for a while. Then everything is dropped, which ends the
     /// stream of outgoing messages.
     pub(super) async fn finish(mut self) {
+        // There is nobody to answer any more.
+        self.asking.end();
         let all = async {
             while let Some(finished) = self.running.join_next().await {
                 self.finished(finished).await;

@@ -52,6 +52,10 @@ impl Service for Sample {
                     let _unfinished = Unfinished(Arc::clone(&self.dropped));
                     std::future::pending().await
                 }
+                "ask" => match peer.ask("elicitation/create", &json!({"message": "Who?"})).await {
+                    Ok(answer) => Ok(answer),
+                    Err(error) => Err(ErrorObject::new(-1, error.to_string())),
+                },
                 "panic" => panic!("on purpose"),
                 "slow" => {
                     sleep(Duration::from_millis(20)).await;
@@ -152,6 +156,46 @@ async fn a_cancelled_request_is_dropped_and_not_answered() {
     assert_eq!(service.dropped.load(Ordering::SeqCst), 1);
     assert_eq!(service.noticed.load(Ordering::SeqCst), 1);
     assert!(client.end().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_request_asks_the_client() {
+    let mut client = serve(Sample::default());
+    client.write(r#"{"id":"a","method":"ask"}"#).await;
+    client.write(r#"{"id":"b","method":"ask"}"#).await;
+    let (first, second) = (client.read().await, client.read().await);
+    assert_eq!(first["method"], "elicitation/create");
+    assert_eq!(first["params"]["message"], "Who?");
+    client.write(&format!(r#"{{"id":{},"result":{{"name":"b"}}}}"#, second["id"])).await;
+    assert_eq!(client.read().await, json!({"jsonrpc":"2.0","id":"b","result":{"name":"b"}}));
+    let refusal = r#""error":{"code":-1,"message":"no"}"#;
+    client.write(&format!(r#"{{"id":{},{refusal}}}"#, first["id"])).await;
+    let answer = client.read().await;
+    assert_eq!(answer["id"], "a");
+    assert_eq!(answer["error"]["message"], "the client refuses: no (-1)");
+}
+
+#[tokio::test]
+async fn a_question_of_a_cancelled_request_is_taken_back() {
+    let mut client = serve(Sample::default());
+    client.write(r#"{"id":"a","method":"ask"}"#).await;
+    let question = client.read().await;
+    client.write(r#"{"method":"notifications/cancelled","params":{"requestId":"a"}}"#).await;
+    let word = client.read().await;
+    assert_eq!(word["method"], "notifications/cancelled");
+    assert_eq!(word["params"]["requestId"], question["id"]);
+    // An answer that comes all the same is nobody's.
+    client.write(&format!(r#"{{"id":{},"result":{{}}}}"#, question["id"])).await;
+    assert!(client.end().await.is_empty());
+}
+
+#[tokio::test]
+async fn questions_end_with_the_client() {
+    let mut client = serve(Sample::default());
+    client.write(r#"{"id":"a","method":"ask"}"#).await;
+    client.read().await;
+    let rest = client.end().await;
+    assert_eq!(rest[0]["error"]["message"], "the client is gone");
 }
 
 #[tokio::test]

@@ -170,7 +170,7 @@ impl HttpEndpoint {
     async fn modern(&self, request: jsonrpc::Request) -> Reply {
         let log = EventLog::new(Some(1));
         let mut reader = log.attach(None);
-        let answering = work::run(Arc::clone(&self.service), request, log);
+        let answering = work::run(Arc::clone(&self.service), request, log, None);
         let task = {
             let mut tasks = self.work.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
@@ -187,7 +187,7 @@ impl HttpEndpoint {
     fn modern_notification(&self, notification: NotificationMessage) -> Reply {
         // There is nowhere to say anything to: the peer's other end is gone at once.
         let (outgoing, _) = mpsc::channel(1);
-        self.service.notification(notification, &Peer { outgoing });
+        self.service.notification(notification, &Peer::new(outgoing, None));
         reply::status(StatusCode::ACCEPTED)
     }
 
@@ -236,9 +236,7 @@ impl HttpEndpoint {
                 }
                 Message::Request(request) => requests.push(request),
                 Message::Notification(notification) => session.notify(notification),
-                Message::Response(_) => {
-                    tracing::debug!("ignoring an answer of the client, who was not asked anything");
-                }
+                Message::Response(response) => session.asking.answered(response),
             }
         }
         if requests.is_empty() {

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 use super::{event_log::EventLog, work};
-use crate::serve::{Peer, Service};
+use crate::serve::{Peer, Service, asking::Asking};
 
 /// How many finished streams of a session can still be resumed.
 const MAX_FINISHED: usize = 16;
@@ -33,6 +33,7 @@ const QUEUED_MESSAGES: usize = 64;
 pub(super) struct Session {
     service: Arc<dyn Service>,
     peer: Peer,
+    pub(super) asking: Arc<Asking>,
     /// What the service says unasked.
     pub(super) unasked: Arc<EventLog>,
     state: Mutex<State>,
@@ -66,6 +67,9 @@ impl Session {
                 log.push(text).await;
             }
         });
+        let asking = Arc::new(Asking::default());
+        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
+        let service = service.open(&peer).unwrap_or(service);
         let state = State {
             last_stream: 0,
             streams: VecDeque::new(),
@@ -73,7 +77,7 @@ impl Session {
             tasks,
             used: Instant::now(),
         };
-        Arc::new(Self { service, peer: Peer { outgoing }, unasked, state: Mutex::new(state) })
+        Arc::new(Self { service, peer, asking, unasked, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -97,7 +101,8 @@ impl Session {
         let number = state.last_stream;
         for request in requests {
             let id = request.id.clone();
-            let answering = work::run(Arc::clone(&self.service), request, Arc::clone(&log));
+            let (service, log) = (Arc::clone(&self.service), Arc::clone(&log));
+            let answering = work::run(service, request, log, Some(Arc::clone(&self.asking)));
             let task = state.tasks.spawn(answering);
             state.running.insert(id, task);
         }
@@ -160,6 +165,7 @@ impl Session {
     /// Ends all streams and requests.
     pub(super) fn end(&self) {
         self.unasked.close();
+        self.asking.end();
         let mut state = self.lock();
         state.tasks.abort_all();
         for (_, log) in state.streams.drain(..) {

@@ -9,17 +9,23 @@ use mcp_protocol::{
 use tokio::sync::mpsc;
 
 use super::event_log::EventLog;
-use crate::serve::{Peer, Service};
+use crate::serve::{Peer, Service, asking::Asking};
 
 /// How many messages wait between the service and the stream.
 const QUEUED_MESSAGES: usize = 16;
 
-/// Answers a request; everything goes to the log, the answer last.
-pub(super) async fn run(service: Arc<dyn Service>, request: Request, log: Arc<EventLog>) {
+/// Answers a request; everything goes to the log, the answer last. Answers to what the service
+/// asks meanwhile are handed over by `asking`.
+pub(super) async fn run(
+    service: Arc<dyn Service>,
+    request: Request,
+    log: Arc<EventLog>,
+    asking: Option<Arc<Asking>>,
+) {
     let id = request.id.clone();
     let unanswered = Unanswered { log: &log, id: &id, done: false };
     let (outgoing, mut messages) = mpsc::channel(QUEUED_MESSAGES);
-    let peer = Peer { outgoing };
+    let peer = Peer::new(outgoing, asking);
     let outcome = {
         let mut work = pin!(service.request(request, &peer));
         loop {
