@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod alarms;
+mod answering;
 mod asking;
 mod builder;
 mod cache;
@@ -82,7 +83,7 @@ pub use self::{
         ServerState, ServerStatus, ServerWatch, StateKind, ToolUsage, Webhook, WebhookError,
         prometheus_text,
     },
-    input_required::{PendingInput, Rounds, Step, Stepwise, ToolSteps},
+    input_required::{PendingInput, Rounds, Step, Steps, Stepwise, ToolSteps},
     kept_file::KeptFileError,
     lifecycle::{FileVerdicts, MemoryVerdicts, VerdictStore},
     listing::{List, Listing, Page, PageCursor},

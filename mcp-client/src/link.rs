@@ -36,6 +36,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     CallError, CallErrorKind, TimeLimit,
     alarms::Alarms,
+    answering::{Answering, Caller, Callers, Entered, Meant},
     asking::{Asking, Question},
     cache::{CacheAccess, Wish},
     extension::Extensions,
@@ -66,6 +67,8 @@ pub(crate) struct CallOptions {
     pub(crate) wants_progress: bool,
     /// Whether the caller answers the server's questions, and not the client's callbacks.
     pub(crate) by_caller: bool,
+    /// What can be answered during this call, where it is not what the client's callbacks offer.
+    pub(crate) answering: Option<Arc<Answering>>,
     /// Whether the cache may answer.
     pub(crate) wish: Wish,
     /// Set when the result is not the server's first answer to the bare request.
@@ -119,6 +122,8 @@ pub(crate) struct Link {
 pub(crate) struct Beside {
     /// The server's questions that wait for a person. Idle clocks stand still meanwhile.
     pub(crate) asking: Asking,
+    /// Calls that want to be asked themselves (legacy).
+    callers: Callers,
     /// The answers in the making.
     answers: Mutex<JoinSet<()>>,
     alarms: Alarms,
@@ -220,7 +225,9 @@ impl Link {
         let may_log = self.era == Era::Modern && method != SubscriptionsListen::NAME;
         let log_level = options.log_level.as_ref().or(self.log_level.as_ref()).filter(|_| may_log);
         let trace = self.trace.as_ref().and_then(TraceSource::current);
-        let declared = if options.by_caller {
+        let declared = if let Some(answering) = &options.answering {
+            self.declared.with(method, &answering.capabilities)
+        } else if options.by_caller {
             self.declared.by_caller(method)
         } else {
             Cow::Borrowed(self.declared.by_handlers(method))
@@ -256,6 +263,13 @@ impl Link {
         Some(meta)
     }
 
+    /// Notes that a call wants to be asked itself, where that cannot be told from its stream.
+    fn enter(&self, options: &CallOptions) -> Option<Entered<'_>> {
+        let answering = options.answering.as_ref().filter(|_| self.era == Era::Legacy)?;
+        let (answering, on_log) = (Some(Arc::clone(answering)), options.on_log.clone());
+        Some(self.beside.callers.enter(Caller { answering, on_log }))
+    }
+
     async fn drive(
         self: &Arc<Self>,
         request: OutgoingRequest,
@@ -263,6 +277,7 @@ impl Link {
         token: i64,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
+        let _entered = self.enter(options);
         let started = Instant::now();
         let mut clock = Clock::new(started, options);
         let mut exchange = self.transport.exchange(request);
@@ -299,7 +314,7 @@ impl Link {
                 }
                 Some(Ok(Message::Request(request))) => {
                     clock.heard(Instant::now());
-                    self.answer(request);
+                    self.answer(request, options.answering.clone());
                 }
                 Some(Err(error)) => {
                     return Err(CallError::delivery(error, method, self.endpoint.clone()));
@@ -379,13 +394,20 @@ impl Link {
         match message {
             Message::Notification(notification) => {
                 if &*notification.method == "notifications/message" {
-                    let handler = self.handlers.log.as_ref();
-                    on_log(handler, &self.endpoint, &notification);
+                    let handler = match self.beside.callers.meant() {
+                        Meant::Call(Caller { on_log: Some(handler), .. }) => Some(handler),
+                        _ => self.handlers.log.clone(),
+                    };
+                    on_log(handler.as_ref(), &self.endpoint, &notification);
                 } else {
                     self.on_notification(notification);
                 }
             }
-            Message::Request(request) => self.answer(request),
+            Message::Request(request) => match self.beside.callers.meant() {
+                Meant::Client => self.answer(request, None),
+                Meant::Call(caller) => self.answer(request, caller.answering),
+                Meant::Unclear => self.refuse(request),
+            },
             Message::Response(response) => {
                 tracing::debug!(endpoint = %self.endpoint, id = ?response.id, "stray response");
             }

@@ -9,7 +9,10 @@ use std::{
 };
 
 use mcp_protocol::{
+    capabilities::ClientCapabilities,
     header_values,
+    input_required::InputRequest,
+    jsonrpc::ErrorObject,
     logging::{LoggingLevel, LoggingMessageParams},
     method::Method,
     notifications::ProgressParams,
@@ -21,7 +24,10 @@ use mcp_transport::{
     transport::{Binding, Mirrored},
 };
 
-use crate::{Asker, CallError, CallErrorKind, Client, input_required::Answers, link::CallOptions};
+use crate::{
+    Asker, CallError, CallErrorKind, Client, answering::Answering, input_required::Answers,
+    link::CallOptions,
+};
 
 /// How a request gets to its result.
 pub trait Flow<M: Method> {
@@ -160,6 +166,25 @@ impl<'a, M: Method, F> Request<'a, M, F> {
     /// unasked; for legacy servers `logging/setLevel` sets it for the whole connection.
     pub fn log_level(mut self, level: LoggingLevel) -> Self {
         self.sending.options.log_level = Some(level);
+        self
+    }
+
+    /// Has this answer what the server asks during this call, in place of the client's callbacks,
+    /// and declares just these capabilities with it. Answers go to the server as they are.
+    ///
+    /// A legacy server was told the capabilities of the client when it was connected to. What
+    /// it asks outside the stream of a call, as over standard streams, is answered by the only call
+    /// that has such a handler; while several have one it is refused.
+    pub fn on_question<H, Fut>(mut self, capabilities: ClientCapabilities, handler: H) -> Self
+    where
+        H: Fn(InputRequest, Asker) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<RawJson, ErrorObject>> + Send + 'static,
+    {
+        let handler: Box<_> = Box::new(move |question, asker| -> BoxFuture<'static, _> {
+            Box::pin(handler(question, asker))
+        });
+        let answering = Answering { capabilities, answer: Some(handler) };
+        self.sending.options.answering = Some(Arc::new(answering));
         self
     }
 

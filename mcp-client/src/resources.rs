@@ -87,7 +87,9 @@ impl Flow<resources::ReadResource> for Reading {
     async fn run(
         mut request: Sending<'_, resources::ReadResource>,
     ) -> Result<ReadResourceResult, CallError> {
-        if !request.client.link().is_cached() || request.options.by_caller {
+        let options = &request.options;
+        let is_asked = options.by_caller || options.answering.is_some();
+        if is_asked || !request.client.link().is_cached() {
             return fetch(&mut request).await.map(|fetched| fetched.value);
         }
         find(&mut request).await.map(Cached::into_owned)

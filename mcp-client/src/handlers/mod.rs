@@ -59,6 +59,8 @@ pub(crate) struct Handlers {
     pub(crate) sampling: Option<Answerer<CreateMessageParams, CreateMessageResult>>,
     pub(crate) sampling_tools: bool,
     pub(crate) roots: Option<RootList>,
+    /// Whether calls answer questions themselves.
+    pub(crate) per_call: bool,
     pub(crate) consent: Option<ConsentHandler>,
     pub(crate) log: Option<LogHandler>,
     pub(crate) notification: Option<NotificationHandler>,
@@ -101,7 +103,7 @@ impl Handlers {
 
     /// The same for `initialize`, where changes of roots can be announced.
     pub(crate) fn legacy_capabilities(&self) -> ClientCapabilities {
-        let mut capabilities = self.capabilities();
+        let mut capabilities = if self.per_call { everything() } else { self.capabilities() };
         if let Some(roots) = &mut capabilities.roots {
             roots.list_changed = true;
         }
@@ -204,6 +206,14 @@ impl Handlers {
             handler(notification, Asker { endpoint: Arc::clone(endpoint) });
         }
     }
+}
+
+/// All that a client can answer.
+pub(crate) fn everything() -> ClientCapabilities {
+    let mut capabilities = ClientCapabilities::new(true, true, true);
+    let tools = Some(Offered::default());
+    capabilities.sampling = Some(SamplingCapability { tools, context: None });
+    capabilities
 }
 
 /// Hands a log message to its handler, if there is one.

@@ -15,6 +15,13 @@ use super::{Asker, Handlers, RootList};
 use crate::{ClientBuilder, ClientOptions};
 
 impl ClientOptions {
+    /// Declares to legacy servers, who hear of it only once, all that calls may answer by
+    /// [`Request::on_question`](crate::Request::on_question). What nothing answers is refused.
+    /// Modern servers hear with every request what can be answered during it.
+    pub fn questions_per_call(&mut self) {
+        self.handlers.per_call = true;
+    }
+
     /// Answers `elicitation/create` in both modes, and so declares them.
     pub fn on_elicitation<F, Fut>(&mut self, handler: F)
     where

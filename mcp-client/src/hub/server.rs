@@ -223,8 +223,14 @@ impl Server {
             .call(|client| async move { settings(client.call_tool(name, arguments)).await })
             .await;
         let is_error = outcome.as_ref().map_or(true, |result| result.is_error);
-        self.slot.count(|health| health.used(name, started.elapsed(), is_error));
+        self.used(name, started.elapsed(), is_error);
         outcome
+    }
+
+    /// Counts a use of a tool that was called by other means than
+    /// [`call_tool`](Self::call_tool), and how long that took.
+    pub fn used(&self, tool: &str, duration: Duration, is_error: bool) {
+        self.slot.count(|health| health.used(tool, duration, is_error));
     }
 
     /// What it offers, as far as it was asked for; see [`HubOptions::catalogs`]. A server that is

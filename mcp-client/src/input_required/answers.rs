@@ -9,7 +9,7 @@ use mcp_protocol::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use crate::{CallError, CallErrorKind, InputError, link::Link};
+use crate::{Asker, CallError, CallErrorKind, InputError, answering::Answering, link::Link};
 
 /// The pauses before asking a server again that waits for something outside of this program.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -21,24 +21,35 @@ pub(crate) async fn answer_all(
     method: &'static str,
     questions: &InputRequests,
 ) -> Result<InputResponses, CallError> {
-    Patience::new(link).within(link, method, ask(link, method, questions)).await
+    Patience::new(link).within(link, method, ask(link, method, None, questions)).await
 }
 
 async fn ask(
     link: &Arc<Link>,
     method: &'static str,
+    answering: Option<&Answering>,
     questions: &InputRequests,
 ) -> Result<InputResponses, CallError> {
     let fail = |error| link.error(CallErrorKind::Input(error), method);
     // Nothing is asked of a person before it is clear that all can be answered.
     for (_, question) in questions.iter() {
-        link.handlers.check(question).map_err(|source| {
+        let checked = match answering {
+            Some(answering) => answering.check(question),
+            None => link.handlers.check(question),
+        };
+        checked.map_err(|source| {
             fail(InputError::Undeclared { method: question.method().to_owned(), source })
         })?;
     }
     let _question = link.question();
     let answers = try_join_all(questions.iter().map(|(key, question)| async move {
-        let answer = link.handlers.resolve(question.clone(), &link.endpoint).await;
+        let answer = match answering {
+            Some(answering) => {
+                let asker = Asker { endpoint: Arc::clone(&link.endpoint) };
+                answering.resolve(question.clone(), asker).await
+            }
+            None => link.handlers.resolve(question.clone(), &link.endpoint).await,
+        };
         answer
             .map(|answer| (key, answer))
             .map_err(|source| InputError::Handler { method: question.method().to_owned(), source })
@@ -97,6 +108,7 @@ impl Patience {
         &mut self,
         link: &Arc<Link>,
         method: &'static str,
+        answering: Option<&Answering>,
         questions: &InputRequests,
     ) -> Result<(InputResponses, bool), CallError> {
         let mut fresh = InputRequests::default();
@@ -110,7 +122,7 @@ impl Patience {
         let mut responses = if fresh.is_empty() {
             InputResponses::default()
         } else {
-            self.within(link, method, ask(link, method, &fresh)).await?
+            self.within(link, method, ask(link, method, answering, &fresh)).await?
         };
         for (key, question) in fresh.iter() {
             let is_accepted = responses

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::answers::Patience;
 pub(crate) use self::answers::answer_all;
-pub use self::stepwise::{PendingInput, Step, Stepwise, ToolSteps};
+pub use self::stepwise::{PendingInput, Step, Steps, Stepwise, ToolSteps};
 use crate::{
     CallError, CallErrorKind, Client, InputError,
     extension::ExtendedResult,
@@ -79,7 +79,8 @@ where
             Outcome::Task(task) => return Ok(Ended::Task(task)),
             _ => return Err(unexpected(link, method, "unknown")),
         };
-        let answering = patience.answer(link, method, &asked.input_requests);
+        let answering = request.options.answering.as_deref();
+        let answering = patience.answer(link, method, answering, &asked.input_requests);
         // In a box, since it is rare and would make the future of every call larger.
         let (responses, is_new) = Box::pin(answering).await?;
         if is_new {

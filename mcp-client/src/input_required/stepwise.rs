@@ -3,14 +3,16 @@
 
 #[cfg(feature = "schema")]
 use std::any::Any;
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use mcp_protocol::{
+    capabilities::ClientCapabilities,
     elicitation::{ElicitAction, ElicitParams, ElicitResult},
-    input_required::{InputRequest, InputRequests, InputRequired, InputResponses},
+    input_required::{InputRequest, InputRequests, InputRequired, InputResponses, RequestState},
     method::Method,
     outcome::Outcome,
     raw::RawJson,
+    resources,
     tools::{self, CallToolResult},
     version::ProtocolVersion,
 };
@@ -21,6 +23,7 @@ use super::{Answers, Patience, Rounds, send, unexpected};
 use crate::schema::{check_arguments, check_promised, promised};
 use crate::{
     CallError, CallErrorKind, CallTool, Client, InputError, Request, TaskHandle,
+    answering::Answering,
     request::{Flow, Sending},
     tools::mirrored_arguments,
 };
@@ -31,7 +34,6 @@ pub enum Stepwise {}
 
 /// What one step of a request came to.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum Step<M: Method, T> {
     /// The final result.
     Complete(T),
@@ -84,6 +86,11 @@ impl<M: Method> PendingInput<M> {
     /// What the server asks, by the keys under which it expects the answers.
     pub fn questions(&self) -> &InputRequests {
         &self.asked.input_requests
+    }
+
+    /// Everything that the server asked, for handing it on as it is.
+    pub fn into_asked(self) -> InputRequired {
+        self.asked
     }
 
     /// The server: a command line or a URL, without secrets.
@@ -142,6 +149,37 @@ impl<'a> CallTool<'a> {
         self.with_mirrored(mirrored_arguments).with_flow()
     }
 }
+
+impl<'a> crate::ReadResource<'a> {
+    /// Hands out what the server asks, instead of having the client's callbacks answer it. The
+    /// request then declares that all kinds of questions can be answered. Nothing is cached.
+    pub fn stepwise(mut self) -> Request<'a, resources::ReadResource, Stepwise> {
+        self.options_mut().by_caller = true;
+        self.with_flow()
+    }
+}
+
+impl<M: Method, F: Steps> Request<'_, M, F> {
+    /// Declares that the caller answers just these kinds of questions.
+    pub fn declaring(mut self, capabilities: ClientCapabilities) -> Self {
+        let answering = Answering { capabilities, answer: None };
+        self.options_mut().answering = Some(Arc::new(answering));
+        self
+    }
+
+    /// Goes on with a request whose earlier round ended with questions: sends the answers, and what
+    /// the server gave to be given back, as they are. For those who pass rounds on;
+    /// [`Client::answer`] checks the answers.
+    pub fn resume(self, responses: InputResponses, state: Option<RequestState>) -> Self {
+        self.answers(Answers { responses, state })
+    }
+}
+
+/// The flows that go one round at a time.
+pub trait Steps {}
+
+impl Steps for Stepwise {}
+impl Steps for ToolSteps {}
 
 /// [`Stepwise`] for a tool, whose schemas may be checked.
 #[derive(Debug)]

@@ -3,13 +3,11 @@
 use std::{borrow::Cow, collections::BTreeMap};
 
 use mcp_protocol::{
-    capabilities::{ClientCapabilities, ElicitationCapability, Offered, SamplingCapability},
-    implementation::Implementation,
-    meta::RequestMeta,
+    capabilities::ClientCapabilities, implementation::Implementation, meta::RequestMeta,
     version::ProtocolVersion,
 };
 
-use crate::{ClientOptions, extension::Extensions};
+use crate::{ClientOptions, extension::Extensions, handlers::everything};
 
 /// Texts without their closing brace, written once for each connection. Empty for legacy servers.
 #[derive(Debug, Default)]
@@ -62,11 +60,15 @@ impl Declared {
     /// For a request whose questions the caller answers: then all kinds can be answered.
     pub(crate) fn by_caller(&self, method: &str) -> Cow<'_, str> {
         let Some(speaker) = &self.speaker else { return Cow::Borrowed(&self.common) };
-        let mut capabilities = ClientCapabilities::new(true, true, true);
-        capabilities.elicitation = Some(ElicitationCapability::all());
-        let tools = Some(Offered::default());
-        capabilities.sampling = Some(SamplingCapability { tools, context: None });
-        Cow::Owned(speaker.text(method, &capabilities))
+        Cow::Owned(speaker.text(method, &everything()))
+    }
+
+    /// For a request during which just this can be answered.
+    pub(crate) fn with(&self, method: &str, capabilities: &ClientCapabilities) -> Cow<'_, str> {
+        match &self.speaker {
+            Some(speaker) => Cow::Owned(speaker.text(method, capabilities)),
+            None => Cow::Borrowed(&self.common),
+        }
     }
 }
 
