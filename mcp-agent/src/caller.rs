@@ -1,7 +1,9 @@
 //! One call to a server, as the layers see it on its way.
 
 mod clock;
+mod dialog;
 mod error;
+mod rounds;
 mod servers;
 #[cfg(feature = "tower")]
 mod tower;
@@ -9,6 +11,7 @@ mod tower;
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use mcp_protocol::{
+    input_required::InputRequired,
     logging::{LoggingLevel, LoggingMessageParams},
     prompts::GetPromptResult,
     raw::RawJson,
@@ -22,6 +25,7 @@ pub(crate) use self::error::Verdict;
 pub use self::tower::CallService;
 pub use self::{
     clock::CallClock,
+    dialog::{Answers, Dialog, QuestionSink},
     error::{CallError, TimeScope},
     servers::ServerCaller,
 };
@@ -122,6 +126,8 @@ pub struct Call {
     /// Asks for log messages of this level and above with the call. Legacy servers know it only for
     /// the whole connection, and are not asked.
     pub log_level: Option<LoggingLevel>,
+    /// Who answers what the server asks during the call; the client's own callbacks when `None`.
+    pub dialog: Option<Arc<Dialog>>,
     /// Entries for the `_meta` of the request.
     pub meta: Vec<(Arc<str>, RawJson)>,
     /// What happened to the call so far.
@@ -229,6 +235,7 @@ impl Call {
             progress: None,
             log: None,
             log_level: None,
+            dialog: None,
             meta: Vec::new(),
             clock: Arc::default(),
         }
@@ -254,6 +261,13 @@ impl Call {
     #[must_use]
     pub fn on_log(mut self, sink: LogSink) -> Self {
         self.log = Some(sink);
+        self
+    }
+
+    /// Who answers what the server asks during the call.
+    #[must_use]
+    pub fn dialog(mut self, dialog: Dialog) -> Self {
+        self.dialog = Some(Arc::new(dialog));
         self
     }
 
@@ -326,6 +340,8 @@ pub enum Answer {
     Prompt(Arc<GetPromptResult>),
     /// To [`Operation::Ping`].
     Pong,
+    /// The server asks something first, and the call's [`Dialog`] is one of rounds.
+    Asked(Arc<InputRequired>),
 }
 
 impl Reply {

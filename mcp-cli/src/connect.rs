@@ -274,7 +274,16 @@ impl Context {
     ///
     /// Those of a project's file are asked about first. One that nobody agrees to is refused by
     /// the hub.
-    pub(crate) async fn start(&self, mut servers: Vec<ServerConfig>) -> Result<Hub> {
+    pub(crate) async fn start(&self, servers: Vec<ServerConfig>) -> Result<Hub> {
+        self.start_with(servers, |_| {}).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn start_with(
+        &self,
+        mut servers: Vec<ServerConfig>,
+        settings: impl FnOnce(&mut HubOptions),
+    ) -> Result<Hub> {
         trust::agree(&mut servers, self).await?;
         let mut options = HubOptions::default();
         options.allowed = trust::allowed()?;
@@ -289,6 +298,7 @@ impl Context {
         }
         let logs = Arc::clone(&self.logs);
         options.client.on_log(move |message, asker| logs.take(message, &asker));
+        settings(&mut options);
         let hub = Hub::start(servers, &options);
         self.logs.know(&hub);
         self.open.0.borrow_mut().push(hub.clone());

@@ -5,4 +5,5 @@ mod chat;
 mod dashboard;
 mod layers;
 mod mcp;
+mod questions;
 mod rest;

@@ -4,8 +4,9 @@ use std::{collections::HashMap, fmt, sync::Arc};
 
 use mcp_client::{Client, Hub, Request, ServerError};
 use mcp_protocol::{method::Method, version::Era};
+use tokio::time::Instant;
 
-use super::{Answer, Call, CallError, Caller, Operation, Reply};
+use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, rounds};
 use crate::toolbox::ToolProgress;
 
 /// Calls servers as they are, without any layer.
@@ -38,11 +39,26 @@ impl Caller for ServerCaller {
             Servers::Clients(clients) => {
                 let client = clients.get(&call.server).ok_or_else(unknown)?.clone();
                 let server = Arc::clone(&call.server);
-                send(client, call).await.map_err(|error| CallError::failed(&server, error))
+                let replied = if call.is_round() {
+                    rounds::send(client, call).await
+                } else {
+                    send(client, call).await
+                };
+                replied.map_err(|error| CallError::failed(&server, error))
             }
             Servers::Hub(hub) => {
                 let server = hub.server(&call.server).ok_or_else(unknown)?;
                 let outcome = match &*call.operation {
+                    _ if call.is_round() => {
+                        let started = Instant::now();
+                        let replied =
+                            server.call(|client| rounds::send(client, call.clone())).await;
+                        if let Some(tool) = call.operation.tool() {
+                            let failed = replied.as_ref().map_or(true, Reply::is_error);
+                            server.used(tool, started.elapsed(), failed);
+                        }
+                        replied
+                    }
                     // So that the server's own counters know the tool.
                     Operation::CallTool { name, arguments } => {
                         let called = server.call_tool_with(name, arguments, |request| {
@@ -96,7 +112,7 @@ async fn send(client: Client, call: Call) -> Result<Reply, mcp_client::CallError
     Ok(Reply::new(answer))
 }
 
-fn with_options<'a, M: Method, F>(
+pub(super) fn with_options<'a, M: Method, F>(
     mut request: Request<'a, M, F>,
     call: &Call,
 ) -> Request<'a, M, F> {
@@ -118,6 +134,13 @@ fn with_options<'a, M: Method, F>(
         && request.client().server().era == Era::Modern
     {
         request = request.log_level(level);
+    }
+    if let Some(dialog) = call.dialog.as_deref()
+        && let Answers::Each(sink) = &dialog.answers
+    {
+        let sink = Arc::clone(sink);
+        let capabilities = dialog.capabilities.clone();
+        request = request.on_question(capabilities, move |question, _| sink(question));
     }
     for (key, value) in &call.meta {
         request = request.meta(key, value);

@@ -38,13 +38,8 @@ impl Endpoints {
     ) -> Self {
         let config =
             HttpServeConfig::new().path("/mcp").guard(guard.clone()).max_body_bytes(max_body_bytes);
+        let all = Aggregate::new(hub, stack, journal, None);
         let journal = Arc::clone(journal);
-        let all = Aggregate {
-            hub: hub.clone(),
-            stack: stack.clone(),
-            only: None,
-            journal: Arc::clone(&journal),
-        };
         Self {
             hub: hub.clone(),
             stack: stack.clone(),
@@ -65,12 +60,7 @@ impl Endpoints {
                 .path(path)
                 .guard(self.guard.clone())
                 .max_body_bytes(self.max_body_bytes);
-            let one = Aggregate {
-                hub: self.hub.clone(),
-                stack: self.stack.clone(),
-                only: Some(name.to_owned()),
-                journal: Arc::clone(&self.journal),
-            };
+            let one = Aggregate::new(&self.hub, &self.stack, &self.journal, Some(name.to_owned()));
             Arc::new(HttpEndpoint::new(Arc::new(one), config))
         });
         Arc::clone(endpoint)

@@ -184,7 +184,9 @@ impl Service {
     ///
     /// # Panics
     /// Outside a tokio runtime.
-    pub fn start(servers: Vec<ServerConfig>, options: ServiceOptions) -> Self {
+    pub fn start(servers: Vec<ServerConfig>, mut options: ServiceOptions) -> Self {
+        // What servers ask is for those who call them through this service.
+        options.hub.client.questions_per_call();
         let hub = Hub::start(servers, &options.hub);
         Self::of_hub(hub, options)
     }
@@ -217,12 +219,7 @@ impl Service {
     /// [`serve::stdio`](mcp_transport::serve::stdio()).
     pub fn mcp(&self) -> impl mcp_transport::serve::Service {
         let Shared { hub, stack, journal, .. } = &*self.0;
-        Aggregate {
-            hub: hub.clone(),
-            stack: stack.clone(),
-            only: None,
-            journal: Arc::clone(journal),
-        }
+        Aggregate::new(hub, stack, journal, None)
     }
 
     /// The servers.

@@ -6,7 +6,7 @@ use mcp_agent::{
     service::{ChatOptions, Service, ServiceOptions, random_token},
     stack::StackOptions,
 };
-use mcp_client::{Hub, Secret};
+use mcp_client::{Hub, HubOptions, Secret};
 use mcp_transport::serve::{self, Guard};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -75,7 +75,9 @@ async fn start(args: &ServeArgs, context: &Context) -> Result<(Hub, StackOptions
         say_that_demo_is_used(context);
     }
     let layers = args.layers.options(&chosen.servers)?;
-    let hub = context.start(chosen.servers).await?;
+    // What servers ask is for those who call them through this service.
+    let for_callers = |options: &mut HubOptions| options.client.questions_per_call();
+    let hub = context.start_with(chosen.servers, for_callers).await?;
     hub.report_problems(chosen.problems);
     Ok((hub, layers))
 }

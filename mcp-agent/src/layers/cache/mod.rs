@@ -239,7 +239,9 @@ impl<C> Layer<C> for CacheLayer {
 impl<C: Caller> Caller for Cache<C> {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let Some(ResultCache(shared)) = &self.cache else { return self.inner.call(call).await };
-        if let Some(ttl) = shared.rules.ttl_of(&call, &shared.trust) {
+        // What one person answers is not for another.
+        let may_ask = call.dialog.as_ref().is_some_and(|dialog| dialog.is_possible());
+        if !may_ask && let Some(ttl) = shared.rules.ttl_of(&call, &shared.trust) {
             // In a box, since moka's future is large.
             return Box::pin(shared.read(&self.inner, call, ttl)).await;
         }

@@ -1,18 +1,27 @@
-//! What a request says beside its question.
+//! Who asks, and what a request says beside its question.
 
 use mcp_protocol::{
+    capabilities::ClientCapabilities,
     error_code::{self, UnsupportedProtocolVersion},
     jsonrpc::{ErrorObject, Request, RequestId},
+    logging::LoggingLevel,
     raw::RawJson,
     version::{Era, ProtocolVersion},
 };
+use mcp_transport::serve::Peer;
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// The lifecycle of a request, and how its progress is told.
-#[derive(Debug)]
-pub(super) struct Asked {
+use super::conversation::Conversation;
+
+/// The client as one request shows it. Modern requests say everything themselves, legacy ones
+/// belong to a conversation that was opened before.
+#[derive(Clone, Debug)]
+pub(super) struct Caller<'a> {
     pub(super) era: Era,
+    pub(super) peer: &'a Peer,
     pub(super) progress_token: Option<RequestId>,
+    pub(super) capabilities: ClientCapabilities,
+    pub(super) log_level: Option<LoggingLevel>,
 }
 
 #[derive(Default, Deserialize)]
@@ -25,22 +34,36 @@ struct Params {
 struct Entries {
     #[serde(default, rename = "io.modelcontextprotocol/protocolVersion")]
     version: Option<ProtocolVersion>,
+    #[serde(default, rename = "io.modelcontextprotocol/clientCapabilities")]
+    capabilities: Option<ClientCapabilities>,
+    #[serde(default, rename = "io.modelcontextprotocol/logLevel")]
+    log_level: Option<LoggingLevel>,
     #[serde(default, rename = "progressToken")]
     progress_token: Option<RequestId>,
 }
 
-impl Asked {
+impl<'a> Caller<'a> {
     /// Modern requests name their revision. That of a legacy one was agreed upon when its
     /// connection or session was opened.
-    pub(super) fn read(request: &Request) -> Result<Self, ErrorObject> {
-        let Entries { version, progress_token } = params::<Params>(request)?.meta;
-        let era = match version {
-            None => Era::Legacy,
-            Some(_) if &*request.method == "initialize" => Era::Legacy,
-            Some(version) if version == ProtocolVersion::V2026_07_28 => Era::Modern,
+    pub(super) fn read(
+        request: &Request,
+        peer: &'a Peer,
+        conversation: Option<&Conversation>,
+    ) -> Result<Self, ErrorObject> {
+        let Entries { version, capabilities, log_level, progress_token } =
+            params::<Params>(request)?.meta;
+        let is_modern = match version {
+            None => false,
+            Some(version) if version == ProtocolVersion::V2026_07_28 => true,
+            Some(_) if &*request.method == "initialize" => false,
             Some(version) => return Err(unsupported(version)),
         };
-        Ok(Self { era, progress_token })
+        let (era, (capabilities, log_level)) = if is_modern {
+            (Era::Modern, (capabilities.unwrap_or_default(), log_level))
+        } else {
+            (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
+        };
+        Ok(Self { era, peer, progress_token, capabilities, log_level })
     }
 }
 

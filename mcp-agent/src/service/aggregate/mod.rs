@@ -5,17 +5,28 @@
 //! of its tools says why it is not there. Progress goes to whoever asked, and a request that is
 //! cancelled is cancelled at its server.
 //!
-//! Not passed on: questions of servers (sampling, elicitation, roots), log messages, and
-//! announcements of changes. None of them is declared.
+//! What a server asks during a call (elicitation, sampling, roots) is asked of whoever called, as
+//! far as they declared it; see [`rounds`]. What it asks beside all calls, where it cannot be known
+//! for whom, is refused. Log messages that belong to a call go to its caller, changes of lists and
+//! resources to those who want to be told.
+//!
+//! Not passed on: tasks. They are not declared.
 
+#[macro_use]
+mod finish;
 mod asked;
+mod changes;
+mod conversation;
 mod names;
 mod offered;
-mod progress;
+mod relay;
+mod rounds;
+mod waiting;
+mod way;
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use mcp_client::{CallErrorKind, CatalogLists, Hub, ServerError};
+use mcp_client::{CallErrorKind, CatalogLists, Hub, Server, ServerError};
 use mcp_protocol::{
     cache_hint::CacheScope,
     capabilities::{
@@ -24,135 +35,162 @@ use mcp_protocol::{
     completion::{CompleteParams, CompleteResult, CompletionReference},
     discover::DiscoverResult,
     error_code,
-    implementation::Implementation,
     initialize::{InitializeParams, InitializeResult},
     jsonrpc::{ErrorObject, Request},
-    meta::{self, Meta},
-    object::Object,
+    logging::SetLevelParams,
     outcome::{EmptyResult, ResultType},
-    prompts::{GetPromptParams, GetPromptResult, ListPromptsResult, Prompt},
+    prompts::{GetPromptParams, ListPromptsResult, Prompt},
     raw::RawJson,
     resources::{
-        ListResourceTemplatesResult, ListResourcesResult, ReadResourceParams, ReadResourceResult,
+        ListResourceTemplatesResult, ListResourcesResult, ReadResourceParams, ResourceParams,
     },
-    tools::{CallToolParams, CallToolResult, ListToolsResult, Tool},
+    tools::{CallToolParams, ListToolsResult, Tool},
     version::{Era, ProtocolVersion},
 };
 use mcp_transport::{
     BoxFuture,
     serve::{self, Peer},
 };
-use serde::Serialize;
+use tokio::sync::watch;
 
 use self::{
-    asked::{Asked, params},
+    asked::{Caller, params},
+    changes::{ALL_LISTS, Changes, Counts},
+    conversation::{Conversation, LogLevels},
+    finish::{implementation, who, write},
     offered::Offered,
-    progress::{Ear, Mouth, relay},
+    rounds::Round,
+    waiting::Waiting,
+    way::Way,
 };
-use super::{
-    journal::{Journal, Via},
-    problem,
-};
+use super::{journal::Journal, problem};
 use crate::{
-    caller::{Answer, Call, CallError, Caller as _, Operation, Reply, ToolHints},
+    caller::{Call, CallError, Operation, ToolHints},
     stack::Stack,
 };
 
-/// A server that has others answer.
-#[derive(Clone, Debug)]
-pub(super) struct Aggregate {
-    pub(super) hub: Hub,
-    /// What happens to calls on their way.
-    pub(super) stack: Stack,
+/// A server that has others answer. Clones share everything.
+#[derive(Clone)]
+pub(super) struct Aggregate(Arc<Shared>);
+
+struct Shared {
+    hub: Hub,
+    way: Way,
     /// The one server that is meant, under its own names; all when `None`.
-    pub(super) only: Option<String>,
-    pub(super) journal: Arc<Journal>,
+    only: Option<String>,
+    waiting: Waiting,
+    changes: Changes,
+    levels: LogLevels,
 }
 
 impl serve::Service for Aggregate {
+    fn open(&self, client: &Peer) -> Option<Arc<dyn serve::Service>> {
+        Some(Conversation::new(self.clone(), client.clone()))
+    }
+
     fn request<'a>(
         &'a self,
         request: Request,
         peer: &'a Peer,
     ) -> BoxFuture<'a, Result<RawJson, ErrorObject>> {
-        Box::pin(self.answer(request, peer))
+        Box::pin(self.answer(request, peer, None))
     }
 }
 
-/// Fills in what every result of the modern lifecycle has, and of lists and contents that nobody
-/// may keep them: who else may see them is for their servers to say.
-macro_rules! finish {
-    ($result:expr, $era:expr) => {{
-        let mut result = $result;
-        result.result_type = ($era == Era::Modern).then_some(ResultType::Complete);
-        result.meta = ($era == Era::Modern).then(who);
-        write(&result)
-    }};
-    ($result:expr, $era:expr, uncached) => {{
-        let mut result = $result;
-        result.ttl_ms = ($era == Era::Modern).then_some(0);
-        result.cache_scope = ($era == Era::Modern).then_some(CacheScope::Private);
-        finish!(result, $era)
-    }};
-}
-
 impl Aggregate {
-    async fn answer(&self, request: Request, peer: &Peer) -> Result<RawJson, ErrorObject> {
-        let Asked { era, progress_token } = Asked::read(&request)?;
-        match &*request.method {
-            "initialize" if era == Era::Legacy => {
-                write(&self.initialize(&params::<InitializeParams>(&request)?).await)
+    pub(super) fn new(
+        hub: &Hub,
+        stack: &Stack,
+        journal: &Arc<Journal>,
+        only: Option<String>,
+    ) -> Self {
+        hub.keep_catalogs(ALL_LISTS);
+        let (hub, way) = (hub.clone(), Way::new(stack, journal));
+        let (waiting, changes, levels) = Default::default();
+        Self(Arc::new(Shared { hub, way, only, waiting, changes, levels }))
+    }
+
+    async fn answer(
+        &self,
+        request: Request,
+        peer: &Peer,
+        conversation: Option<&Conversation>,
+    ) -> Result<RawJson, ErrorObject> {
+        let caller = Caller::read(&request, peer, conversation)?;
+        let era = caller.era;
+        match (&*request.method, conversation) {
+            ("initialize", conversation) if era == Era::Legacy => {
+                let params = params::<InitializeParams>(&request)?;
+                let result = self.initialize(&params).await;
+                if let Some(conversation) = conversation {
+                    conversation.is_opened_with(params.capabilities);
+                }
+                write(&result)
             }
-            "ping" if era == Era::Legacy => write(&EmptyResult::default()),
-            "server/discover" => write(&self.discover().await),
-            "tools/list" => {
+            ("ping", _) if era == Era::Legacy => write(&EmptyResult::default()),
+            ("logging/setLevel", Some(conversation)) if era == Era::Legacy => {
+                conversation.set_log_level(params::<SetLevelParams>(&request)?.level).await
+            }
+            ("resources/subscribe", Some(conversation)) if era == Era::Legacy => {
+                conversation.subscribe(params::<ResourceParams>(&request)?.uri).await
+            }
+            ("resources/unsubscribe", Some(conversation)) if era == Era::Legacy => {
+                conversation.unsubscribe(&params::<ResourceParams>(&request)?.uri)
+            }
+            ("server/discover", _) => write(&self.discover().await),
+            ("subscriptions/listen", _) if era == Era::Modern => self.listen(&request, peer).await,
+            ("tools/list", _) => {
                 let offered = self.ask(CatalogLists::TOOLS).await;
                 let tools = offered.tools().into_iter();
                 let tools = tools.map(|(_, name, tool)| Tool { name, ..tool.clone() }).collect();
                 finish!(ListToolsResult { tools, ..Default::default() }, era, uncached)
             }
-            "tools/call" => {
-                let relay = progress_token.map(|token| relay(token, peer));
-                let result = self.call_tool(params(&request)?, relay).await?;
-                finish!(result, era)
-            }
-            "prompts/list" => {
+            ("tools/call", _) => self.call_tool(params(&request)?, &caller).await,
+            ("prompts/list", _) => {
                 let offered = self.ask(CatalogLists { prompts: true, ..NO_LISTS }).await;
                 let prompts = offered.prompts().into_iter();
                 let prompts =
                     prompts.map(|(_, name, prompt)| Prompt { name, ..prompt.clone() }).collect();
                 finish!(ListPromptsResult { prompts, ..Default::default() }, era, uncached)
             }
-            "prompts/get" => finish!(self.get_prompt(params(&request)?).await?, era),
-            "resources/list" => {
+            ("prompts/get", _) => self.get_prompt(params(&request)?, &caller).await,
+            ("resources/list", _) => {
                 let offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
                 let resources = offered.resources().into_iter().cloned().collect();
                 finish!(ListResourcesResult { resources, ..Default::default() }, era, uncached)
             }
-            "resources/templates/list" => {
+            ("resources/templates/list", _) => {
                 let offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
                 let resource_templates = offered.templates().into_iter().cloned().collect();
                 let result =
                     ListResourceTemplatesResult { resource_templates, ..Default::default() };
                 finish!(result, era, uncached)
             }
-            "resources/read" => {
-                finish!(self.read_resource(params(&request)?).await?, era, uncached)
-            }
-            "completion/complete" => finish!(self.complete(params(&request)?).await?, era),
-            method => Err(ErrorObject::new(
+            ("resources/read", _) => self.read_resource(params(&request)?, &caller).await,
+            ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
+            (method, _) => Err(ErrorObject::new(
                 error_code::METHOD_NOT_FOUND,
                 format!("there is no method `{method}`"),
             )),
         }
     }
 
+    fn servers(&self) -> impl Iterator<Item = Server> {
+        let only = self.0.only.as_deref();
+        let all = self.0.hub.servers().into_iter();
+        all.filter(move |server| only.is_none_or(|only| server.name() == only))
+    }
+
+    fn changes(&self) -> watch::Receiver<Counts> {
+        self.0.changes.watch(&self.0.hub, self.0.only.as_deref())
+    }
+
     fn known(&self) -> Offered {
-        Offered::known(&self.hub, self.only.as_deref())
+        Offered::known(&self.0.hub, self.0.only.as_deref())
     }
 
     async fn ask(&self, lists: CatalogLists) -> Offered {
-        Offered::ask(&self.hub, self.only.as_deref(), lists).await
+        Offered::ask(&self.0.hub, self.0.only.as_deref(), lists).await
     }
 
     async fn initialize(&self, params: &InitializeParams) -> InitializeResult {
@@ -181,12 +219,11 @@ impl Aggregate {
         }
     }
 
-    /// What keeps a server from answering is told as the tool's error, for the model to read.
     async fn call_tool(
         &self,
         params: CallToolParams,
-        relay: Option<(Ear, Mouth)>,
-    ) -> Result<CallToolResult, ErrorObject> {
+        caller: &Caller<'_>,
+    ) -> Result<RawJson, ErrorObject> {
         let find = |offered: &Offered| {
             let tools = offered.tools();
             let found = tools.into_iter().find(|(_, name, _)| *name == params.name);
@@ -208,27 +245,15 @@ impl Aggregate {
                 ErrorObject::new(error_code::INVALID_PARAMS, told)
             })?,
         };
-        let noted = self.journal.call(Via::Mcp, &server, &name, &arguments);
-        let call = Call::tool(server, name, arguments).hints(hints);
-        let outcome = match relay {
-            None => self.stack.call(call).await,
-            Some((ear, mouth)) => {
-                let call = call.on_progress(ear.into_sink());
-                mouth.until(self.stack.call(call)).await
-            }
-        };
-        noted.ended(&outcome);
-        match outcome.map(Reply::into_tool) {
-            Ok(Some(result)) => Ok(result),
-            Ok(None) => Err(another_answer()),
-            Err(error) => match refusal_of_call(&error) {
-                Some(object) => Err(object.clone()),
-                None => Ok(CallToolResult::error(problem::chain(&error))),
-            },
-        }
+        let round = Round { responses: params.input_responses, state: params.request_state };
+        self.relay(Call::tool(server, name, arguments).hints(hints), caller, round).await
     }
 
-    async fn get_prompt(&self, params: GetPromptParams) -> Result<GetPromptResult, ErrorObject> {
+    async fn get_prompt(
+        &self,
+        params: GetPromptParams,
+        caller: &Caller<'_>,
+    ) -> Result<RawJson, ErrorObject> {
         let find = |offered: &Offered| {
             let prompts = offered.prompts();
             let found = prompts.into_iter().find(|(_, name, _)| *name == params.name);
@@ -242,40 +267,30 @@ impl Aggregate {
         let (server, name) = found;
         let arguments = params.arguments.into_iter().collect();
         let get = Call::new(server, Operation::GetPrompt { name: name.into(), arguments });
-        match self.stack.call(get).await.map_err(|error| failed_call(&error))?.answer {
-            Answer::Prompt(result) => Ok(Arc::unwrap_or_clone(result)),
-            _ => Err(another_answer()),
-        }
+        let round = Round { responses: params.input_responses, state: params.request_state };
+        self.relay(get, caller, round).await
     }
 
     async fn read_resource(
         &self,
         params: ReadResourceParams,
-    ) -> Result<ReadResourceResult, ErrorObject> {
-        let uri = params.uri.as_str();
+        caller: &Caller<'_>,
+    ) -> Result<RawJson, ErrorObject> {
+        let uri: Arc<str> = params.uri.into();
+        let round = Round { responses: params.input_responses, state: params.request_state };
         let mut offered = self.known();
-        if offered.readers(uri).is_empty() {
+        if offered.readers(&uri).is_empty() {
             offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
         }
         let mut last = None;
-        for server in offered.readers(uri) {
-            let read = Operation::ReadResource { uri: uri.into() };
-            match self.stack.call(Call::new(server.name(), read)).await {
-                Ok(Reply { answer: Answer::Resource(result), .. }) => {
-                    return Ok(Arc::unwrap_or_clone(result));
-                }
-                Ok(_) => return Err(another_answer()),
-                Err(error) => {
-                    let is_elsewhere = matches!(&error,
-                        CallError::Failed { source, .. } if source.is_resource_not_found());
-                    last = Some(failed_call(&error));
-                    if !is_elsewhere {
-                        break;
-                    }
-                }
+        for server in offered.readers(&uri) {
+            let read = Call::new(server.name(), Operation::ReadResource { uri: Arc::clone(&uri) });
+            match self.relay(read, caller, round.clone()).await {
+                Err(error) if is_elsewhere(&error) => last = Some(error),
+                outcome => return outcome,
             }
         }
-        Err(last.unwrap_or_else(|| unknown("resource", uri)))
+        Err(last.unwrap_or_else(|| unknown("resource", &uri)))
     }
 
     async fn complete(&self, mut params: CompleteParams) -> Result<CompleteResult, ErrorObject> {
@@ -324,18 +339,6 @@ fn refusal_of_call(error: &CallError) -> Option<&ErrorObject> {
     }
 }
 
-fn failed_call(error: &CallError) -> ErrorObject {
-    match refusal_of_call(error) {
-        Some(object) => object.clone(),
-        None => ErrorObject::new(error_code::INTERNAL_ERROR, problem::chain(error)),
-    }
-}
-
-/// Middleware of the program answered with something else.
-fn another_answer() -> ErrorObject {
-    ErrorObject::new(error_code::INTERNAL_ERROR, "the answer is not one to this request")
-}
-
 fn failed(error: &ServerError) -> ErrorObject {
     match refusal(error) {
         Some(object) => object.clone(),
@@ -347,30 +350,25 @@ fn unknown(what: &str, name: &str) -> ErrorObject {
     ErrorObject::new(error_code::INVALID_PARAMS, format!("there is no {what} `{name}`"))
 }
 
-fn implementation() -> Implementation {
-    Implementation::new("mcp-service", env!("CARGO_PKG_VERSION"))
+/// Whether another server may have the resource that this one has not.
+fn is_elsewhere(error: &ErrorObject) -> bool {
+    matches!(error.code, error_code::RESOURCE_NOT_FOUND | error_code::INVALID_PARAMS)
 }
 
 fn capabilities() -> ServerCapabilities {
+    let list = || ListCapability { list_changed: true };
     ServerCapabilities {
-        tools: Some(ListCapability::default()),
-        prompts: Some(ListCapability::default()),
-        resources: Some(ResourcesCapability::default()),
+        tools: Some(list()),
+        prompts: Some(list()),
+        resources: Some(ResourcesCapability { subscribe: true, list_changed: true }),
         completions: Some(OfferedCapability::default()),
+        logging: Some(OfferedCapability::default()),
         ..ServerCapabilities::default()
     }
 }
 
-/// The `_meta` of modern results.
-fn who() -> Meta {
-    let mut entries = Object::default();
-    if let Ok(info) = RawJson::from_value(&implementation()) {
-        entries.insert(meta::SERVER_INFO, info);
+impl fmt::Debug for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Aggregate").field("only", &self.0.only).finish_non_exhaustive()
     }
-    Meta::new(&entries)
-}
-
-fn write<T: Serialize>(result: &T) -> Result<RawJson, ErrorObject> {
-    RawJson::from_value(result)
-        .map_err(|error| ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string()))
 }

@@ -1,0 +1,221 @@
+//! What servers offer changes: who is told.
+
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::{Mutex, PoisonError},
+};
+
+use futures_util::{StreamExt as _, stream::FuturesUnordered};
+use mcp_client::{CatalogLists, Change, Hub, HubChange, HubEvent, ServerWatch};
+use mcp_protocol::{
+    jsonrpc::{ErrorObject, Request},
+    meta::{self, Meta},
+    object::Object,
+    raw::RawJson,
+    subscriptions::{
+        SubscriptionFilter, SubscriptionsAcknowledgedParams, SubscriptionsListenParams,
+        SubscriptionsListenResult,
+    },
+    version::Era,
+};
+use mcp_transport::serve::Peer;
+use serde_json::{Value, json};
+use tokio::{
+    sync::{broadcast::error::RecvError, watch},
+    task::JoinSet,
+};
+
+use super::{Aggregate, asked::params, offered::Offered};
+use crate::model::BoxFuture;
+
+/// All lists.
+pub(super) const ALL_LISTS: CatalogLists =
+    CatalogLists { tools: true, prompts: true, resources: true };
+
+/// How often each list has changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Counts {
+    tools: u64,
+    prompts: u64,
+    resources: u64,
+}
+
+/// Counts changes, from the first time that anybody wants to know.
+#[derive(Debug, Default)]
+pub(super) struct Changes(Mutex<Option<(watch::Receiver<Counts>, JoinSet<()>)>>);
+
+impl Changes {
+    pub(super) fn watch(&self, hub: &Hub, only: Option<&str>) -> watch::Receiver<Counts> {
+        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (counts, _) = watched.get_or_insert_with(|| {
+            let (sender, counts) = watch::channel(Counts::default());
+            let mut task = JoinSet::new();
+            task.spawn(count(hub.clone(), only.map(str::to_owned), sender));
+            (counts, task)
+        });
+        let mut counts = counts.clone();
+        counts.mark_unchanged();
+        counts
+    }
+}
+
+async fn count(hub: Hub, only: Option<String>, sender: watch::Sender<Counts>) {
+    let is_meant = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    let mut events = hub.events();
+    let mut last = prints(&hub, only.as_deref());
+    let servers = hub.servers().into_iter().filter(|server| is_meant(server.name()));
+    let mut told: FuturesUnordered<_> = servers.map(|server| next(server.changes())).collect();
+    loop {
+        let mut changed = [false; 3];
+        tokio::select! {
+            event = events.recv() => {
+                match event {
+                    Ok(event) if !is_meant(&event.server) => continue,
+                    Ok(HubEvent { server, change: HubChange::Added, .. }) => {
+                        told.extend(hub.server(&server).map(|server| next(server.changes())));
+                    }
+                    Ok(HubEvent { change: HubChange::Removed | HubChange::Catalog(_), .. })
+                    | Err(RecvError::Lagged(_)) => {}
+                    Ok(_) => continue,
+                    Err(RecvError::Closed) => return,
+                }
+                let now = prints(&hub, only.as_deref());
+                changed = [0, 1, 2].map(|list| now[list] != last[list]);
+                last = now;
+            }
+            // Whatever a server tells is told, whether or not its list differs.
+            Some((watch, change)) = told.next() => match change {
+                None => continue,
+                Some(change) => {
+                    told.push(next(watch));
+                    match change {
+                        Change::Tools => changed[0] = true,
+                        Change::Prompts => changed[1] = true,
+                        Change::Resources => changed[2] = true,
+                        Change::Gap => changed = [true; 3],
+                        _ => continue,
+                    }
+                }
+            },
+        }
+        sender.send_if_modified(|counts| {
+            counts.tools += u64::from(changed[0]);
+            counts.prompts += u64::from(changed[1]);
+            counts.resources += u64::from(changed[2]);
+            changed != [false; 3]
+        });
+    }
+}
+
+fn next(mut watch: ServerWatch) -> BoxFuture<'static, (ServerWatch, Option<Change>)> {
+    Box::pin(async move {
+        let change = watch.next().await;
+        (watch, change)
+    })
+}
+
+/// What the lists of tools, prompts and resources come to.
+fn prints(hub: &Hub, only: Option<&str>) -> [u64; 3] {
+    let offered = Offered::known(hub, only);
+    let print = |value: Value| {
+        let mut hasher = DefaultHasher::new();
+        value.to_string().hash(&mut hasher);
+        hasher.finish()
+    };
+    let tools = offered.tools().into_iter().map(|(_, name, tool)| json!([name, tool])).collect();
+    let prompts =
+        offered.prompts().into_iter().map(|(_, name, prompt)| json!([name, prompt])).collect();
+    [print(tools), print(prompts), print(json!([offered.resources(), offered.templates()]))]
+}
+
+/// Tells a client of changes of lists; never ends while there are servers.
+pub(super) async fn announce(
+    mut counts: watch::Receiver<Counts>,
+    wanted: SubscriptionFilter,
+    peer: Peer,
+    meta: Option<Meta>,
+) {
+    let mut last = *counts.borrow_and_update();
+    while counts.changed().await.is_ok() {
+        let now = *counts.borrow_and_update();
+        for (wanted, changed, method) in [
+            (wanted.tools_list_changed, now.tools != last.tools, "tools"),
+            (wanted.prompts_list_changed, now.prompts != last.prompts, "prompts"),
+            (wanted.resources_list_changed, now.resources != last.resources, "resources"),
+        ] {
+            if wanted && changed {
+                let method = format!("notifications/{method}/list_changed");
+                let params = meta.as_ref().map_or(json!({}), |meta| json!({"_meta": meta}));
+                // Without a receiver the client is gone, and this ends with it.
+                if peer.notify(&method, &params).await.is_err() {
+                    return;
+                }
+            }
+        }
+        last = now;
+    }
+}
+
+/// Tells a client of changes of one resource, until the server is in the hub no more.
+pub(super) async fn follow(mut watch: ServerWatch, uri: String, peer: Peer, meta: Option<Meta>) {
+    while let Some(change) = watch.next().await {
+        let changed = match &change {
+            Change::Resource(part) => &**part,
+            Change::Gap => &uri,
+            _ => continue,
+        };
+        let mut params = json!({"uri": changed});
+        if let Some(meta) = &meta {
+            params["_meta"] = json!(meta);
+        }
+        if peer.notify("notifications/resources/updated", &params).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Aggregate {
+    /// `subscriptions/listen`: says what is granted, and then what changes, until the client goes.
+    pub(super) async fn listen(
+        &self,
+        request: &Request,
+        peer: &Peer,
+    ) -> Result<RawJson, ErrorObject> {
+        let mut granted = params::<SubscriptionsListenParams>(request)?.notifications;
+        granted.task_ids.clear();
+        let counts = self.0.changes.watch(&self.0.hub, self.0.only.as_deref());
+        let mut watches = FuturesUnordered::new();
+        let mut entries = Object::default();
+        if let Ok(id) = RawJson::from_value(&request.id) {
+            entries.insert(meta::SUBSCRIPTION_ID, id);
+        }
+        let meta = Meta::new(&entries);
+        for uri in std::mem::take(&mut granted.resource_subscriptions) {
+            if let Some(watch) = self.watch_resource(&uri).await {
+                watches.push(follow(watch, uri.clone(), peer.clone(), Some(meta.clone())));
+                granted.resource_subscriptions.push(uri);
+            }
+        }
+        let mut said = SubscriptionsAcknowledgedParams::default();
+        (said.notifications, said.meta) = (granted.clone(), Some(meta.clone()));
+        let acknowledged = "notifications/subscriptions/acknowledged";
+        if let Err(error) = peer.notify(acknowledged, &said).await {
+            tracing::debug!(%error, "a subscription ends before it has begun");
+        }
+        let announcing = announce(counts, granted, peer.clone(), Some(meta.clone()));
+        let following = async { while watches.next().await.is_some() {} };
+        tokio::join!(announcing, following);
+        finish!(SubscriptionsListenResult { meta: Some(meta), ..Default::default() }, Era::Modern)
+    }
+
+    /// Watches a resource at the server that has it.
+    pub(super) async fn watch_resource(&self, uri: &str) -> Option<ServerWatch> {
+        let mut offered = self.known();
+        if offered.readers(uri).is_empty() {
+            offered = self.ask(CatalogLists { tools: false, ..ALL_LISTS }).await;
+        }
+        let mut watch = offered.readers(uri).first()?.watch_resource(uri);
+        watch.ready().await;
+        Some(watch)
+    }
+}

@@ -1,0 +1,183 @@
+//! One client of the legacy lifecycle, between `initialize` and the end of its connection.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use mcp_protocol::{
+    capabilities::ClientCapabilities,
+    jsonrpc::{ErrorObject, NotificationMessage, Request},
+    logging::LoggingLevel,
+    outcome::EmptyResult,
+    raw::RawJson,
+    subscriptions::SubscriptionFilter,
+    version::Era,
+};
+use mcp_transport::{
+    BoxFuture,
+    serve::{self, Peer},
+};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::{
+    Aggregate,
+    changes::{announce, follow},
+    finish::write,
+    relay::gravity,
+    unknown,
+};
+
+/// What one client has said so far.
+pub(super) struct Conversation {
+    aggregate: Aggregate,
+    client: Peer,
+    number: u64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    capabilities: ClientCapabilities,
+    log_level: Option<LoggingLevel>,
+    /// Resources that it wants to be told of.
+    subscribed: HashMap<String, AbortHandle>,
+    is_announcing: bool,
+    /// Ends with the conversation.
+    tasks: JoinSet<()>,
+}
+
+/// The wishes of all clients for log messages; servers are asked for the most that anybody wants.
+#[derive(Debug, Default)]
+pub(super) struct LogLevels(Mutex<Levels>);
+
+#[derive(Debug, Default)]
+struct Levels {
+    last: u64,
+    wanted: HashMap<u64, LoggingLevel>,
+}
+
+impl LogLevels {
+    fn lock(&self) -> MutexGuard<'_, Levels> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn number(&self) -> u64 {
+        let mut levels = self.lock();
+        levels.last += 1;
+        levels.last
+    }
+
+    /// Notes a wish, and gives what to ask servers for.
+    fn want(&self, number: u64, level: &LoggingLevel) -> LoggingLevel {
+        let mut levels = self.lock();
+        levels.wanted.insert(number, level.clone());
+        let most = levels.wanted.values().min_by_key(|level| gravity(level));
+        most.cloned().unwrap_or_else(|| level.clone())
+    }
+}
+
+impl Conversation {
+    pub(super) fn new(aggregate: Aggregate, client: Peer) -> Arc<Self> {
+        let number = aggregate.0.levels.number();
+        Arc::new(Self { aggregate, client, number, state: Mutex::default() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the client can do, and which log messages it wants.
+    pub(super) fn said(&self) -> (ClientCapabilities, Option<LoggingLevel>) {
+        let state = self.lock();
+        (state.capabilities.clone(), state.log_level.clone())
+    }
+
+    pub(super) fn is_opened_with(&self, capabilities: ClientCapabilities) {
+        self.lock().capabilities = capabilities;
+    }
+
+    /// `logging/setLevel`.
+    pub(super) async fn set_log_level(&self, level: LoggingLevel) -> Result<RawJson, ErrorObject> {
+        let most = self.aggregate.0.levels.want(self.number, &level);
+        self.lock().log_level = Some(level);
+        for server in self.aggregate.servers() {
+            let Some(client) = server.status().state.client().cloned() else { continue };
+            let is_legacy = client.server().protocol_version.era() == Era::Legacy;
+            if is_legacy
+                && client.server().capabilities.logging.is_some()
+                && let Err(error) = client.set_log_level(most.clone()).await
+            {
+                tracing::debug!(server = server.name(), %error, "the log level is not taken");
+            }
+        }
+        write(&EmptyResult::default())
+    }
+
+    /// `resources/subscribe`.
+    pub(super) async fn subscribe(&self, uri: String) -> Result<RawJson, ErrorObject> {
+        let watch = self.aggregate.watch_resource(&uri).await;
+        let watch = watch.ok_or_else(|| unknown("resource", &uri))?;
+        let mut state = self.lock();
+        while state.tasks.try_join_next().is_some() {}
+        let following = follow(watch, uri.clone(), self.client.clone(), None);
+        let task = state.tasks.spawn(following);
+        if let Some(former) = state.subscribed.insert(uri, task) {
+            former.abort();
+        }
+        write(&EmptyResult::default())
+    }
+
+    /// `resources/unsubscribe`.
+    pub(super) fn unsubscribe(&self, uri: &str) -> Result<RawJson, ErrorObject> {
+        if let Some(task) = self.lock().subscribed.remove(uri) {
+            task.abort();
+        }
+        write(&EmptyResult::default())
+    }
+
+    /// Tells the client when a list changes.
+    fn begin_to_announce(&self) {
+        let mut state = self.lock();
+        if std::mem::replace(&mut state.is_announcing, true) {
+            return;
+        }
+        let all = SubscriptionFilter {
+            tools_list_changed: true,
+            prompts_list_changed: true,
+            resources_list_changed: true,
+            ..SubscriptionFilter::default()
+        };
+        let counts = self.aggregate.changes();
+        state.tasks.spawn(announce(counts, all, self.client.clone(), None));
+    }
+}
+
+impl serve::Service for Conversation {
+    fn request<'a>(
+        &'a self,
+        request: Request,
+        peer: &'a Peer,
+    ) -> BoxFuture<'a, Result<RawJson, ErrorObject>> {
+        Box::pin(self.aggregate.answer(request, peer, Some(self)))
+    }
+
+    fn notification(&self, notification: NotificationMessage, _: &Peer) {
+        if &*notification.method == "notifications/initialized" {
+            self.begin_to_announce();
+        }
+    }
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.aggregate.0.levels.lock().wanted.remove(&self.number);
+    }
+}
+
+impl fmt::Debug for Conversation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Conversation").field("number", &self.number).finish_non_exhaustive()
+    }
+}

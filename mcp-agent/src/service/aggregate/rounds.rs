@@ -1,0 +1,148 @@
+//! Requests during which a server may ask something: how its questions reach the client, whatever
+//! lifecycle each of the two speaks.
+//!
+//! | client | server | a question |
+//! |---|---|---|
+//! | modern | modern | is handed on as it is, with the server's own state: nothing is kept here |
+//! | modern | legacy | ends the round; the call waits here until the next one brings the answer |
+//! | legacy | either | is asked on the stream of the client's request |
+
+use std::sync::Arc;
+
+use mcp_protocol::{
+    error_code,
+    input_required::{InputRequest, InputRequired, InputResponses, RequestState},
+    jsonrpc::ErrorObject,
+    outcome::ResultType,
+    raw::RawJson,
+    tools::CallToolResult,
+    version::Era,
+};
+use mcp_transport::serve::{AskError, Peer};
+use serde::Deserialize;
+
+use super::{
+    Aggregate,
+    asked::Caller,
+    finish::{self, write},
+    refusal_of_call, relay,
+};
+use crate::{
+    caller::{Answer, Answers, Call, CallError, Dialog, Reply},
+    service::problem,
+};
+
+/// What a client sends with the second round of a request and later ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Round {
+    pub(super) responses: InputResponses,
+    pub(super) state: Option<RequestState>,
+}
+
+impl Aggregate {
+    /// Passes a call on, and on the way back what the server asks.
+    pub(super) async fn relay(
+        &self,
+        call: Call,
+        caller: &Caller<'_>,
+        round: Round,
+    ) -> Result<RawJson, ErrorObject> {
+        let is_legacy = || async {
+            let client = self.0.hub.server(&call.server)?.client().await.ok()?;
+            Some(client.server().protocol_version.era() == Era::Legacy)
+        };
+        match caller.era {
+            Era::Legacy => self.ask_directly(call, caller).await,
+            // A server that is not there cannot ask, and the call itself says why.
+            Era::Modern if is_legacy().await == Some(true) => {
+                self.0.waiting.go_on(&self.0.way, call, caller, round).await
+            }
+            Era::Modern => self.hand_on(call, caller, round).await,
+        }
+    }
+
+    /// One round, as it is.
+    async fn hand_on(
+        &self,
+        call: Call,
+        caller: &Caller<'_>,
+        Round { responses, state }: Round,
+    ) -> Result<RawJson, ErrorObject> {
+        let (ear, heard) = relay::ear();
+        let answers = Answers::Rounds { responses, state };
+        let call = ear.listen_to(call, caller).dialog(caller.dialog(answers));
+        let is_tool = call.operation.tool().is_some();
+        let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
+        told(outcome, is_tool, caller.era)
+    }
+
+    /// All rounds, with questions on the stream of the client's request.
+    async fn ask_directly(&self, call: Call, caller: &Caller<'_>) -> Result<RawJson, ErrorObject> {
+        let (ear, heard) = relay::ear();
+        let peer = caller.peer.clone();
+        let asking = Arc::new(move |question| -> crate::model::BoxFuture<'static, _> {
+            Box::pin(ask_peer(peer.clone(), question))
+        });
+        let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
+        let is_tool = call.operation.tool().is_some();
+        let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
+        told(outcome, is_tool, caller.era)
+    }
+}
+
+impl Caller<'_> {
+    pub(super) fn dialog(&self, answers: Answers) -> Dialog {
+        Dialog { capabilities: self.capabilities.clone(), answers }
+    }
+}
+
+/// What came of a call, as its client is told. What keeps a server from answering is told as the
+/// tool's error, for the model to read.
+pub(super) fn told(
+    outcome: Result<Reply, CallError>,
+    is_tool: bool,
+    era: Era,
+) -> Result<RawJson, ErrorObject> {
+    let reply = match outcome {
+        Ok(reply) => reply,
+        Err(error) => {
+            return match refusal_of_call(&error) {
+                Some(object) => Err(object.clone()),
+                None if is_tool => finish!(CallToolResult::error(problem::chain(&error)), era),
+                None => Err(internal(problem::chain(&error))),
+            };
+        }
+    };
+    match reply.answer {
+        Answer::Tool(result) => finish!(Arc::unwrap_or_clone(result), era),
+        Answer::Prompt(result) => finish!(Arc::unwrap_or_clone(result), era),
+        Answer::Resource(result) => finish!(Arc::unwrap_or_clone(result), era, uncached),
+        Answer::Asked(asked) => write_asked(Arc::unwrap_or_clone(asked)),
+        Answer::Pong => Err(internal("the answer is not one to this request")),
+    }
+}
+
+pub(super) fn internal(text: impl Into<String>) -> ErrorObject {
+    ErrorObject::new(error_code::INTERNAL_ERROR, text)
+}
+
+async fn ask_peer(peer: Peer, question: InputRequest) -> Result<RawJson, ErrorObject> {
+    #[derive(Deserialize)]
+    struct Wire {
+        params: Option<RawJson>,
+    }
+    let wire: Wire = RawJson::from_value(&question)
+        .and_then(|text| text.parse())
+        .map_err(|error| internal(error.to_string()))?;
+    let params = wire.params.unwrap_or_else(|| serde_json::json!({}).into());
+    peer.ask(question.method(), &params).await.map_err(|error| match error {
+        AskError::Refused(object) => object,
+        error => internal(error.to_string()),
+    })
+}
+
+pub(super) fn write_asked(mut asked: InputRequired) -> Result<RawJson, ErrorObject> {
+    asked.result_type = Some(ResultType::InputRequired);
+    asked.meta = finish::meta_of(asked.meta.take(), Era::Modern);
+    write(&asked)
+}

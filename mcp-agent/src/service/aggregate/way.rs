@@ -1,0 +1,36 @@
+//! The way of a call to its server.
+
+use std::sync::Arc;
+
+use crate::{
+    caller::{Call, CallError, Caller as _, Operation, Reply},
+    service::journal::{Journal, Via},
+    stack::Stack,
+};
+
+/// The layers that calls go through, and where those of tools are noted.
+#[derive(Clone)]
+pub(super) struct Way {
+    stack: Stack,
+    journal: Arc<Journal>,
+}
+
+impl Way {
+    pub(super) fn new(stack: &Stack, journal: &Arc<Journal>) -> Self {
+        Self { stack: stack.clone(), journal: Arc::clone(journal) }
+    }
+
+    pub(super) async fn call(&self, call: Call) -> Result<Reply, CallError> {
+        let noted = match &*call.operation {
+            Operation::CallTool { name, arguments } => {
+                Some(self.journal.call(Via::Mcp, &call.server, name, arguments))
+            }
+            _ => None,
+        };
+        let outcome = self.stack.call(call).await;
+        if let Some(noted) = noted {
+            noted.ended(&outcome);
+        }
+        outcome
+    }
+}
