@@ -8,6 +8,18 @@ use wide::u8x16;
 /// How many bytes are looked at together: one per bit of a mask.
 pub(crate) const BLOCK: usize = 64;
 
+/// Looks at the block that starts at `at`, filled up with space where the text ends before.
+#[inline]
+pub(crate) fn look<T>(text: &[u8], at: usize, look: impl FnOnce(&[u8; BLOCK]) -> T) -> T {
+    let rest = &text[at..];
+    if let Some(block) = rest.first_chunk() {
+        return look(block);
+    }
+    let mut block = [b' '; BLOCK];
+    block[..rest.len()].copy_from_slice(rest);
+    look(&block)
+}
+
 /// Every second bit, beginning with the lowest.
 const EVEN: u64 = 0x5555_5555_5555_5555;
 
@@ -67,6 +79,12 @@ pub(crate) fn quotes(block: &[u8; BLOCK], escaped: &mut bool) -> u64 {
         backslashes |= mask(b'\\');
     }
     quotes & !hidden(backslashes, escaped)
+}
+
+/// The quotes and backslashes among a few bytes, one bit per byte, the first byte lowest.
+pub(crate) fn quotes_and_backslashes(step: &[u8; 16]) -> u32 {
+    let step = u8x16::from(*step);
+    (step.simd_eq(u8x16::splat(b'"')) | step.simd_eq(u8x16::splat(b'\\'))).to_bitmask()
 }
 
 /// The bytes that a backslash hides: of a run of backslashes, every second.

@@ -304,26 +304,41 @@ fn encode<P: Serialize + ?Sized>(
 
 /// Puts `_meta` into the object that starts at `start` and ends with the text.
 fn insert_meta(text: &mut Vec<u8>, start: usize, meta: &str) -> Result<(), serde_json::Error> {
-    let mut own: Option<Range<usize>> = None;
-    scan::entries(&text[start..], |key, value| {
-        if key == b"_meta" {
-            own = Some(value);
-        }
-    })
-    .map_err(|_| de::Error::custom("parameters that carry `_meta` must be a JSON object"))?;
-    if let Some(own) = own {
+    let params = &text[start..];
+    if !params.starts_with(b"{") {
+        return Err(de::Error::custom("parameters that carry `_meta` must be a JSON object"));
+    }
+    if let Some(own) = own_meta(params)? {
         let own = start + own.start..start + own.end;
         let mut merged: serde_json::Map<String, serde_json::Value> = serde_json::from_str(meta)?;
         merged.extend(serde_json::from_slice::<serde_json::Map<_, _>>(&text[own.clone()])?);
         text.splice(own, serde_json::to_vec(&merged)?);
     } else {
-        let empty = &text[start..] == b"{}";
+        let empty = params == b"{}";
         text.pop();
         text.extend_from_slice(if empty { br#""_meta":"# } else { br#","_meta":"# });
         text.extend_from_slice(meta.as_bytes());
         text.push(b'}');
     }
     Ok(())
+}
+
+/// Where the `_meta` of some parameters is, if they have one.
+fn own_meta(params: &[u8]) -> Result<Option<Range<usize>>, serde_json::Error> {
+    // Hardly any parameters have one, and most do not even name it.
+    let is_named =
+        memchr::memchr_iter(b'_', params).any(|at| params[at..].starts_with(b"_meta\""));
+    if !is_named {
+        return Ok(None);
+    }
+    let mut own = None;
+    scan::entries(params, |key, value| {
+        if key == b"_meta" {
+            own = Some(value);
+        }
+    })
+    .map_err(|_| de::Error::custom("the parameters are not a JSON object"))?;
+    Ok(own)
 }
 
 /// Writes a successful response.

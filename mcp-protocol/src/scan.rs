@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use memchr::memchr2;
 
-use crate::blocks::{BLOCK, Brackets, Carry, quotes};
+use crate::blocks::{BLOCK, Brackets, Carry, look, quotes, quotes_and_backslashes};
 
 /// Where the members of one JSON-RPC object lie in its text.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -107,7 +107,8 @@ fn skip_space(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-fn skip_value(text: &[u8], at: usize) -> Result<usize, Malformed> {
+/// Goes to the end of the value that begins at `at`.
+pub(crate) fn skip_value(text: &[u8], at: usize) -> Result<usize, Malformed> {
     match text.get(at) {
         Some(b'"') => skip_string(text, at),
         Some(b'{' | b'[') => skip_nested(text, at),
@@ -125,20 +126,17 @@ fn skip_string(text: &[u8], at: usize) -> Result<usize, Malformed> {
 }
 
 /// Goes from the inside of a string to behind its end.
-pub(crate) fn string_end(text: &[u8], mut at: usize) -> Result<usize, Malformed> {
+pub(crate) fn string_end(text: &[u8], at: usize) -> Result<usize, Malformed> {
     let endless = Malformed { at: text.len(), expected: "the end of a string" };
-    match text.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+    let mut at = match quote_or_backslash(text, at) {
         None => return Err(endless),
-        Some(offset) if text[at + offset] == b'"' => return Ok(at + offset + 1),
-        Some(offset) => at += offset,
-    }
+        Some(quote) if text[quote] == b'"' => return Ok(quote + 1),
+        Some(backslash) => backslash,
+    };
     // Where one byte is escaped others are, and a search from each to the next would be slow.
     let mut escaped = false;
     while at < text.len() {
-        let quotes = match text[at..].first_chunk::<BLOCK>() {
-            Some(block) => quotes(block, &mut escaped),
-            None => quotes(&last_block(&text[at..]), &mut escaped),
-        };
+        let quotes = look(text, at, |block| quotes(block, &mut escaped));
         if quotes != 0 {
             return Ok(at + quotes.trailing_zeros() as usize + 1);
         }
@@ -147,15 +145,24 @@ pub(crate) fn string_end(text: &[u8], mut at: usize) -> Result<usize, Malformed>
     Err(endless)
 }
 
+fn quote_or_backslash(text: &[u8], mut at: usize) -> Option<usize> {
+    // Most strings are short, and a search in long steps has its price.
+    if let Some(step) = text.get(at..)?.first_chunk() {
+        let found = quotes_and_backslashes(step);
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize);
+        }
+        at += step.len();
+    }
+    Some(at + memchr2(b'"', b'\\', &text[at..])?)
+}
+
 fn skip_nested(text: &[u8], start: usize) -> Result<usize, Malformed> {
     let mut carry = Carry::default();
     let mut depth = 0_usize;
     let mut at = start;
     while at < text.len() {
-        let Brackets { open, close } = match text[at..].first_chunk::<BLOCK>() {
-            Some(block) => Brackets::of(block, &mut carry),
-            None => Brackets::of(&last_block(&text[at..]), &mut carry),
-        };
+        let Brackets { open, close } = look(text, at, |block| Brackets::of(block, &mut carry));
         let (opened, closed) = (open.count_ones() as usize, close.count_ones() as usize);
         // The end is here only if all that was open could be closed.
         if depth <= closed
@@ -189,13 +196,6 @@ fn end_of_nested(open: u64, close: u64, mut depth: usize) -> Option<usize> {
         brackets ^= lowest;
     }
     None
-}
-
-/// What is left of the text, filled up with space.
-fn last_block(rest: &[u8]) -> [u8; BLOCK] {
-    let mut block = [b' '; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    block
 }
 
 #[cfg(test)]

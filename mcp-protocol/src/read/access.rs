@@ -70,21 +70,25 @@ impl<'a, 'de> Members<'a, 'de> {
 }
 
 /// Where the key of the tag is, unless it is the first or there is none.
+///
+/// Only the shape is looked at: all that is passed over here is read afterwards, and where it then
+/// turns out to be no JSON nothing is read.
 fn late_tag(mut reader: Reader<'_>) -> Result<Option<usize>, Refused> {
     let mut first = true;
     while reader.peek()? == b'"' {
         let start = reader.at;
-        reader.skip_string()?;
-        let key = &reader.text[start + 1..reader.at - 1];
-        if key == TAG {
+        reader.pass()?;
+        let key = &reader.bytes()[start + 1..reader.at - 1];
+        if key == TAG.as_bytes() {
             return Ok((!first).then_some(start));
         }
         // It may be the tag's, so what comes first is not for this function to say.
-        if key.contains('\\') {
+        if key.contains(&b'\\') {
             return Ok(None);
         }
         reader.expect(b':')?;
-        reader.skip_value()?;
+        reader.skip_space();
+        reader.pass()?;
         if reader.peek()? == b'}' {
             break;
         }

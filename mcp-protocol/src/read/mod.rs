@@ -37,7 +37,7 @@ const MAX_DEPTH: u8 = 127;
 
 /// Reads one value.
 pub(crate) fn from_slice<'de, T: Deserialize<'de>>(json: &'de [u8]) -> Result<T, Refused> {
-    let text = std::str::from_utf8(json).map_err(|_| Refused)?;
+    let text = simdutf8::basic::from_utf8(json).map_err(|_| Refused)?;
     let mut reader = Reader { text, at: 0, room: MAX_DEPTH };
     let value = T::deserialize(&mut reader)?;
     reader.skip_space();

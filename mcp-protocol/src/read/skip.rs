@@ -1,6 +1,7 @@
 //! Values that stay text: checked to be JSON, and left where they are.
 
 use super::{Reader, Refused};
+use crate::scan;
 
 /// How deep a value that stays text may nest here: one bit each.
 const MAX_DEPTH: u32 = u64::BITS;
@@ -33,6 +34,12 @@ impl Open {
 }
 
 impl Reader<'_> {
+    /// Goes to the end of the value that begins here, whose inside may not be JSON.
+    pub(super) fn pass(&mut self) -> Result<(), Refused> {
+        self.at = scan::skip_value(self.bytes(), self.at).map_err(|_| Refused)?;
+        Ok(())
+    }
+
     /// Goes to the end of the next value.
     pub(super) fn skip_value(&mut self) -> Result<(), Refused> {
         let mut open = Open::default();

@@ -4,10 +4,10 @@ use serde::de::Visitor;
 use wide::u8x16;
 
 use super::{Reader, Refused};
-use crate::scan;
-
-/// How many bytes are looked at together where escapes may be close.
-const STEP: usize = 16;
+use crate::{
+    blocks::{BLOCK, look},
+    scan,
+};
 
 /// The next byte from `at` on that is not plain: a quote, a backslash or a control character.
 fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
@@ -19,18 +19,26 @@ fn next_special(text: &[u8], mut at: usize) -> Option<usize> {
         }
         at += 16;
     }
-    while let Some(steps) = text.get(at..)?.first_chunk::<64>() {
-        let (steps, _) = steps.as_chunks::<16>();
-        let [a, b, c, d] = [0, 1, 2, 3].map(|index| specials(steps[index]));
-        if (a | b | c | d).to_bitmask() != 0 {
-            let mask = |special: u8x16| u64::from(special.to_bitmask());
-            let special = mask(a) | mask(b) << 16 | mask(c) << 32 | mask(d) << 48;
+    while let Some(block) = text.get(at..)?.first_chunk() {
+        let special = specials_of(block);
+        if special != 0 {
             return Some(at + special.trailing_zeros() as usize);
         }
-        at += 64;
+        at += BLOCK;
     }
     let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..b' ');
     Some(at + text.get(at..)?.iter().position(is_special)?)
+}
+
+/// The bytes of a block that are not plain, one bit per byte.
+fn specials_of(block: &[u8; BLOCK]) -> u64 {
+    let (steps, _) = block.as_chunks::<16>();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|index| specials(steps[index]));
+    if (a | b | c | d).to_bitmask() == 0 {
+        return 0;
+    }
+    let mask = |special: u8x16| u64::from(special.to_bitmask());
+    mask(a) | mask(b) << 16 | mask(c) << 32 | mask(d) << 48
 }
 
 /// All bits of each byte that is not plain.
@@ -50,7 +58,7 @@ impl<'de> Reader<'de> {
             return visitor.visit_borrowed_str(&self.text[start..special]);
         }
         self.at = scan::string_end(self.bytes(), special).map_err(|_| Refused)?;
-        visitor.visit_string(unescaped(&self.text[start..self.at - 1], special - start)?)
+        visitor.visit_string(unescaped(&self.text[start..self.at - 1])?)
     }
 
     /// Goes to the end of the string whose quote is here.
@@ -88,48 +96,33 @@ fn escape_len(rest: &[u8]) -> Result<usize, Refused> {
     }
 }
 
-/// The inside of a string without its escapes; the first is at `at`, unless that is a control
-/// character, which no string may have.
-fn unescaped(inside: &str, mut at: usize) -> Result<String, Refused> {
+/// The inside of a string without its escapes.
+fn unescaped(inside: &str) -> Result<String, Refused> {
     let bytes = inside.as_bytes();
-    // Never too little: an escape is longer than what it stands for. One step more is written than
-    // is kept.
-    let mut text = Vec::with_capacity(bytes.len() + STEP);
-    text.extend_from_slice(&bytes[..at]);
-    loop {
-        if let Some(step) = bytes.get(at..).and_then(<[u8]>::first_chunk::<STEP>) {
-            let special = specials(*step).to_bitmask();
-            text.extend_from_slice(step);
-            if special == 0 {
-                at += STEP;
+    // Never too little: an escape is longer than what it stands for.
+    let mut text = String::with_capacity(bytes.len());
+    let mut taken = 0;
+    for start in (0..bytes.len()).step_by(BLOCK) {
+        let mut specials = look(bytes, start, specials_of);
+        while specials != 0 {
+            let at = start + specials.trailing_zeros() as usize;
+            specials &= specials - 1;
+            // The second byte of an escape may be special too.
+            if at < taken {
                 continue;
             }
-            let plain = special.trailing_zeros() as usize;
-            text.truncate(text.len() - STEP + plain);
-            at += plain;
-        } else {
-            match bytes.get(at) {
-                None => break,
-                Some(b'"' | b'\\' | 0..b' ') => {}
-                Some(plain) => {
-                    text.push(*plain);
-                    at += 1;
-                    continue;
-                }
+            text.push_str(&inside[taken..at]);
+            // Control characters must be escaped.
+            if bytes[at] != b'\\' {
+                return Err(Refused);
             }
+            let (character, len) = escaped(&bytes[at + 1..])?;
+            text.push(character);
+            taken = at + 1 + len;
         }
-        if bytes[at] != b'\\' {
-            return Err(Refused);
-        }
-        let (character, len) = escaped(&bytes[at + 1..])?;
-        match u8::try_from(character) {
-            Ok(byte @ 0..0x80) => text.push(byte),
-            _ => text.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
-        at += 1 + len;
     }
-    // Cut at ASCII only, so it is still UTF-8.
-    String::from_utf8(text).map_err(|_| Refused)
+    text.push_str(&inside[taken..]);
+    Ok(text)
 }
 
 /// What an escape stands for, and how long it is without its backslash.
