@@ -54,7 +54,7 @@ impl<S: ByteSink> LineWriter<S> {
             loop {
                 let mut batch = outbox.take(BATCH);
                 let (bytes, how) = match self.sink() {
-                    Some(sink) => write(&*sink, &mut batch),
+                    Some(sink) => write::<{ 2 * BATCH }>(&*sink, &mut batch),
                     None => (0, Written::Broken),
                 };
                 if !outbox.written(bytes, batch.into_iter().filter(Entry::is_unfinished), how) {
@@ -82,23 +82,24 @@ impl<S: ByteSink> Outlet for LineWriter<S> {
     fn carry_out(&self, put: Put, outbox: &Outbox) {
         let Put::WriteNow(_, mut entry) = put else { return };
         let (bytes, how) = match self.sink() {
-            Some(sink) => write(&*sink, std::slice::from_mut(&mut entry)),
+            Some(sink) => write::<2>(&*sink, std::slice::from_mut(&mut entry)),
             None => (0, Written::Broken),
         };
         outbox.written(bytes, Some(entry).filter(Entry::is_unfinished).into_iter(), how);
     }
 }
 
-/// Writes as much of at most [`BATCH`] lines as fits, with one system call.
-fn write(sink: &impl ByteSink, lines: &mut [Entry]) -> (usize, Written) {
-    let mut text = [IoSlice::new(&[]); 2 * BATCH];
+/// Writes as much of the lines as fits, with one system call; each takes two of the `PIECES`.
+fn write<const PIECES: usize>(sink: &impl ByteSink, lines: &mut [Entry]) -> (usize, Written) {
+    let mut text = [IoSlice::new(&[]); PIECES];
     let mut given = 0;
-    for (slot, line) in text.chunks_exact_mut(2).zip(lines.iter()) {
-        slot[0] = IoSlice::new(line.body.get(line.written..).unwrap_or_default());
-        slot[1] = IoSlice::new(b"\n");
+    let (places, _) = text.as_chunks_mut::<2>();
+    for (place, line) in places.iter_mut().zip(lines.iter()) {
+        let rest = line.body.get(line.written..).unwrap_or_default();
+        *place = [IoSlice::new(rest), IoSlice::new(b"\n")];
         given += line.line_len() - line.written;
     }
-    let text = &text[..2 * lines.len().min(BATCH)];
+    let text = &text[..PIECES.min(2 * lines.len())];
     let result = loop {
         match sink.try_write(text) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -76,10 +76,10 @@ struct State<S> {
     led_by_caller: bool,
 }
 
-/// Where the source is.
+/// Where the source is. In a box, since it changes hands several times per call.
 #[derive(Debug)]
 enum Place<S> {
-    Here(S),
+    Here(Box<S>),
     /// Somebody holds it.
     Held,
     /// Whoever holds it is to drop it.
@@ -87,7 +87,7 @@ enum Place<S> {
 }
 
 impl<S> Place<S> {
-    fn take(&mut self) -> Option<S> {
+    fn take(&mut self) -> Option<Box<S>> {
         match mem::replace(self, Self::Held) {
             Self::Here(source) => Some(source),
             Self::Held => None,
@@ -119,7 +119,7 @@ impl<S: Source> Reading<S> {
     pub(crate) fn new(source: S) -> Self {
         Self {
             state: Mutex::new(State {
-                source: Place::Here(source),
+                source: Place::Here(Box::new(source)),
                 task: None,
                 missed: false,
                 window: Window::Shut,
@@ -209,7 +209,7 @@ impl<S: Source> Reading<S> {
             match held.poll_read(sink, cx) {
                 Poll::Ready(Progress::Read { answers: more }) => *answers += more,
                 Poll::Ready(Progress::Over) => {
-                    return held.source.take().map_or(Poll::Pending, Poll::Ready);
+                    return held.source.take().map_or(Poll::Pending, |source| Poll::Ready(*source));
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -296,7 +296,7 @@ impl<S: Source> Reading<S> {
 /// The source while it is held. Given back by its drop, so that no panic can lose it.
 struct Held<'a, S> {
     reading: &'a Reading<S>,
-    source: Option<S>,
+    source: Option<Box<S>>,
 }
 
 impl<S: Source> Held<'_, S> {
