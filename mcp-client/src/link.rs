@@ -147,20 +147,31 @@ impl Link {
         mirrored: Mirrored,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
-        let Some(sessions) = &self.sessions else {
-            return self.request_once(method, params, mirrored, options).await;
-        };
-        let session = sessions.current();
-        match self.request_once(method, params, mirrored.clone(), options).await {
-            // The server did not take the request, so it may be sent again.
-            Err(error) if error.is_session_lost() => {
-                if !Box::pin(sessions.renew(session, self)).await? {
-                    return Err(error);
-                }
-                self.request_once(method, params, mirrored, options).await
+        let session = self.sessions.as_ref().map(|sessions| sessions.current());
+        match (self.request_once(method, params, mirrored, options).await, session) {
+            // The server did not take the request, so it may be sent again. In a box, since it is
+            // rare and would make the future of every call larger.
+            (Err(error), Some(session)) if error.is_session_lost() => {
+                Box::pin(self.request_in_new_session(error, session, method, params, options)).await
             }
-            outcome => outcome,
+            (outcome, _) => outcome,
         }
+    }
+
+    async fn request_in_new_session<P: Serialize + ?Sized>(
+        self: &Arc<Self>,
+        error: CallError,
+        lost: u64,
+        method: &'static str,
+        params: &P,
+        options: &mut CallOptions,
+    ) -> Result<Bytes, CallError> {
+        let Some(sessions) = &self.sessions else { return Err(error) };
+        if !sessions.renew(lost, self).await? {
+            return Err(error);
+        }
+        // The lifecycle that has sessions mirrors nothing.
+        self.request_once(method, params, Mirrored::default(), options).await
     }
 
     /// Whether a server refused a request for its revision and yet says that it speaks just that, as
@@ -180,7 +191,8 @@ impl Link {
     ) -> Result<Bytes, CallError> {
         let (number, request) = self.outgoing(method, params, mirrored, options)?;
         self.beside.progress.keep(number, options);
-        self.drive(request, method, number, options).await
+        let exchange = self.transport.exchange(request);
+        self.drive(exchange, method, number, options).await
     }
 
     /// Starts a request whose stream the caller reads without limits of time.
@@ -244,11 +256,11 @@ impl Link {
         };
         if wants_progress {
             entry(&mut meta, meta::PROGRESS_TOKEN);
-            // Writing to a string cannot fail.
-            let _ = write!(meta, "{token}");
+            meta.push_str(itoa::Buffer::new().format(token));
         }
         if let Some(level) = log_level {
             entry(&mut meta, meta::LOG_LEVEL);
+            // Writing to a string cannot fail.
             let _ = write!(meta, "\"{}\"", level.as_str());
         }
         for (key, value) in trace.iter().flat_map(TraceContext::entries) {
@@ -272,7 +284,7 @@ impl Link {
 
     async fn drive(
         self: &Arc<Self>,
-        request: OutgoingRequest,
+        mut exchange: Exchange,
         method: &'static str,
         token: i64,
         options: &mut CallOptions,
@@ -280,7 +292,6 @@ impl Link {
         let _entered = self.enter(options);
         let started = Instant::now();
         let mut clock = Clock::new(started, options);
-        let mut exchange = self.transport.exchange(request);
         let mut alarm = self.beside.alarms.set(clock.next_alarm());
         loop {
             let message = tokio::select! {

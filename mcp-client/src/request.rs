@@ -257,7 +257,10 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { F::run(self.into_sending()?).await })
+        match self.into_sending() {
+            Ok(sending) => Box::pin(F::run(sending)),
+            Err(refused) => Box::pin(async move { Err(refused) }),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use mcp_protocol::{
     pagination::Cursor,
     param_headers::ParamHeaders,
     raw::RawJson,
+    tasks::legacy::TaskMetadata,
     tools::{self, CallToolParams, CallToolResult, ListTools, ListToolsResult, TaskSupport, Tool},
     version::Era,
 };
@@ -89,24 +90,40 @@ async fn mirrored_call(
     request.mirrored = mirrored_arguments(request)?;
     match rounds(request).await {
         Err(error) if is_refused_with(&error, error_code::HEADER_MISMATCH) => {
-            // The server mirrors other arguments than we know of: ask, then try once more.
-            request.client.list_tools().anew().await?;
-            request.mirrored = mirrored_arguments(request)?;
-            Box::pin(rounds(request)).await
+            // In a box, since it is rare and would make the future of every call larger.
+            Box::pin(mirrored_anew(request)).await
         }
         outcome => outcome,
     }
 }
 
+/// The server mirrors other arguments than we know of: asks, then tries once more.
+async fn mirrored_anew(
+    request: &mut Sending<'_, tools::CallTool>,
+) -> Result<Ended<CallToolResult>, CallError> {
+    request.client.list_tools().anew().await?;
+    request.mirrored = mirrored_arguments(request)?;
+    rounds(request).await
+}
+
 async fn legacy_call(
     request: &mut Sending<'_, tools::CallTool>,
 ) -> Result<Ended<CallToolResult>, CallError> {
-    let client = request.client;
     let wanted = request.params.task.take();
-    let tasks = client.server().capabilities.tasks.as_ref();
-    if !tasks.is_some_and(|tasks| tasks.covers("tools/call")) {
-        return rounds(request).await;
+    let tasks = request.client.server().capabilities.tasks.as_ref();
+    if tasks.is_some_and(|tasks| tasks.covers("tools/call")) {
+        // In a box, since it would make the future of every call larger.
+        return Box::pin(legacy_call_beside_tasks(request, wanted)).await;
     }
+    rounds(request).await
+}
+
+/// Calls a tool of a server some of whose tools run as tasks.
+async fn legacy_call_beside_tasks(
+    request: &mut Sending<'_, tools::CallTool>,
+    wanted: Option<TaskMetadata>,
+) -> Result<Ended<CallToolResult>, CallError> {
+    let client = request.client;
     if wanted.is_some() && !client.knows_task_support() {
         client.list_tools().anew().await?;
     }
@@ -132,7 +149,7 @@ async fn legacy_call(
             }
             request.params.task = Some(wanted.unwrap_or_default());
             request.options.late = Late::Wanted;
-            Box::pin(rounds(request)).await
+            rounds(request).await
         }
         outcome => outcome,
     }

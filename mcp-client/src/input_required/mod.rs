@@ -7,6 +7,7 @@ mod stepwise;
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use mcp_protocol::{
     decode::DecodeError,
     extensions,
@@ -66,23 +67,45 @@ where
     M::Params: Send + Sync,
     T: Send,
 {
+    let link = request.client.link();
+    let mirrored = request.mirrored();
+    let sent = link.request(M::NAME, &request.params, mirrored, &mut request.options).await;
+    if let Ok(result) = &sent
+        && let Ok(Outcome::Complete(complete)) = M::decode(result)
+    {
+        return Ok(Ended::Complete(complete));
+    }
+    // In a box, since it is rare and would make the future of every call larger.
+    Box::pin(further_rounds(request, sent)).await
+}
+
+/// Goes on after the first answer, which was no complete result.
+async fn further_rounds<M, T>(
+    request: &mut Sending<'_, M>,
+    first: Result<Bytes, CallError>,
+) -> Result<Ended<T>, CallError>
+where
+    M: Method<Output = Outcome<T>>,
+    M::Params: Send + Sync,
+    T: Send,
+{
     let client = request.client;
     let link = client.link();
     let method = M::NAME;
     let mut patience = Patience::new(link);
+    let mut first = Some(first);
     let mut answers = None;
     let mut rounds = 0;
     while rounds < MAX_ROUNDS {
-        let asked = match send(request, answers.take(), &mut patience).await? {
+        let asked = match send(request, first.take(), answers.take(), &mut patience).await? {
             Outcome::Complete(complete) => return Ok(Ended::Complete(complete)),
             Outcome::InputRequired(asked) => asked,
             Outcome::Task(task) => return Ok(Ended::Task(task)),
             _ => return Err(unexpected(link, method, "unknown")),
         };
         let answering = request.options.answering.as_deref();
-        let answering = patience.answer(link, method, answering, &asked.input_requests);
-        // In a box, since it is rare and would make the future of every call larger.
-        let (responses, is_new) = Box::pin(answering).await?;
+        let answered = patience.answer(link, method, answering, &asked.input_requests);
+        let (responses, is_new) = answered.await?;
         if is_new {
             rounds += 1;
         } else {
@@ -107,10 +130,11 @@ pub(crate) struct Answers {
     state: Option<RequestState>,
 }
 
-/// Sends a request once, or again where a legacy server first wants pages visited. What comes back
-/// is of a kind that the server may answer with.
+/// Sends a request once, unless it was and this is what came of it; and again where a legacy server
+/// first wants pages visited. What comes back is of a kind that the server may answer with.
 async fn send<M, T>(
     request: &mut Sending<'_, M>,
+    mut sent: Option<Result<Bytes, CallError>>,
     answers: Option<Answers>,
     patience: &mut Patience,
 ) -> Result<Outcome<T>, CallError>
@@ -125,15 +149,15 @@ where
     request.options.took_rounds |= answers.is_some();
     let mut visited = HashSet::new();
     let mut is_again = false;
-    // What is rare is in boxes, since it would make the future of every call larger.
     let result = loop {
         let mirrored = request.mirrored();
         let (params, options) = (&request.params, &mut request.options);
-        let sent = match &answers {
-            None => link.request(method, params, mirrored, options).await,
-            Some(Answers { responses, state }) => {
+        let sent = match (sent.take(), &answers) {
+            (Some(sent), _) => sent,
+            (None, None) => link.request(method, params, mirrored, options).await,
+            (None, Some(Answers { responses, state })) => {
                 let retry = Retry { params, input_responses: responses, request_state: state };
-                Box::pin(link.request(method, &retry, mirrored, options)).await
+                link.request(method, &retry, mirrored, options).await
             }
         };
         match sent {
@@ -142,7 +166,7 @@ where
             Err(refusal) => match pages::named_in(&refusal) {
                 Some(pages) if link.era == Era::Legacy && link.handlers.url.is_some() => {
                     let visited = &mut visited;
-                    Box::pin(pages::visit(link, method, refusal, pages, visited, patience)).await?;
+                    pages::visit(link, method, refusal, pages, visited, patience).await?;
                 }
                 _ => return Err(refusal),
             },
@@ -152,7 +176,7 @@ where
         Ok(outcome) => outcome,
         Err(error) => {
             request.options.took_rounds = true;
-            Box::pin(extended::<M>(client, &result, error)).await?
+            extended::<M>(client, &result, error).await?
         }
     };
     let unexpected_kind = match &outcome {

@@ -252,7 +252,7 @@ where
         #[cfg(not(feature = "schema"))]
         let output_schema = None;
         let mut patience = Patience::new(client.link());
-        Ok(match send(&mut request, answers, &mut patience).await? {
+        Ok(match send(&mut request, None, answers, &mut patience).await? {
             Outcome::Complete(result) => {
                 #[cfg(feature = "schema")]
                 if let Some(result) = <dyn Any>::downcast_ref::<CallToolResult>(&result) {

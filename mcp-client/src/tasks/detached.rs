@@ -82,19 +82,24 @@ impl Flow<tools::CallTool> for Detached {
 impl Flow<tools::CallTool> for ToolFlow {
     type Output = CallToolResult;
 
-    async fn run(mut request: Sending<'_, tools::CallTool>) -> Result<CallToolResult, CallError> {
-        #[cfg(feature = "schema")]
-        let compiled =
-            check_arguments(request.client, request.options.validate, &request.params).await?;
-        let result = match call(&mut request).await? {
-            Ended::Complete(result) => result,
-            Ended::Task(created) => {
-                // In a box, since it is rare and would make the future of every call larger.
-                Box::pin(super::finish(request.client, &created, &mut request.options)).await?
-            }
-        };
-        #[cfg(feature = "schema")]
-        check_result(request.client, compiled.as_deref(), &result).await?;
-        Ok(result)
+    // The block takes hold of the request as it is; the body of an `async fn` would keep two.
+    fn run(
+        mut request: Sending<'_, tools::CallTool>,
+    ) -> impl Future<Output = Result<CallToolResult, CallError>> + Send {
+        async move {
+            #[cfg(feature = "schema")]
+            let compiled =
+                check_arguments(request.client, request.options.validate, &request.params).await?;
+            let result = match call(&mut request).await? {
+                Ended::Complete(result) => result,
+                Ended::Task(created) => {
+                    // In a box, since it is rare and would make the future of every call larger.
+                    Box::pin(super::finish(request.client, &created, &mut request.options)).await?
+                }
+            };
+            #[cfg(feature = "schema")]
+            check_result(request.client, compiled.as_deref(), &result).await?;
+            Ok(result)
+        }
     }
 }
