@@ -147,14 +147,14 @@ impl Link {
         mirrored: Mirrored,
         options: &mut CallOptions,
     ) -> Result<Bytes, CallError> {
-        let session = self.sessions.as_ref().map(|sessions| sessions.current());
-        match (self.request_once(method, params, mirrored, options).await, session) {
+        let session = self.sessions.as_ref().map_or(0, |sessions| sessions.current());
+        match self.request_once(method, params, mirrored, options).await {
             // The server did not take the request, so it may be sent again. In a box, since it is
             // rare and would make the future of every call larger.
-            (Err(error), Some(session)) if error.is_session_lost() => {
+            Err(error) if error.is_session_lost() => {
                 Box::pin(self.request_in_new_session(error, session, method, params, options)).await
             }
-            (outcome, _) => outcome,
+            outcome => outcome,
         }
     }
 

@@ -326,8 +326,7 @@ fn insert_meta(text: &mut Vec<u8>, start: usize, meta: &str) -> Result<(), serde
 /// Where the `_meta` of some parameters is, if they have one.
 fn own_meta(params: &[u8]) -> Result<Option<Range<usize>>, serde_json::Error> {
     // Hardly any parameters have one, and most do not even name it.
-    let is_named =
-        memchr::memchr_iter(b'_', params).any(|at| params[at..].starts_with(b"_meta\""));
+    let is_named = memchr::memchr_iter(b'_', params).any(|at| params[at..].starts_with(b"_meta\""));
     if !is_named {
         return Ok(None);
     }

@@ -82,7 +82,7 @@ impl Flow<tools::CallTool> for Detached {
 impl Flow<tools::CallTool> for ToolFlow {
     type Output = CallToolResult;
 
-    // The block takes hold of the request as it is; the body of an `async fn` would keep two.
+    #[expect(clippy::manual_async_fn, reason = "its body would keep the request twice")]
     fn run(
         mut request: Sending<'_, tools::CallTool>,
     ) -> impl Future<Output = Result<CallToolResult, CallError>> + Send {

@@ -209,3 +209,36 @@ async fn line_ends_inside_a_message_do_not_break_the_framing() {
     bounded(server.send(message("{\n  \"method\":\r\n \"x\"}"))).await.unwrap();
     assert_eq!(lines(server, &file).await, ["{   \"method\":   \"x\"}"]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn progress_reaches_each_call_in_order() {
+    const COUNT: usize = 500;
+    let script = format!(
+        r#"read -r line; read -r line
+        i=0; while [ $i -lt {COUNT} ]; do i=$((i+1)); for token in 1 2; do
+          echo "{{\"method\":\"notifications/progress\",\"params\":{{\"progressToken\":$token,\"n\":$i}}}}"
+        done; done
+        echo '{{"id":2,"result":0}}'; echo '{{"id":1,"result":0}}'; cat >/dev/null"#
+    );
+    let server = Arc::new(start(&script).await);
+    let mut calls = tokio::task::JoinSet::new();
+    for id in [1, 2] {
+        let server = Arc::clone(&server);
+        calls.spawn(async move {
+            let mut exchange = server.exchange(request(id, "tools/call"));
+            let mut heard = Vec::new();
+            while let Message::Notification(notification) =
+                bounded(exchange.next()).await.unwrap().unwrap()
+            {
+                let params: serde_json::Value =
+                    serde_json::from_slice(&notification.params).unwrap();
+                assert_eq!(params["progressToken"], id);
+                heard.push(params["n"].as_u64().unwrap());
+            }
+            heard
+        });
+    }
+    for heard in calls.join_all().await {
+        assert_eq!(heard, (1..=COUNT as u64).collect::<Vec<_>>());
+    }
+}
