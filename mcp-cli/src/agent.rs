@@ -1,6 +1,6 @@
 //! Brings servers, approval and a model together.
 
-use std::{cell::RefCell, collections::BTreeSet, sync::Arc};
+use std::{cell::RefCell, sync::Arc};
 
 use mcp_agent::{
     Agent, AgentBuilder, AgentRun, Canceller,
@@ -28,6 +28,7 @@ use crate::{
     pins,
     printer::Printer,
     progress::wait,
+    reload::{Following, Selection},
     server_line::say_that_demo_is_used,
     settings::DEMO,
     targets,
@@ -67,6 +68,8 @@ pub(crate) struct Assembled {
     pub(crate) servers: Vec<String>,
     /// The resources of `-r`.
     pub(crate) live: Option<LiveContext>,
+    /// Heeds changes of the configuration for as long as it lives.
+    pub(crate) _following: Option<Following>,
 }
 
 /// Starts the servers and finds the model, side by side.
@@ -87,10 +90,14 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         None if !request.chats && (is_named || only_demo) => Approval::All,
         Some(Approve::Ask) | None => Approval::Ask,
     };
-    let layers = request.layers.options(&chosen.servers)?;
+    let layers = request.layers.options(&chosen)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
     let hub = context.start(chosen.servers).await?;
     hub.report_problems(chosen.problems);
+    let following = request.chats.then(|| {
+        let selection = Selection::new(targets, request.command, request.options);
+        context.follow(&hub, selection)
+    });
     let listing = McpToolset::of_hub(hub.clone());
     // Declared agents name their models themselves.
     let finding = async {
@@ -122,10 +129,14 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     }
     let tools = Arc::new(tools.layers(&layers));
     let (asker, questions) = Asker::new();
-    let offered = chosen_tools(&tools, &request.model.tools)?;
+    let patterns = chosen_tools(&tools, &request.model.tools)?;
     let held = pins::held(&tools, &hub, context);
-    let filtered: Arc<dyn Toolset> =
-        Arc::new(Filtered::new(held, move |tool| offered.contains(&tool.name)));
+    let listed = Arc::clone(&tools);
+    let filtered: Arc<dyn Toolset> = Arc::new(Filtered::new(held, move |tool| {
+        // Servers may come and go.
+        patterns.is_empty()
+            || listed.tool(&tool.name).is_some_and(|tool| is_chosen(&tool, &patterns))
+    }));
     let search = search_options(request.model);
     let shown = Searchable::new(Arc::clone(&filtered), search.clone());
     say_what_tools_cost(&shown, context);
@@ -164,7 +175,16 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         }
         (None, None) => return Err(Report::new(ErrorCode::NoModel, "no model was found").into()),
     };
-    Ok(Assembled { agent, agents, tools, questions, model_name, servers, live })
+    Ok(Assembled {
+        agent,
+        agents,
+        tools,
+        questions,
+        model_name,
+        servers,
+        live,
+        _following: following.flatten(),
+    })
 }
 
 impl Assembled {
@@ -280,17 +300,12 @@ pub(crate) fn is_chosen(tool: &McpTool, patterns: &[String]) -> bool {
         || patterns.iter().any(|glob| matches(glob, &full) || matches(glob, &tool.tool.name))
 }
 
-/// The names, as the model knows them, of the tools that match one of the patterns.
-fn chosen_tools(tools: &McpToolset, patterns: &[String]) -> Result<BTreeSet<String>> {
+/// The patterns, of which at least one must match a tool.
+fn chosen_tools(tools: &McpToolset, patterns: &[String]) -> Result<Vec<String>> {
     let all = tools.tools();
-    let chosen: BTreeSet<_> = all
-        .iter()
-        .filter(|(_, tool)| is_chosen(tool, patterns))
-        .map(|(name, _)| name.clone())
-        .collect();
-    if chosen.is_empty() && !all.is_empty() {
+    if !all.is_empty() && !all.iter().any(|(_, tool)| is_chosen(tool, patterns)) {
         let report = Report::new(ErrorCode::Usage, "no tool matches --tool");
         return Err(report.help("`mcp tools` lists them").into());
     }
-    Ok(chosen)
+    Ok(patterns.to_vec())
 }

@@ -37,6 +37,8 @@ pub(crate) struct Chosen {
     pub(crate) servers: Vec<ServerConfig>,
     /// Entries of the configuration that cannot.
     pub(crate) problems: Vec<Problem>,
+    /// How many calls may run at a time, as the configuration says.
+    pub(crate) max_concurrent_calls: Option<usize>,
 }
 
 /// The servers that were started, to be ended with the program.
@@ -69,7 +71,8 @@ pub(crate) fn choose(
     configured: &Configured,
     options: &ServerOptions,
 ) -> Result<Chosen> {
-    let mut chosen = Chosen::default();
+    let max_concurrent_calls = configured.max_concurrent_calls;
+    let mut chosen = Chosen { max_concurrent_calls, ..Chosen::default() };
     if !command.is_empty() {
         chosen.servers.push(ad_hoc(&Target::Command(command.to_vec()), options)?);
     }

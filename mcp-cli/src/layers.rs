@@ -2,19 +2,21 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use crate::{
+    args::{CallLayers, LayerOptions, Named},
+    connect::Chosen,
+    error_report::{Report, Result},
+    exit_code::ErrorCode,
+};
 use mcp_agent::{
     layers::{
         AuditLog, BreakerPolicy, CacheRules, ConcurrencyLimits, Rate, RateRules, RetryRules, Trust,
     },
     stack::{ServerLimits, StackOptions},
 };
-use mcp_client::config::ServerConfig;
 
-use crate::{
-    args::{CallLayers, LayerOptions, Named},
-    error_report::{Report, Result},
-    exit_code::ErrorCode,
-};
+/// How many calls run at a time where nobody says another number.
+const CALLS_AT_ONCE: usize = 10;
 
 impl CallLayers {
     /// The layers around one call. `servers` are those that may be called.
@@ -49,7 +51,8 @@ impl CallLayers {
 
 impl LayerOptions {
     /// The layers around the calls of these servers.
-    pub(crate) fn options(&self, servers: &[ServerConfig]) -> Result<StackOptions> {
+    pub(crate) fn options(&self, chosen: &Chosen) -> Result<StackOptions> {
+        let servers = chosen.servers.as_slice();
         let names: Vec<_> = servers.iter().map(|server| server.name.as_str()).collect();
         let trusted = servers.iter().filter(|server| server.tools.trusted);
         let trusted = trusted.map(|server| server.name.clone()).collect();
@@ -61,15 +64,32 @@ impl LayerOptions {
                 .failure_threshold(self.breaker_failures)
                 .recovery_timeout(self.breaker_pause)
         });
-        let calls = usize::try_from(self.max_calls_at_once).unwrap_or(usize::MAX);
+        let said = self.max_calls_at_once.and_then(|calls| usize::try_from(calls).ok());
+        let calls = said.or(chosen.max_concurrent_calls).unwrap_or(CALLS_AT_ONCE);
         // One server that hangs leaves some places to the others.
         let each = calls - calls / 5;
         options.concurrency = ConcurrencyLimits::default().global(calls).per_server(each);
         options.cache = cache(&self.cache_ttl, &names)?;
         let (all, some) = rates(&self.rates, &names)?;
         options.rate = all;
-        for (server, rules) in some {
-            options = options.server(server, ServerLimits::default().rate(rules));
+        let mut limits: BTreeMap<&str, ServerLimits> = BTreeMap::new();
+        for server in servers {
+            let mut own = ServerLimits::default();
+            let mut has_own = false;
+            if let Some(rules) = some.get(&server.name) {
+                own = own.rate(rules.clone());
+                has_own = true;
+            }
+            if let Some(calls) = server.max_concurrent_calls {
+                own = own.concurrency(calls);
+                has_own = true;
+            }
+            if has_own {
+                limits.insert(&server.name, own);
+            }
+        }
+        for (server, own) in limits {
+            options = options.server(server, own);
         }
         Ok(options)
     }
@@ -134,6 +154,31 @@ mod tests {
     fn named<T>(name: &str, value: T) -> Named<T> {
         let name = (!name.is_empty()).then(|| name.to_owned());
         Named { name, value }
+    }
+
+    #[test]
+    fn the_configuration_bounds_calls_unless_the_command_line_does() {
+        use clap::Parser as _;
+        use mcp_client::config::{ServerConfig, TransportConfig};
+
+        let parse = |words: &[&str]| {
+            let words = ["mcp", "chat"].iter().chain(words);
+            let cli = crate::args::Cli::try_parse_from(words).unwrap();
+            let crate::args::Command::Chat(chat) = cli.command else { panic!("no chat") };
+            chat.layers
+        };
+        let http = TransportConfig::Http { url: "http://h".into(), headers: [].into() };
+        let mut one = ServerConfig::new("one", http);
+        one.max_concurrent_calls = Some(2);
+        let mut chosen = Chosen { servers: vec![one], ..Chosen::default() };
+        for (words, said, want) in
+            [(&[][..], None, 10), (&[], Some(5), 5), (&["--max-calls-at-once", "7"], Some(5), 7)]
+        {
+            chosen.max_concurrent_calls = said;
+            let options = parse(words).options(&chosen).unwrap();
+            assert_eq!(options.concurrency.global, want);
+            assert_eq!(options.servers["one"].concurrency, Some(2));
+        }
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod layers;
 mod models;
 mod pins;
 mod registry;
+mod reload;
 mod resolve;
 mod sessions;
 mod survey;

@@ -1,9 +1,12 @@
 //! Tools that are kept from models until somebody has looked at them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use mcp_agent::toolbox::{McpToolset, Pinned, Toolset};
-use mcp_client::{Hub, ServerStatus, pins::PinFile};
+use mcp_client::{
+    Hub, ServerStatus,
+    pins::{PinFile, PinStore as _, ServerPins},
+};
 
 use crate::{context::Context, terminal_text::one_line, trust::state_file};
 
@@ -20,11 +23,12 @@ pub(crate) fn key(status: &ServerStatus) -> String {
 /// The tools, as they were when they were used first.
 pub(crate) fn held(tools: &Arc<McpToolset>, hub: &Hub, context: &Context) -> Arc<dyn Toolset> {
     let Some(file) = file() else { return Arc::clone(tools) as _ };
-    let keys: BTreeMap<String, String> =
-        hub.status().iter().map(|status| (status.name.clone(), key(status))).collect();
+    let servers = hub.clone();
     let messages = Arc::clone(&context.messages);
     let pinned = Pinned::new(Arc::clone(tools), file)
-        .keyed(move |server| keys.get(server).cloned().unwrap_or_else(|| server.to_owned()))
+        .keyed(move |name| {
+            servers.server(name).map_or_else(|| name.to_owned(), |one| key(&one.status()))
+        })
         .on_drift(move |server, drift| {
             let (tool, kind) = (one_line(&drift.tool), drift.kind());
             let then = if drift.now.is_some() { ", so it is not offered" } else { "" };
@@ -33,4 +37,18 @@ pub(crate) fn held(tools: &Arc<McpToolset>, hub: &Hub, context: &Context) -> Arc
             ));
         });
     Arc::new(pinned)
+}
+
+/// Tells the hub which tools are not as they were agreed to. Servers that were never used with a
+/// model have nothing to differ from.
+pub(crate) fn compare(hub: &Hub) {
+    let Some(file) = file() else { return };
+    for server in hub.servers() {
+        let tools = server.catalog().tools;
+        // What cannot be read is said by whoever needs it.
+        if let (Some(_), Ok(Some(pins))) = (tools.told, file.load(&key(&server.status()))) {
+            let drift = pins.drift(&ServerPins::of(&tools.listing.items));
+            hub.report_drift(server.name(), drift.into_iter().map(|one| one.tool).collect());
+        }
+    }
 }

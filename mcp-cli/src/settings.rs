@@ -109,6 +109,8 @@ pub(crate) struct Configured {
     pub(crate) servers: Vec<ServerConfig>,
     /// The others.
     pub(crate) problems: Vec<Problem>,
+    /// How many calls may run at a time.
+    pub(crate) max_concurrent_calls: Option<usize>,
 }
 
 impl Configured {
@@ -140,8 +142,8 @@ pub(crate) fn read(file: &Path) -> Result<Configured> {
     }
     let mut found = declared.resolve(&values);
     trust::judge(&declared, &mut found)?;
-    let ConfigFile { servers, problems, .. } = found;
-    Ok(Configured { file: Some(file.to_owned()), servers, problems })
+    let ConfigFile { servers, problems, max_concurrent_calls, .. } = found;
+    Ok(Configured { file: Some(file.to_owned()), servers, problems, max_concurrent_calls })
 }
 
 /// Reads one configuration file, in the way of writing of any program.

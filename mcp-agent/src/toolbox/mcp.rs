@@ -190,7 +190,7 @@ impl McpToolset {
                 Some(fault) if tools.told.is_none() => Err(fault.to_string()),
                 _ => Ok(tools.listing),
             };
-            let config = Some(server.config().clone());
+            let config = server.config().cloned();
             Offer { server: server.name().to_owned(), listing, config }
         });
         self.replace(offers.collect(), generation);
@@ -285,6 +285,14 @@ impl McpToolset {
             .collect()
     }
 
+    /// The hub of the servers, if they are those of one.
+    pub(super) fn hub(&self) -> Option<&Hub> {
+        match &self.servers {
+            Servers::Hub(hub) => Some(hub),
+            Servers::Clients(_) => None,
+        }
+    }
+
     /// What is known, without a look at the hub.
     pub(super) fn listed(&self) -> Arc<Listed> {
         Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
@@ -319,7 +327,11 @@ impl Servers {
         let Self::Hub(hub) = self else { return Vec::new() };
         let servers = hub.servers().into_iter();
         let problems = servers.filter_map(|server| match server.catalog().availability {
-            Availability::Unavailable(_) if !server.config().enabled => None,
+            Availability::Unavailable(_)
+                if server.config().is_some_and(|config| !config.enabled) =>
+            {
+                None
+            }
             Availability::Unavailable(reason) => {
                 let reason = reason.to_string();
                 Some(ToolsProblem { server: server.name().to_owned(), tool: None, reason })

@@ -154,12 +154,24 @@ impl Pinned {
             .cloned()
             .collect();
         let result = read(&judged);
+        let drift = judged.drift.clone();
         *last = Some(judged);
         drop(last);
+        self.report(&drift);
         for (server, drift) in &told {
             (self.heard)(server, drift);
         }
         result
+    }
+
+    /// Tells the hub, so that status and alerts show it.
+    fn report(&self, drift: &[(String, Drift)]) {
+        let Some(hub) = self.tools.hub() else { return };
+        for server in hub.servers() {
+            let own = drift.iter().filter(|(name, _)| name == server.name());
+            let tools = own.map(|(_, drift)| drift.tool.clone()).collect();
+            hub.report_drift(server.name(), tools);
+        }
     }
 
     fn look(&self, seen: Arc<Listed>, inner: &ToolSnapshot, before: Option<&Judged>) -> Judged {

@@ -29,9 +29,9 @@ pub(crate) struct CallLayers {
 pub(crate) struct LayerOptions {
     #[command(flatten)]
     pub(crate) call: CallLayers,
-    /// How many calls run at a time, over all servers
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    pub(crate) max_calls_at_once: u32,
+    /// How many calls run at a time, over all servers; 10 unless the configuration says another
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) max_calls_at_once: Option<u32>,
     /// How often servers or tools may be called: `60/min`, `5/s:10` with a burst of 10, `db=5/s`,
     /// `db.query=1/s`; calls wait for their turn
     #[arg(long = "rate", value_name = "[NAME=]RATE", value_parser = rate)]

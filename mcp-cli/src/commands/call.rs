@@ -213,7 +213,8 @@ impl Call<'_> {
     fn stack(&self, context: &Context) -> Result<Stack> {
         let hub = context.open.hub_of(self.server);
         let trusted = hub.as_ref().and_then(|hub| hub.server(self.server));
-        let trusted = trusted.filter(|server| server.config().tools.trusted);
+        let trusted =
+            trusted.filter(|server| server.config().is_some_and(|config| config.tools.trusted));
         let trusted = trusted.map(|server| server.name().to_owned()).into_iter().collect();
         let options = self.args.layers.options(&[self.server], trusted)?;
         let servers = match hub {

@@ -39,7 +39,7 @@ pub(super) async fn run(
 async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
     let plan: Plan = read(&args.file)?;
     let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
-    let layers = args.layers.options(&chosen.servers)?;
+    let layers = args.layers.options(&chosen)?;
     let tools = start(chosen, &layers, context).await?;
     let checked = plan.check(&tools).map_err(|error| invalid(&error))?;
     if args.dry_run {

@@ -21,6 +21,7 @@ use crate::{
     interrupt::asked_to_end,
     models::{self, FoundModel},
     printer::Printer,
+    reload::{Following, Selection},
     server_line::say_that_demo_is_used,
     targets,
 };
@@ -31,7 +32,7 @@ pub(super) async fn run(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     if args.stdio {
-        let (hub, layers) = start(&args, context).await?;
+        let (hub, layers, _following) = start(&args, context).await?;
         let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
         return serve::stdio(service.mcp())
             .await
@@ -59,7 +60,7 @@ pub(super) async fn run(
     if !args.no_model {
         options = options.chat(chat(&args, context).await?);
     }
-    let (hub, layers) = start(&args, context).await?;
+    let (hub, layers, _following) = start(&args, context).await?;
     let service = Service::of_hub(hub, options.layers(layers));
     announce(address, token.as_ref(), !args.no_model, printer)?;
     service.serve(listener, asked_to_end()).await.map_err(|error| stopped(&error))?;
@@ -67,19 +68,23 @@ pub(super) async fn run(
 }
 
 /// Starts the servers that are meant, and sets the layers in front of them.
-async fn start(args: &ServeArgs, context: &Context) -> Result<(Hub, StackOptions)> {
+async fn start(
+    args: &ServeArgs,
+    context: &Context,
+) -> Result<(Hub, StackOptions, Option<Following>)> {
     let configured = context.settings.configured()?;
     let targets = targets::parse(&args.servers)?;
     let chosen = choose(&targets, &args.command, &configured, &args.server)?;
     if targets.is_empty() && args.command.is_empty() && configured.is_empty() {
         say_that_demo_is_used(context);
     }
-    let layers = args.layers.options(&chosen.servers)?;
+    let layers = args.layers.options(&chosen)?;
     // What servers ask is for those who call them through this service.
     let for_callers = |options: &mut HubOptions| options.client.questions_per_call();
     let hub = context.start_with(chosen.servers, for_callers).await?;
     hub.report_problems(chosen.problems);
-    Ok((hub, layers))
+    let following = context.follow(&hub, Selection::new(targets, &args.command, &args.server));
+    Ok((hub, layers, following))
 }
 
 fn stopped(error: &io::Error) -> CliError {

@@ -13,7 +13,8 @@ use crate::{
     context::Context,
     error_report::{CliError, Result},
     exit_code::ExitCode,
-    measure::show_time,
+    measure::{count, show_time},
+    pins,
     printer::Printer,
     progress::wait,
     server_line::{Kind, say_that_demo_is_used},
@@ -63,6 +64,7 @@ pub(super) async fn run(
             settled(&hub, name).await?;
         }
         hub.listed().await;
+        pins::compare(&hub);
         look(&hub).await;
         Ok::<_, CliError>(())
     };
@@ -188,6 +190,10 @@ fn last(server: &Server, status: &ServerStatus) -> String {
             }
             None => reason.to_string(),
         },
+        _ if !status.drift.is_empty() => {
+            let tools = count(status.drift.len(), "tool");
+            format!("{tools} not as agreed to → mcp pins show {}", status.name)
+        }
         _ => match status.health.last_good {
             Some(at) => format!("{} ago", show_time(at.elapsed())),
             None => String::new(),
@@ -247,5 +253,6 @@ fn to_json(server: &Server) -> Value {
         "lastGoodAgoMs": health.last_good.map(|at| millis(at.elapsed())),
         "lastFailure": health.last_failure.as_ref().map(|(_, reason)| reason.to_string()),
         "toolUsage": tools,
+        "drift": status.drift,
     })
 }

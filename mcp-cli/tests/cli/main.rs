@@ -7,6 +7,7 @@ mod model;
 mod sandbox;
 
 mod agents;
+mod drift;
 mod hostile;
 mod http;
 mod layers;

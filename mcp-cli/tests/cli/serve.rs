@@ -62,3 +62,46 @@ fn what_cannot_be_served_is_said() {
         assert!(ended.stderr.contains(said), "{}", ended.stderr);
     }
 }
+
+/// What a service offers, by `SERVER.TOOL` or the like.
+fn calculators(sandbox: &Sandbox, url: &str) -> usize {
+    let ended = sandbox.mcp(&["tools", url, "-g", "*calculator", "-o", "raw"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.stdout.lines().count()
+}
+
+#[test]
+fn a_service_heeds_changes_of_its_configuration() {
+    let sandbox = Sandbox::new();
+    let write = |names: &[&str]| {
+        let entry =
+            |name: &&str| format!(r#""{name}": {{"command": "mcp", "args": ["demo-server"]}}"#);
+        let entries: Vec<_> = names.iter().map(entry).collect();
+        sandbox.write("mcp.json", &format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", ")));
+    };
+    write(&["one"]);
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+    let words = ["serve", "--listen", "127.0.0.1:0", "--no-model", "--no-token", "-o", "json"];
+    command.args(words).args(["--config", "mcp.json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut serving = Serving(command.spawn().unwrap());
+    let mut told = String::new();
+    BufReader::new(serving.0.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    let url = format!("{}/mcp", told["url"].as_str().unwrap());
+    assert_eq!(calculators(&sandbox, &url), 1);
+    let mut news = BufReader::new(serving.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut next = |what: &str| {
+        let line = news.find(|line| line.contains("configuration")).unwrap();
+        assert!(line.contains(what), "{line}");
+    };
+    sandbox.write("mcp.json", "{");
+    next("cannot be used, so the servers go on as they were");
+    assert_eq!(calculators(&sandbox, &url), 1);
+    write(&["one", "two"]);
+    next("configuration: added two");
+    assert_eq!(calculators(&sandbox, &url), 2);
+    write(&["two"]);
+    next("configuration: removed one");
+    assert_eq!(calculators(&sandbox, &url), 1);
+}

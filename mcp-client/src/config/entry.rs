@@ -38,6 +38,8 @@ pub struct ServerEntry {
     pub startup_timeout: Option<Duration>,
     /// The limit for one call without a sign of life.
     pub call_timeout: Option<Duration>,
+    /// How many of its calls may run at a time.
+    pub max_concurrent_calls: Option<usize>,
     /// Which of its tools are offered.
     pub tools: ToolChoice,
     /// A prefix for its tools' names.
@@ -69,6 +71,7 @@ impl ServerEntry {
             era: EraChoice::Auto,
             startup_timeout: None,
             call_timeout: None,
+            max_concurrent_calls: None,
             tools: ToolChoice::default(),
             tool_prefix: None,
             resources: Vec::new(),

@@ -72,6 +72,8 @@ pub struct ServerConfig {
     pub startup_timeout: Option<Duration>,
     /// The limit for one call without a sign of life.
     pub call_timeout: Option<Duration>,
+    /// How many of its calls may run at a time, for those who limit calls.
+    pub max_concurrent_calls: Option<usize>,
     /// Which of its tools are offered.
     pub tools: ToolChoice,
     /// A prefix for its tools' names.
@@ -103,6 +105,7 @@ impl ServerConfig {
             era: EraChoice::Auto,
             startup_timeout: None,
             call_timeout: None,
+            max_concurrent_calls: None,
             tools: ToolChoice::default(),
             tool_prefix: None,
             resources: Vec::new(),
@@ -225,6 +228,8 @@ pub struct ConfigFile {
     pub servers: Vec<ServerConfig>,
     /// The others.
     pub problems: Vec<Problem>,
+    /// How many calls may run at a time over all servers, for those who limit calls.
+    pub max_concurrent_calls: Option<usize>,
 }
 
 /// An entry that cannot be used as it stands.

@@ -144,6 +144,7 @@ fn entry(
         era,
         startup_timeout: startup.or(fields.seconds(&["startup_timeout_sec"])?),
         call_timeout: timeout.or(inside).or(fields.seconds(&["tool_timeout_sec", "tool_timeout"])?),
+        max_concurrent_calls: concurrent(&fields)?,
         tools: tool_choice(&fields)?,
         tool_prefix: fields.plain(&["tool_prefix", "toolPrefix"])?,
         resources: fields.plains(&["resources"])?.unwrap_or_default(),
@@ -152,6 +153,13 @@ fn entry(
         oauth: oauth(&fields)?,
         unknown: fields.unknown(),
     }))
+}
+
+fn concurrent(fields: &Fields<'_>) -> Result<Option<usize>, String> {
+    match fields.whole(&["max_concurrent_calls", "maxConcurrentCalls"])? {
+        Some(0) => Err("`max_concurrent_calls` must be at least 1".to_owned()),
+        calls => Ok(calls.map(|calls| usize::try_from(calls).unwrap_or(usize::MAX))),
+    }
 }
 
 fn reach(fields: &Fields<'_>) -> Result<Reach, String> {
@@ -324,9 +332,7 @@ fn settings(declared: &mut Declared, root: &Node, dialect: Dialect) -> Result<()
     if dialect == Dialect::MistralRs {
         declared.call_timeout = fields.seconds(&["tool_timeout_secs"])?;
         declared.auto_register_tools = fields.flag(&["auto_register_tools"])?;
-        declared.max_concurrent_calls = fields
-            .whole(&["max_concurrent_calls"])?
-            .map(|calls| usize::try_from(calls).unwrap_or(usize::MAX));
+        declared.max_concurrent_calls = concurrent(&fields)?;
     }
     let nested = root.get("mcp").and_then(|mcp| mcp.get("inputs"));
     let inputs = root.get("inputs").or(nested).map(|node| &node.value);

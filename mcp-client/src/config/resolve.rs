@@ -12,7 +12,11 @@ impl Declared {
     /// Looks up the variables of every entry. An entry with one that has no value becomes a
     /// problem that names it; the others are not disturbed.
     pub fn resolve(&self, values: &Variables<'_>) -> ConfigFile {
-        let mut found = ConfigFile { servers: Vec::new(), problems: self.problems.clone() };
+        let mut found = ConfigFile {
+            servers: Vec::new(),
+            problems: self.problems.clone(),
+            max_concurrent_calls: self.max_concurrent_calls,
+        };
         for entry in &self.entries {
             let server = entry.resolve(&self.with_defaults(values));
             match server {
@@ -91,6 +95,7 @@ impl ServerEntry {
         server.era = self.era;
         server.startup_timeout = self.startup_timeout;
         server.call_timeout = self.call_timeout;
+        server.max_concurrent_calls = self.max_concurrent_calls;
         server.tools = self.tools.clone();
         server.tool_prefix.clone_from(&self.tool_prefix);
         server.resources.clone_from(&self.resources);

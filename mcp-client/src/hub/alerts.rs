@@ -62,6 +62,8 @@ pub enum AlertCondition {
     },
     /// Somebody has to log in, or give other credentials.
     NeedsAuth,
+    /// Tools are others than were agreed to; see [`Hub::report_drift`].
+    Drift,
 }
 
 /// Something that has begun or ended to be wrong.
@@ -273,6 +275,10 @@ impl AlertCondition {
                 ServerState::NeedsAuth(failure) => Some(chain(&**failure)),
                 _ => None,
             },
+            Self::Drift => {
+                let tools = server.drift.join(", ");
+                (!tools.is_empty()).then(|| format!("not as agreed to: {tools}"))
+            }
         }
     }
 }
@@ -293,6 +299,7 @@ mod tests {
             failures: 0,
             restarts: 0,
             health,
+            drift: Vec::new(),
         }
     }
 
@@ -350,6 +357,19 @@ mod tests {
             let quiet = [server(ServerState::Stopped, Health::default())];
             assert_eq!(book.look(now, &quiet), []);
         }
+    }
+
+    #[tokio::test]
+    async fn drift_is_told_while_it_lasts() {
+        let mut book = book(AlertCondition::Drift);
+        let mut one = server(ServerState::Stopped, Health::default());
+        one.drift = vec!["read".to_owned(), "write".to_owned()];
+        let now = Instant::now();
+        let told = book.look(now, std::slice::from_ref(&one));
+        assert_eq!(told[0].detail, "not as agreed to: read, write");
+        assert_eq!(book.look(now, std::slice::from_ref(&one)), []);
+        one.drift.clear();
+        assert!(!book.look(now, &[one])[0].firing);
     }
 
     #[tokio::test]

@@ -155,6 +155,7 @@ mod tests {
             failures: 0,
             restarts: 2,
             health,
+            drift: Vec::new(),
         }
     }
 

@@ -211,13 +211,19 @@ impl Hub {
     /// Adds entries that a configuration file has but cannot be used, so that status shows them.
     pub fn report_problems(&self, problems: Vec<Problem>) {
         for Problem { server, origin, reason, .. } in problems {
-            let nowhere = TransportConfig::Http { url: String::new(), headers: [].into() };
-            let mut config = ServerConfig::new(server, nowhere);
-            config.origin = Some(origin);
-            let state = ServerState::NotConfigured(reason);
-            let slot = Slot::new(config, String::new(), state, &self.0.board, false);
-            self.enter(Arc::new(slot));
+            self.enter(Arc::new(Slot::unusable(server, origin, reason, &self.0.board)));
         }
+    }
+
+    /// Says which tools of a server are others than somebody agreed to; none when all are as they
+    /// should be. Status shows them, and [`AlertCondition::Drift`] is met for as long as there are
+    /// any. `Pinned` of `mcp-agent` says so by itself. Returns whether there is such a server.
+    pub fn report_drift(&self, name: &str, tools: Vec<String>) -> bool {
+        let slot = self.find(name);
+        if let Some(slot) = &slot {
+            slot.drifted(tools);
+        }
+        slot.is_some()
     }
 
     /// Ends a server and forgets it. Its calls in flight fail. Returns whether there was one.
@@ -260,7 +266,11 @@ impl Hub {
             let name = server.name.clone();
             let known = self.lock().iter().find(|slot| slot.name() == name).cloned();
             match known {
-                Some(slot) if slot.config.means_the_same(&server) => applied.kept.push(name),
+                Some(slot)
+                    if slot.config.as_ref().is_some_and(|now| now.means_the_same(&server)) =>
+                {
+                    applied.kept.push(name);
+                }
                 Some(slot) => {
                     self.take(&name);
                     let next = self.slot_for(server);

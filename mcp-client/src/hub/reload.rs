@@ -41,7 +41,7 @@ impl Hub {
     /// When the future is dropped, some servers may not have been changed; calling again finishes
     /// it.
     pub async fn reload(&self, read: Result<ConfigFile, ConfigError>) -> Reloaded {
-        let ConfigFile { mut servers, problems } = match read {
+        let ConfigFile { mut servers, problems, .. } = match read {
             Ok(found) => found,
             Err(error) => return Reloaded::Kept(error),
         };
@@ -54,7 +54,7 @@ impl Hub {
                     shown.push(problem.clone());
                 }
                 Some(slot) if !servers.iter().any(|server| server.name == problem.server) => {
-                    servers.push(slot.config.clone());
+                    servers.extend(slot.config.clone());
                 }
                 Some(_) => {}
                 None => shown.push(problem.clone()),

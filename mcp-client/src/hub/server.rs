@@ -255,9 +255,9 @@ impl Server {
         Ok(self.catalog())
     }
 
-    /// How it is configured.
-    pub fn config(&self) -> &ServerConfig {
-        &self.slot.config
+    /// How it is configured; `None` for an entry of a file that cannot be used.
+    pub fn config(&self) -> Option<&ServerConfig> {
+        self.slot.config.as_ref()
     }
 
     /// Starts it anew, whatever it is doing.

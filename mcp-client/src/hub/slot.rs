@@ -18,7 +18,10 @@ use super::{
     Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus,
     catalog::{Answers, KnownLists},
 };
-use crate::{Client, ConnectFailure, config::ServerConfig};
+use crate::{
+    Client, ConnectFailure,
+    config::{Origin, ServerConfig},
+};
 
 /// Where changes of all servers are told.
 #[derive(Debug)]
@@ -59,7 +62,10 @@ pub(super) struct Wish {
 }
 
 pub(super) struct Slot {
-    pub(super) config: ServerConfig,
+    name: String,
+    origin: Option<Origin>,
+    /// `None` for an entry of a file that cannot be used.
+    pub(super) config: Option<ServerConfig>,
     pub(super) endpoint: String,
     pub(super) board: Arc<Board>,
     pub(super) wish: watch::Sender<Wish>,
@@ -76,6 +82,8 @@ struct Known {
     starts: u32,
     health: Health,
     lists: KnownLists,
+    /// The tools that are others than were agreed to.
+    drift: Vec<String>,
     /// The lists that the server was asked for since it is connected.
     asked: CatalogLists,
     /// Whether it is in the hub no more.
@@ -90,7 +98,33 @@ impl Slot {
         board: &Arc<Board>,
         run: bool,
     ) -> Self {
+        let (name, origin) = (config.name.clone(), config.origin.clone());
+        Self::with(name, origin, Some(config), endpoint, state, board, run)
+    }
+
+    /// An entry of a file that cannot be used.
+    pub(super) fn unusable(
+        name: String,
+        origin: Origin,
+        reason: String,
+        board: &Arc<Board>,
+    ) -> Self {
+        let state = ServerState::NotConfigured(reason);
+        Self::with(name, Some(origin), None, String::new(), state, board, false)
+    }
+
+    fn with(
+        name: String,
+        origin: Option<Origin>,
+        config: Option<ServerConfig>,
+        endpoint: String,
+        state: ServerState,
+        board: &Arc<Board>,
+        run: bool,
+    ) -> Self {
         Self {
+            name,
+            origin,
             config,
             endpoint,
             board: Arc::clone(board),
@@ -103,6 +137,7 @@ impl Slot {
                 starts: 0,
                 health: Health::default(),
                 lists: KnownLists::default(),
+                drift: Vec::new(),
                 asked: CatalogLists::default(),
                 is_gone: false,
             }),
@@ -111,7 +146,7 @@ impl Slot {
     }
 
     pub(super) fn name(&self) -> &str {
-        &self.config.name
+        &self.name
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -125,15 +160,29 @@ impl Slot {
     pub(super) fn status(&self) -> ServerStatus {
         let known = self.known();
         ServerStatus {
-            name: self.config.name.clone(),
+            name: self.name.clone(),
             endpoint: self.endpoint.clone(),
-            origin: self.config.origin.clone(),
+            origin: self.origin.clone(),
             state: known.state.clone(),
             took: known.took,
             retry_at: known.retry_at,
             failures: known.failures,
             restarts: known.starts.saturating_sub(1),
             health: known.health.clone(),
+            drift: known.drift.clone(),
+        }
+    }
+
+    /// Says which of its tools are others than were agreed to. Only a change is told.
+    pub(super) fn drifted(&self, tools: Vec<String>) {
+        let changed = {
+            let mut known = self.known();
+            let changed = known.drift != tools;
+            known.drift.clone_from(&tools);
+            changed
+        };
+        if changed {
+            self.tell(HubChange::Drift(tools));
         }
     }
 

@@ -29,6 +29,9 @@ pub struct ServerStatus {
     pub restarts: u32,
     /// What its calls were like.
     pub health: Health,
+    /// The tools whose definitions are others than were agreed to, as
+    /// [`Hub::report_drift`](super::Hub::report_drift) says.
+    pub drift: Vec<String>,
 }
 
 /// What a server is doing.
@@ -149,6 +152,8 @@ pub enum HubChange {
     State(StateKind, Option<String>),
     /// What it offers is another now; the generation of its [`Catalog`](super::Catalog).
     Catalog(u64),
+    /// These of its tools are others than were agreed to; none when all are as they should be.
+    Drift(Vec<String>),
     /// A resource that its configuration names has changed, or a part of one, or may have; the
     /// URI.
     Resource(Arc<str>),

@@ -90,8 +90,8 @@ impl Supervisor {
     }
 
     fn rest(&self) {
-        let state =
-            if self.slot.config.enabled { ServerState::Stopped } else { ServerState::Disabled };
+        let enabled = self.slot.config.as_ref().is_none_or(|config| config.enabled);
+        let state = if enabled { ServerState::Stopped } else { ServerState::Disabled };
         self.slot.resting(state);
     }
 

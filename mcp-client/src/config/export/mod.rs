@@ -149,6 +149,7 @@ impl Writer<'_> {
         }
         self.state();
         self.limits();
+        self.calls();
         self.tools();
         self.names();
         self.bounds();
@@ -252,6 +253,14 @@ impl Writer<'_> {
                 Dialect::Gemini | Dialect::ClaudeCode => self.put("trust", true),
                 _ => self.spelling.lost("trust"),
             }
+        }
+    }
+
+    fn calls(&mut self) {
+        let Some(calls) = self.entry.max_concurrent_calls else { return };
+        match self.spelling.dialect {
+            Dialect::ClaudeCode | Dialect::MistralRs => self.put("max_concurrent_calls", calls),
+            _ => self.spelling.lost("the limit of calls at a time"),
         }
     }
 

@@ -5,7 +5,10 @@ use std::{path::Path, time::Duration};
 use mcp_transport::{http::Reach, stdio::Sandbox};
 
 use super::{
-    super::{ConfigError, ConfigFile, Dialect, TransportConfig, Variables, declare, read_file},
+    super::{
+        ConfigError, ConfigFile, Dialect, TransportConfig, Variables, declare, export, parse,
+        read_file,
+    },
     declared,
 };
 use crate::config::ServerConfig;
@@ -143,6 +146,7 @@ fn mistral_rs() {
     assert_eq!(declared.auto_register_tools, Some(true));
     assert_eq!(declared.max_concurrent_calls, Some(5));
     let file = resolved(Dialect::MistralRs);
+    assert_eq!(file.max_concurrent_calls, Some(5));
     assert_eq!(
         summary(&file),
         [
@@ -302,13 +306,28 @@ fn the_bounds_of_a_server_are_read_and_written() {
         ]
     );
     assert_eq!(found.servers[3].reach, Reach::Public);
-    let exported = super::super::export(&declared, Dialect::ClaudeCode);
+    let exported = export(&declared, Dialect::ClaudeCode);
     assert_eq!(exported.notes, Vec::<String>::new());
     let again = declare(&exported.text, Path::new(".mcp.json"), None).unwrap();
     for entry in &declared.entries {
         let after = again.entry(&entry.name).unwrap();
         assert_eq!((&after.sandbox, after.reach), (&entry.sandbox, entry.reach));
     }
-    let exported = super::super::export(&declared, Dialect::Codex);
+    let exported = export(&declared, Dialect::Codex);
     assert!(exported.notes.iter().any(|note| note.contains("its sandbox")), "{exported:?}");
+}
+
+#[test]
+fn a_server_can_bound_its_own_calls() {
+    let text = r#"{"mcpServers": {
+        "one": {"command": "x", "max_concurrent_calls": 2},
+        "none": {"command": "x", "maxConcurrentCalls": 0}
+    }}"#;
+    let file = parse(text, Path::new("x.json"), &|_| None).unwrap();
+    assert_eq!(file.servers[0].max_concurrent_calls, Some(2));
+    assert!(file.problems[0].reason.contains("at least 1"), "{:?}", file.problems);
+    let declared = declare(text, Path::new("x.json"), None).unwrap();
+    assert!(export(&declared, Dialect::ClaudeCode).text.contains("\"max_concurrent_calls\": 2"));
+    let notes = export(&declared, Dialect::Cursor).notes;
+    assert!(notes[0].contains("the limit of calls at a time"), "{notes:?}");
 }
