@@ -151,6 +151,7 @@ const PAIRS: [(Era, Era); 4] = [
     (Era::Modern, Era::Modern),
 ];
 
+// covers: serve-questions
 #[tokio::test]
 async fn a_question_reaches_whoever_called() {
     for (server, client) in PAIRS {
@@ -189,6 +190,7 @@ async fn whoever_cannot_be_asked_is_not() {
     }
 }
 
+// covers: serve-logs
 #[tokio::test]
 async fn log_messages_go_to_those_who_want_them() {
     for (server, client) in PAIRS {

@@ -4,6 +4,7 @@
 //! is loaded from it goes on where it was, even when the program was killed in between.
 
 mod markdown;
+#[cfg(feature = "sqlite")]
 mod seal;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -12,9 +13,9 @@ use std::{error::Error, fmt, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::markdown::to_markdown;
 #[cfg(feature = "sqlite")]
-pub use self::sqlite::SqliteStore;
-pub use self::{markdown::to_markdown, seal::StoreKey};
+pub use self::{seal::StoreKey, sqlite::SqliteStore};
 use crate::{
     Journal,
     model::BoxFuture,
