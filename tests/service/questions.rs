@@ -7,7 +7,7 @@ use std::{
 
 use mcp_agent::service::ServiceOptions;
 use mcp_client::{
-    Client, EraChoice,
+    Change, Client, EraChoice,
     config::{ServerConfig, TransportConfig},
     protocol::{
         elicitation::ElicitResult,
@@ -15,8 +15,11 @@ use mcp_client::{
         logging::LoggingLevel,
         object::Object,
         raw::RawJson,
+        resources::{Resource, ResourceContents},
+        subscriptions::SubscriptionFilter,
         version::{Era, ProtocolVersion},
     },
+    testing::TestServer,
     transport::{
         BoxFuture,
         serve::{self, AskError, HttpServeConfig, Peer},
@@ -239,5 +242,44 @@ async fn the_state_of_another_request_is_refused() {
     let error = go_on(json!({})).await.expect_err("it is over");
     assert!(error.to_string().contains("no call waits"), "{error}");
     client.close().await;
+    serving.end().await;
+}
+
+// covers: serve-changes
+#[tokio::test]
+async fn changes_are_announced_to_clients_of_both_lifecycles() {
+    let server = TestServer::new().only(Era::Legacy).capabilities(json!({
+        "tools": {"listChanged": true}, "resources": {"subscribe": true},
+    }));
+    let server = server
+        .resource(Resource::new("test://note", "note"), ResourceContents::text("test://note", "x"));
+    // Over a byte stream, where it can say things unasked.
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("tcp://{}", listener.local_addr().expect("an address"));
+    let (mut tasks, upstream) = (JoinSet::new(), server.clone());
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let (input, output) = stream.into_split();
+            upstream.lines(input, output).await.expect("serves");
+        }
+    });
+    let transport = TransportConfig::Http { url, headers: [].into() };
+    let config = ServerConfig::new("one", transport);
+    let serving = Serving::start(vec![config], ServiceOptions::new()).await;
+    for era in [Era::Legacy, Era::Modern] {
+        let client = builder(&serving, era).connect().await.expect("connects");
+        let mut watch = client.watch(SubscriptionFilter {
+            tools_list_changed: true,
+            resource_subscriptions: vec!["test://note".to_owned()],
+            ..SubscriptionFilter::default()
+        });
+        watch.ready().await;
+        server.notify("notifications/tools/list_changed", json!({}));
+        assert_eq!(watch.next().await, Some(Change::Tools), "{era:?}");
+        server.notify("notifications/resources/updated", json!({"uri": "test://note"}));
+        assert_eq!(watch.next().await, Some(Change::Resource("test://note".into())), "{era:?}");
+        drop(watch);
+        client.close().await;
+    }
     serving.end().await;
 }
