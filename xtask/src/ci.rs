@@ -24,6 +24,7 @@ const STEPS: &[Step] = &[
     ("databases", || databases::run(&[])),
     ("live", || live::run(&[])),
     ("conformance", || conformance::run(&[])),
+    ("service", || conformance::run(&["service".to_owned()])),
     ("bench", || bench::run(&["client".to_owned(), "--instructions".to_owned()])),
 ];
 

@@ -8,6 +8,7 @@
 mod required;
 mod run;
 mod scenarios;
+mod service;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,8 +30,11 @@ pub(crate) fn has(name: &str) -> bool {
 }
 
 /// Runs all scenarios and sets, or those of one era, or the scenarios named; with our adapter, or
-/// with another client for comparison.
+/// with another client for comparison. With `service`, those for servers through `mcp serve`.
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    if arguments == ["service"] {
+        return service::run();
+    }
     let mut era = None;
     let mut flags: &[&str] = &[];
     let mut names = Vec::new();

@@ -76,8 +76,8 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "conformance",
-        arguments: "[--era ERA] [--release] [--client PATH] [NAME...]",
-        about: "the official client scenarios, each singly",
+        arguments: "[service] [--era ERA] [--release] [--client PATH] [NAME...]",
+        about: "the official client scenarios, each singly; or those for servers through `mcp serve`",
         run: conformance::run,
     },
     Task {

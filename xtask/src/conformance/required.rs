@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 
 use super::scenarios::{Era, SCENARIOS};
 
-/// The scenarios of the client in the suite's own list, those that it does not score included.
-pub(super) fn named(list: &str) -> Vec<&str> {
-    let mut names = Vec::new();
+/// The scenarios of the client or the server in the suite's own list: those that it scores, and
+/// those that it does not.
+pub(super) fn named<'a>(list: &'a str, leg: &str) -> [Vec<&'a str>; 2] {
+    let (mut scored, mut others) = (Vec::new(), Vec::new());
     let mut section = "";
     let mut scenario = None;
     for line in list.lines() {
@@ -19,15 +20,15 @@ pub(super) fn named(list: &str) -> Vec<&str> {
         } else if let Some(entry) = line.strip_prefix("  - ") {
             let entry = entry.trim();
             match (section, entry.strip_prefix("scenario: ")) {
-                ("client", None) => names.push(entry),
+                (section, None) if section == leg => scored.push(entry),
                 ("not_scored", name) => scenario = name,
                 _ => {}
             }
-        } else if line.trim() == "leg: client" && section == "not_scored" {
-            names.extend(scenario.take());
+        } else if line.trim().strip_prefix("leg: ") == Some(leg) && section == "not_scored" {
+            others.extend(scenario.take());
         }
     }
-    names
+    [scored, others]
 }
 
 /// What a run of a set came to.
@@ -99,8 +100,10 @@ not_scored:\n  - scenario: auth/dpop\n    leg: client\n    reason: extension
   - scenario: tasks-lifecycle\n    leg: server\n";
 
     #[test]
-    fn the_clients_part_of_the_list() {
-        assert_eq!(named(LIST), ["tools_call", "initialize", "auth/dpop"]);
+    fn both_parts_of_the_list() {
+        let client: [Vec<_>; 2] = [vec!["tools_call", "initialize"], vec!["auth/dpop"]];
+        assert_eq!(named(LIST, "client"), client);
+        assert_eq!(named(LIST, "server"), [vec!["ping"], vec!["tasks-lifecycle"]]);
     }
 
     fn check(named: &[&str], lines: &str) -> (usize, usize) {

@@ -45,10 +45,7 @@ pub(super) struct Outcome {
 
 impl Suite {
     pub(super) fn new(folder: PathBuf, client: &Path) -> Result<Self> {
-        let node = folder.join("node_modules/.bin/node");
-        if !node.exists() {
-            bail!("there is no Node 22 on npm for this system; see tests/conformance/package.json");
-        }
+        let node = node(&folder)?;
         let client = client.to_str().context("the client's path is not UTF-8")?.to_owned();
         Ok(Self { folder, node, client })
     }
@@ -80,22 +77,16 @@ impl Suite {
 
     /// Runs all that a revision requires of a client, as one set.
     pub(super) fn run_required(&self, era: Era, finds_out: bool) -> Result<(Report, PathBuf)> {
-        let list = self.suite().join("requirements").join(format!("{}.yaml", era.revision()));
-        let list =
-            fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))?;
+        let list = requirements(&self.folder, era)?;
         let results = self.results(era, "requirements", finds_out)?;
         let chosen = ["--requirements", era.revision()];
         let (log, in_time) = self.start(&chosen, &results, finds_out)?;
         let text = fs::read_to_string(&log)?;
-        let mut report = required::judge(era, &required::named(&list), &text);
+        let mut report = required::judge(era, &required::named(&list, "client").concat(), &text);
         if !in_time {
             report.complaints.push("the suite did not end in time".to_owned());
         }
         Ok((report, log))
-    }
-
-    fn suite(&self) -> PathBuf {
-        self.folder.join("node_modules/@modelcontextprotocol/conformance")
     }
 
     /// An empty folder for what a run leaves.
@@ -116,7 +107,7 @@ impl Suite {
         let output = File::create(&log)?;
         let mut suite = Command::new(&self.node);
         suite
-            .arg(self.suite().join("dist/index.js"))
+            .arg(installed(&self.folder).join("dist/index.js"))
             .args(["client", "--command", &self.client])
             .args(chosen)
             .args(["--timeout", &CLIENT_TIMEOUT.as_millis().to_string(), "--output-dir"])
@@ -131,9 +122,29 @@ impl Suite {
             suite.env("MCP_CONFORMANCE_ERA", "auto");
         }
         let mut suite = suite.spawn().context("cannot start the conformance suite")?;
-        let in_time = wait(&mut suite)?;
+        let in_time = wait(&mut suite, WATCHDOG)?;
         Ok((log, in_time))
     }
+}
+
+/// The Node that the suite needs.
+pub(super) fn node(folder: &Path) -> Result<PathBuf> {
+    let node = folder.join("node_modules/.bin/node");
+    if !node.exists() {
+        bail!("there is no Node 22 on npm for this system; see tests/conformance/package.json");
+    }
+    Ok(node)
+}
+
+/// Where the suite is installed.
+pub(super) fn installed(folder: &Path) -> PathBuf {
+    folder.join("node_modules/@modelcontextprotocol/conformance")
+}
+
+/// The suite's own list of what a revision requires.
+pub(super) fn requirements(folder: &Path, era: Era) -> Result<String> {
+    let list = installed(folder).join("requirements").join(format!("{}.yaml", era.revision()));
+    fs::read_to_string(&list).with_context(|| format!("cannot read {}", list.display()))
 }
 
 /// The suite prints the client's exit code only when it is not 0.
@@ -146,13 +157,13 @@ fn end(log: &str) -> End {
 }
 
 /// Waits for the end, and kills the whole group when it does not come. Says whether it came.
-fn wait(suite: &mut Child) -> Result<bool> {
+pub(super) fn wait(suite: &mut Child, limit: Duration) -> Result<bool> {
     let time = Stopwatch::start();
     loop {
         if suite.try_wait()?.is_some() {
             return Ok(true);
         }
-        if time.elapsed() > WATCHDOG {
+        if time.elapsed() > limit {
             let group = format!("-{}", suite.id());
             Command::new("kill").args(["-KILL", "--", &group]).status()?;
             suite.wait()?;

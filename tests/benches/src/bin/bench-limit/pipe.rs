@@ -91,10 +91,14 @@ impl Pipe {
         let mut id = first;
         let mut left = operations;
         let mut wanted = in_flight;
-        let mut filled = 0;
+        let (mut filled, mut written) = (0, 0);
+        self.out.clear();
         self.buffer.resize(64 * 1024, 0);
         while laps.len() < operations {
-            self.out.clear();
+            if written == self.out.len() {
+                self.out.clear();
+                written = 0;
+            }
             let now = Instant::now();
             for _ in 0..wanted.min(left) {
                 message.write(id, &mut self.out);
@@ -105,10 +109,14 @@ impl Pipe {
             }
             wanted = 0;
             // Both ways at once: a server that waits to be read must not wait for ever.
-            let (input, output) = (&mut self.input, &mut self.output);
-            let write = async { anyhow::Ok(input.write_all(&self.out).await?) };
-            let read = async { anyhow::Ok(output.read(&mut self.buffer[filled..]).await?) };
-            let ((), read) = tokio::try_join!(write, read)?;
+            let read = tokio::select! {
+                biased;
+                wrote = self.input.write(&self.out[written..]), if written < self.out.len() => {
+                    written += wrote?;
+                    continue;
+                }
+                read = self.output.read(&mut self.buffer[filled..]) => read?,
+            };
             ensure!(read > 0, "the server is gone");
             filled += read;
             let now = Instant::now();
