@@ -6,6 +6,7 @@ mod layers;
 mod plan;
 mod registry;
 mod serve;
+mod serve_keys;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     registry::{AddArgs, RegistryOptions, SearchArgs},
     serve::ServeArgs,
+    serve_keys::{KeysAction, KeysAddArgs, KeysFile, ServeAction},
 };
 use crate::{
     commands::{StatusArgs, WatchArgs},

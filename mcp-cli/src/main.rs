@@ -26,6 +26,7 @@ mod pins;
 mod registry;
 mod reload;
 mod resolve;
+mod serve_file;
 mod sessions;
 mod survey;
 mod trust;

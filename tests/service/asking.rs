@@ -15,6 +15,7 @@ use tokio::{
 /// A service at a free port. It ends in order with [`Serving::end`].
 pub(crate) struct Serving {
     pub(crate) address: String,
+    pub(crate) service: Service,
     stop: oneshot::Sender<()>,
     task: JoinHandle<std::io::Result<()>>,
 }
@@ -56,7 +57,7 @@ impl Serving {
             let stopped = async move { drop(stopped.await) };
             served.serve(listener, stopped).await
         });
-        Self { address, stop, task }
+        Self { address, service, stop, task }
     }
 
     pub(crate) async fn end(self) {

@@ -1,8 +1,10 @@
 //! The service over real HTTP, in front of real child processes.
 
+mod access;
 mod asking;
 mod chat;
 mod dashboard;
+mod jwt;
 mod layers;
 mod mcp;
 mod questions;

@@ -16,7 +16,10 @@ use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
-use super::{Service, chat_noting::Noting, chat_reply, chat_request::ChatRequest, problem};
+use super::{
+    Service, access::Principal, chat_noting::Noting, chat_reply, chat_request::ChatRequest,
+    problem, view::View,
+};
 use crate::{
     Agent, AgentError,
     model::ChatModel,
@@ -136,6 +139,7 @@ pub(super) async fn models(State(service): State<Service>) -> Result<Json<Value>
 /// abandoned, and the tools that are running are told to stop.
 pub(super) async fn completions(
     State(service): State<Service>,
+    principal: Principal,
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ChatError> {
     let chat = options(&service)?;
@@ -144,10 +148,13 @@ pub(super) async fn completions(
         ..ChatError::invalid(rejection.body_text())
     })?;
     let listed = chat.tools.of(&service).await;
+    let view = View::new(principal, None);
     let (known, offered) = (Arc::clone(&listed), Arc::clone(&chat.offered));
     let noting = Noting::new(&service, Arc::clone(&listed));
     let tools = Filtered::new(listed, move |tool| {
-        known.tool(&tool.name).is_some_and(|tool| offered(&tool))
+        known
+            .tool(&tool.name)
+            .is_some_and(|tool| offered(&tool) && view.has_tool(&tool.server, &tool.tool.name))
     });
     let agent = Agent::builder(Arc::clone(&chat.model)).tools(tools).build();
     let reply = chat_reply::Reply {

@@ -14,8 +14,10 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::{
     Service,
+    access::{Principal, Role},
     journal::{Entry, Journal},
     problem::{Problem, ProblemCode},
+    view::View,
 };
 
 /// How many may watch at the same time.
@@ -24,10 +26,12 @@ pub(super) const WATCHERS: usize = 64;
 /// How soon those beyond may ask again.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// What is kept comes first, then what happens. With `Last-Event-ID` only what came after that
+/// Of servers that are there for whoever watches; calls, with all that is in them, are for
+/// operators. What is kept comes first, then what happens. With `Last-Event-ID` only what came after that
 /// event; an event `missed` says how many of those are forgotten.
 pub(super) async fn stream(
     State(service): State<Service>,
+    principal: Principal,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Problem> {
     let Ok(permit) = Arc::clone(&service.0.watchers).try_acquire_owned() else {
@@ -38,7 +42,9 @@ pub(super) async fn stream(
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let last = last.map_or(0, |id| journal.number(id));
     let news = journal.news();
-    let watching = Watching { journal, news, last, waiting: VecDeque::new(), _permit: permit };
+    let view = View::new(principal, None);
+    let waiting = VecDeque::new();
+    let watching = Watching { journal, view, news, last, waiting, _permit: permit };
     let events = stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok(event), watching))
@@ -48,6 +54,7 @@ pub(super) async fn stream(
 
 struct Watching {
     journal: Arc<Journal>,
+    view: View,
     news: watch::Receiver<Option<u64>>,
     /// The number of the entry that was told last.
     last: u64,
@@ -56,10 +63,20 @@ struct Watching {
 }
 
 impl Watching {
+    /// Whether an entry is for this one's eyes.
+    fn is_there(&self, entry: &Entry) -> bool {
+        entry.server.as_deref().is_none_or(|server| self.view.sees(server))
+            && (entry.kind != "call" || self.view.principal.is(Role::Operator))
+    }
+
     async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(Entry { number, kind, data }) = self.waiting.pop_front() {
-                self.last = number;
+            if let Some(entry) = self.waiting.pop_front() {
+                self.last = entry.number;
+                if !self.is_there(&entry) {
+                    continue;
+                }
+                let Entry { number, kind, data, .. } = entry;
                 return Some(Event::default().event(kind).id(self.journal.id(number)).data(data));
             }
             (*self.news.borrow_and_update())?;

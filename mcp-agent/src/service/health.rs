@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     Service,
+    access::{Principal, Role},
     problem::{Problem, ProblemCode},
 };
 
@@ -32,11 +33,18 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<V
     (status, Json(json!({"servers": servers.len(), "usable": usable, "starting": starting})))
 }
 
-/// In the text format of Prometheus.
-pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
+/// In the text format of Prometheus. It names all servers, so it is not for those who may see only
+/// some, unless they operate the service.
+pub(super) async fn metrics(
+    State(service): State<Service>,
+    principal: Principal,
+) -> Result<impl IntoResponse, Problem> {
+    if !principal.rules().is_unlimited() {
+        principal.must_be(Role::Operator)?;
+    }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let text = service.hub().prometheus() + &service.stack().report().prometheus();
-    ([(header::CONTENT_TYPE, kind)], text)
+    Ok(([(header::CONTENT_TYPE, kind)], text))
 }
 
 pub(super) async fn nothing_here() -> Problem {

@@ -53,6 +53,8 @@ pub(super) struct Entry {
     pub(super) number: u64,
     /// `server`, `catalog`, `resource` or `call`.
     pub(super) kind: &'static str,
+    /// The server that it is about, if it is about one.
+    pub(super) server: Option<Arc<str>>,
     /// JSON in one line.
     pub(super) data: Arc<str>,
 }
@@ -77,12 +79,13 @@ impl Journal {
 
     pub(super) fn note(&self, kind: &'static str, mut what: Value) {
         what["at"] = millis(unix_time()).into();
+        let server = what["server"].as_str().map(Arc::from);
         let data: Arc<str> = what.to_string().into();
         let mut kept = self.kept();
         kept.last += 1;
         kept.bytes += data.len();
         let number = kept.last;
-        kept.entries.push_back(Entry { number, kind, data });
+        kept.entries.push_back(Entry { number, kind, server, data });
         while kept.entries.len() > ENTRIES || kept.bytes > BYTES {
             let Some(oldest) = kept.entries.pop_front() else { break };
             kept.bytes -= oldest.data.len();

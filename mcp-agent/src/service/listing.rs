@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{
     Service,
     problem::{Problem, ProblemCode},
+    view::View,
 };
 
 /// `?server_name=`
@@ -44,22 +45,31 @@ pub(super) struct Listed {
 }
 
 impl Service {
-    /// A server, by name.
-    pub(super) fn server(&self, name: &str) -> Result<Server, Problem> {
-        self.hub().server(name).ok_or_else(|| Problem::unknown_server(name))
+    /// A server, by name, if it is there for whoever asks.
+    pub(super) fn server(&self, name: &str, view: &View) -> Result<Server, Problem> {
+        let found = self.hub().server(name).filter(|_| view.sees(name));
+        found.ok_or_else(|| Problem::unknown_server(name))
     }
 
     /// Asks the servers that are meant for a list, side by side. One that fails hides no other; if
     /// it was asked alone, its problem is the answer.
-    pub(super) async fn list<T, F, Fut>(&self, which: Which, list: F) -> Result<Listed, Problem>
+    pub(super) async fn list<T, F, Fut>(
+        &self,
+        which: Which,
+        view: &View,
+        list: F,
+        has: impl Fn(&str, &T) -> bool,
+    ) -> Result<Listed, Problem>
     where
         T: Serialize,
         F: Fn(Client) -> Fut,
         Fut: Future<Output = Result<Listing<T>, CallError>>,
     {
-        let servers = match &which.server_name {
-            Some(name) => vec![self.server(name)?],
-            None => self.hub().servers(),
+        let servers = if let Some(name) = &which.server_name {
+            vec![self.server(name, view)?]
+        } else {
+            let all = self.hub().servers().into_iter();
+            all.filter(|server| view.sees(server.name())).collect()
         };
         let asked = servers.iter().map(|server| server.call(&list));
         let answers = futures_util::future::join_all(asked).await;
@@ -67,7 +77,8 @@ impl Service {
         for (server, answer) in servers.iter().zip(answers) {
             match answer {
                 Ok(listing) => {
-                    listed.items.extend(listing.items.iter().filter_map(|item| {
+                    let items = listing.items.iter().filter(|item| has(server.name(), item));
+                    listed.items.extend(items.filter_map(|item| {
                         let mut item = serde_json::to_value(item).ok()?;
                         item["server_name"] = server.name().into();
                         Some(item)

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -10,22 +11,33 @@ use axum::{
     extract::{Path, Request, State},
     response::{IntoResponse, Response},
 };
+use http_body_util::BodyExt as _;
 use mcp_client::Hub;
-use mcp_transport::serve::{Guard, HttpEndpoint, HttpServeConfig};
+use mcp_transport::serve::{HttpEndpoint, HttpServeConfig};
+use tokio::time::Instant;
 
-use super::{Service, aggregate::Aggregate, journal::Journal, problem::Problem};
+use super::{
+    Service, access::Principal, aggregate::Aggregate, journal::Journal, problem::Problem,
+    view::View,
+};
 use crate::stack::Stack;
 
-/// The MCP endpoints of a service.
+/// How many endpoints there are at most. Beyond it the one that was idle for longest is ended.
+const MAX_ENDPOINTS: usize = 4096;
+
+/// The MCP endpoints of a service: one for each principal and path, made when it is first asked
+/// for. So the sessions of one principal do not exist for another.
 pub(super) struct Endpoints {
     hub: Hub,
     stack: Stack,
     journal: Arc<Journal>,
-    guard: Guard,
-    max_body_bytes: usize,
-    all: HttpEndpoint,
-    /// Made when they are first asked for.
-    single: Mutex<HashMap<String, Arc<HttpEndpoint>>>,
+    config: HttpServeConfig,
+    open: Mutex<HashMap<View, Open>>,
+}
+
+struct Open {
+    endpoint: Arc<HttpEndpoint>,
+    used: Instant,
 }
 
 impl Endpoints {
@@ -33,60 +45,96 @@ impl Endpoints {
         hub: &Hub,
         stack: &Stack,
         journal: &Arc<Journal>,
-        guard: &Guard,
-        max_body_bytes: usize,
+        config: HttpServeConfig,
     ) -> Self {
-        let config =
-            HttpServeConfig::new().path("/mcp").guard(guard.clone()).max_body_bytes(max_body_bytes);
-        let all = Aggregate::new(hub, stack, journal, None);
-        let journal = Arc::clone(journal);
         Self {
             hub: hub.clone(),
             stack: stack.clone(),
-            journal,
-            guard: guard.clone(),
-            max_body_bytes,
-            all: HttpEndpoint::new(Arc::new(all), config),
-            single: Mutex::default(),
+            journal: Arc::clone(journal),
+            config,
+            open: Mutex::default(),
         }
     }
 
-    fn single(&self, name: &str, path: &str) -> Arc<HttpEndpoint> {
-        let mut single = self.single.lock().unwrap_or_else(PoisonError::into_inner);
+    fn of(&self, view: View, path: &str) -> Arc<HttpEndpoint> {
+        let now = Instant::now();
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = open.get_mut(&view) {
+            known.used = now;
+            return Arc::clone(&known.endpoint);
+        }
         // Servers that were removed take their sessions with them.
-        single.retain(|name, _| self.hub.server(name).is_some());
-        let endpoint = single.entry(name.to_owned()).or_insert_with(|| {
-            let config = HttpServeConfig::new()
-                .path(path)
-                .guard(self.guard.clone())
-                .max_body_bytes(self.max_body_bytes);
-            let one = Aggregate::new(&self.hub, &self.stack, &self.journal, Some(name.to_owned()));
-            Arc::new(HttpEndpoint::new(Arc::new(one), config))
+        open.retain(|view, _| {
+            view.only.as_deref().is_none_or(|only| self.hub.server(only).is_some())
         });
-        Arc::clone(endpoint)
+        if open.len() >= MAX_ENDPOINTS
+            && let Some(oldest) = open.iter().min_by_key(|(_, open)| open.used)
+        {
+            let oldest = oldest.0.clone();
+            open.remove(&oldest);
+        }
+        let config = self.config.clone().path(path);
+        let service = Aggregate::new(&self.hub, &self.stack, &self.journal, view.clone());
+        let endpoint = Arc::new(HttpEndpoint::new(Arc::new(service), config));
+        open.insert(view, Open { endpoint: Arc::clone(&endpoint), used: now });
+        endpoint
+    }
+
+    /// Ends what belongs to principals that are not known any more.
+    pub(super) fn keep(&self, is_known: impl Fn(&Principal) -> bool) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|view, open| {
+            let stays = is_known(&view.principal);
+            if !stays {
+                open.endpoint.end();
+            }
+            stays
+        });
     }
 
     /// Ends all streams and sessions.
     pub(super) fn end(&self) {
-        self.all.end();
-        for endpoint in self.single.lock().unwrap_or_else(PoisonError::into_inner).values() {
-            endpoint.end();
+        for open in self.open.lock().unwrap_or_else(PoisonError::into_inner).values() {
+            open.endpoint.end();
         }
+    }
+
+    async fn answer(&self, view: View, request: Request) -> Response {
+        let endpoint = self.of(view, request.uri().path());
+        let response = endpoint.answer(request).await;
+        // An endpoint ends what it answers when it goes.
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _ = &endpoint;
+                frame
+            }))
+        })
     }
 }
 
-pub(super) async fn all(State(service): State<Service>, request: Request) -> Response {
-    service.0.endpoints.all.answer(request).await.map(Body::new)
+pub(super) async fn all(
+    State(service): State<Service>,
+    principal: Principal,
+    request: Request,
+) -> Response {
+    service.0.endpoints.answer(View::new(principal, None), request).await
 }
 
 pub(super) async fn one(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
     request: Request,
 ) -> Response {
-    if service.hub().server(&name).is_none() {
+    let view = View::new(principal, Some(name.clone()));
+    if service.hub().server(&name).is_none() || !view.sees(&name) {
         return Problem::unknown_server(&name).into_response();
     }
-    let endpoint = service.0.endpoints.single(&name, request.uri().path());
-    endpoint.answer(request).await.map(Body::new)
+    service.0.endpoints.answer(view, request).await
+}
+
+impl fmt::Debug for Endpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoints").finish_non_exhaustive()
+    }
 }

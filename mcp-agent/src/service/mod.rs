@@ -37,8 +37,11 @@
 //! | `GET /metrics` | counters of all servers, for Prometheus |
 //! | `GET /healthz`, `GET /readyz` | for those who watch over the process |
 //!
-//! Every request but the last two and the dashboard's files needs the token, where one is set; the
-//! dashboard takes it from the fragment of its address, `/#token=…`. None is answered for a foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
+//! Every request but the last two and the dashboard's files needs the token, an API key, or a JSON
+//! Web Token of an issuer that is trusted, where any of them is set; what it may do is said by
+//! [`Role`] and [`AccessRules`], and tools that somebody may not call are not there for them. The
+//! dashboard takes the token from the fragment of its address, `/#token=…`. None is answered for a
+//! foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
 //! command can only be configured, never added over HTTP.
 
 mod access;
@@ -62,6 +65,7 @@ mod server_entry;
 mod server_report;
 mod servers;
 mod tools;
+mod view;
 
 use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
@@ -72,12 +76,17 @@ use axum::{
     routing::{any, get, post},
 };
 use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
-use mcp_transport::serve::Guard;
+use mcp_transport::serve::{Guard, HttpServeConfig};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
 
-use self::{access::Access, aggregate::Aggregate, journal::Journal, mcp_endpoint::Endpoints};
+use self::{
+    access::Access, aggregate::Aggregate, journal::Journal, mcp_endpoint::Endpoints, view::View,
+};
 pub use self::{
-    access::random_token,
+    access::{
+        AccessRules, AccessSettings, ApiKey, Grant, InvalidAccess, JwtAlgorithm, JwtIssuer,
+        KeyDigest, Principal, Role, Ruling, random_token,
+    },
     chat::ChatOptions,
     problem::{Problem, ProblemCode},
 };
@@ -99,6 +108,7 @@ pub struct ServiceOptions {
     hub: HubOptions,
     guard: Guard,
     token: Option<Secret>,
+    trusted: AccessSettings,
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
     layers: StackOptions,
@@ -110,6 +120,7 @@ impl Default for ServiceOptions {
             hub: HubOptions::default(),
             guard: Guard::default(),
             token: None,
+            trusted: AccessSettings::default(),
             max_body_bytes: 4 << 20,
             chat: None,
             layers: StackOptions::default(),
@@ -135,9 +146,15 @@ impl ServiceOptions {
         self
     }
 
-    /// What every request must carry as `Authorization: Bearer …`.
+    /// What requests must carry as `Authorization: Bearer …`. Whoever has it may do everything.
     pub fn token(mut self, token: Secret) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Who is let in beside the one with the token, and for what. See [`AccessSettings::check`].
+    pub fn access(mut self, settings: AccessSettings) -> Self {
+        self.trusted = settings;
         self
     }
 
@@ -196,11 +213,12 @@ impl Service {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
-        let ServiceOptions { guard, token, max_body_bytes, chat, layers, .. } = options;
+        let ServiceOptions { guard, token, trusted, max_body_bytes, chat, layers, .. } = options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
-        let endpoints = Endpoints::new(&hub, &stack, &journal, &guard, max_body_bytes);
-        let access = Arc::new(Access { guard, token });
+        let endpoint = HttpServeConfig::new().guard(guard.clone()).max_body_bytes(max_body_bytes);
+        let endpoints = Endpoints::new(&hub, &stack, &journal, endpoint);
+        let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
         Self(Arc::new(Shared {
             hub,
@@ -219,7 +237,19 @@ impl Service {
     /// [`serve::stdio`](mcp_transport::serve::stdio()).
     pub fn mcp(&self) -> impl mcp_transport::serve::Service {
         let Shared { hub, stack, journal, .. } = &*self.0;
-        Aggregate::new(hub, stack, journal, None)
+        Aggregate::new(hub, stack, journal, View::of_owner())
+    }
+
+    /// Lets others in from now on, in place of those of [`ServiceOptions::access`]. What is open
+    /// for somebody who is not let in any more ends.
+    pub fn set_access(&self, settings: &AccessSettings) {
+        self.0.access.replace(settings);
+        let trusted = self.access();
+        self.0.endpoints.keep(|principal| trusted.still_knows(principal));
+    }
+
+    fn access(&self) -> Arc<access::Authority> {
+        self.0.access.trusted()
     }
 
     /// The servers.
@@ -253,6 +283,11 @@ impl Service {
             .route("/", get(dashboard::page))
             .route("/dashboard/{file}", get(dashboard::file))
             .route("/metrics", get(health::metrics))
+            .route(access::challenge::METADATA, get(access::challenge::metadata))
+            .route(
+                &format!("{}/{{*endpoint}}", access::challenge::METADATA),
+                get(access::challenge::metadata),
+            )
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)

@@ -164,6 +164,17 @@ impl Problem {
         Self::new(ProblemCode::UnknownServer, format!("there is no server `{name}`")).server(name)
     }
 
+    /// For whoever asks there is no such tool, be it that nobody may call it.
+    pub(super) fn unknown_tool(server: &str, tool: &str) -> Self {
+        Self::new(ProblemCode::NotFound, format!("there is no tool `{tool}` at `{server}`"))
+            .server(server)
+    }
+
+    /// For whoever asks a server has no resources and no prompts.
+    pub(super) fn no_contents(server: &str) -> Self {
+        Self::new(ProblemCode::NotFound, format!("`{server}` has tools only")).server(server)
+    }
+
     pub(super) fn unauthorized() -> Self {
         let detail = "send the service's token as `Authorization: Bearer …`";
         Self::new(ProblemCode::Refused, detail).with_status(StatusCode::UNAUTHORIZED)

@@ -3,24 +3,27 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
-use mcp_protocol::prompts::GetPromptResult;
+use mcp_protocol::prompts::{GetPromptResult, Prompt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Service, listing::Which, problem::Problem, read_json};
+use super::{Service, access::Principal, listing::Which, problem::Problem, read_json, view::View};
 use crate::caller::{Answer, Call, Caller as _, Operation};
 
 pub(super) async fn list(
     State(service): State<Service>,
+    principal: Principal,
     which: Which,
 ) -> Result<Json<Value>, Problem> {
+    let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         if client.server().capabilities.prompts.is_none() {
             return Ok(mcp_client::Listing::default());
         }
         client.list_prompts().await
     };
-    let listed = service.list(which, list).await?;
+    let has = |server: &str, _: &Prompt| view.has_contents(server);
+    let listed = service.list(which, &view, list, has).await?;
     Ok(Json(json!({"prompts": listed.items, "problems": listed.problems})))
 }
 
@@ -35,9 +38,14 @@ pub(super) struct Get {
 
 pub(super) async fn get(
     State(service): State<Service>,
+    principal: Principal,
     read_json::Json(get): read_json::Json<Get>,
 ) -> Result<Json<GetPromptResult>, Problem> {
-    service.server(&get.server_name)?;
+    let view = View::new(principal, None);
+    service.server(&get.server_name, &view)?;
+    if !view.has_contents(&get.server_name) {
+        return Err(Problem::no_contents(&get.server_name));
+    }
     let Get { server_name, prompt_name, arguments } = get;
     let get = Operation::GetPrompt {
         name: prompt_name.into(),

@@ -3,24 +3,27 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State};
-use mcp_protocol::resources::ReadResourceResult;
+use mcp_protocol::resources::{ReadResourceResult, Resource};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Service, listing::Which, problem::Problem, read_json};
+use super::{Service, access::Principal, listing::Which, problem::Problem, read_json, view::View};
 use crate::caller::{Answer, Call, Caller as _, Operation};
 
 pub(super) async fn list(
     State(service): State<Service>,
+    principal: Principal,
     which: Which,
 ) -> Result<Json<Value>, Problem> {
+    let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         if client.server().capabilities.resources.is_none() {
             return Ok(mcp_client::Listing::default());
         }
         client.list_resources().await
     };
-    let listed = service.list(which, list).await?;
+    let has = |server: &str, _: &Resource| view.has_contents(server);
+    let listed = service.list(which, &view, list, has).await?;
     Ok(Json(json!({"resources": listed.items, "problems": listed.problems})))
 }
 
@@ -33,9 +36,14 @@ pub(super) struct Read {
 
 pub(super) async fn read(
     State(service): State<Service>,
+    principal: Principal,
     read_json::Json(Read { server_name, uri }): read_json::Json<Read>,
 ) -> Result<Json<ReadResourceResult>, Problem> {
-    service.server(&server_name)?;
+    let view = View::new(principal, None);
+    service.server(&server_name, &view)?;
+    if !view.has_contents(&server_name) {
+        return Err(Problem::no_contents(&server_name));
+    }
     let read = Call::new(server_name, Operation::ReadResource { uri: uri.into() });
     match service.stack().call(read).await?.answer {
         Answer::Resource(result) => Ok(Json(Arc::unwrap_or_clone(result))),

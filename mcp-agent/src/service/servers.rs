@@ -11,28 +11,34 @@ use tokio::time::Instant;
 
 use super::{
     Service,
+    access::{Principal, Role},
     problem::{Problem, ProblemCode},
     read_json,
     server_entry::ServerEntry,
     server_report::ServerReport,
+    view::View,
 };
 
-pub(super) async fn status(State(service): State<Service>) -> Json<Value> {
+pub(super) async fn status(State(service): State<Service>, principal: Principal) -> Json<Value> {
+    let view = View::new(principal, None);
     let (now, layers) = (Instant::now(), service.stack().report());
     let statuses = service.hub().status();
-    let reports: Vec<_> =
-        statuses.iter().map(|status| ServerReport::new(status, &layers, now)).collect();
+    let seen = statuses.iter().filter(|status| view.sees(&status.name));
+    let reports: Vec<_> = seen.map(|status| ServerReport::new(status, &layers, now)).collect();
     Json(json!({ "servers": reports }))
 }
 
-/// One server, with the last lines that it wrote to its standard error.
+/// One server, with the last lines that it wrote to its standard error, which are for operators.
 pub(super) async fn one(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let server = service.server(&name)?;
+    let is_operator = principal.is(Role::Operator);
+    let server = service.server(&name, &View::new(principal, None))?;
     let status = server.status();
     let said = match &status.state {
+        _ if !is_operator => Vec::new(),
         ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
             failure.stderr_tail().to_vec()
         }
@@ -45,8 +51,10 @@ pub(super) async fn one(
 /// Starts a server anew, whatever it is doing. Does not wait for it.
 pub(super) async fn restart(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    service.server(&name, &View::new(principal, None))?;
     if service.hub().restart(&name) {
         Ok(StatusCode::ACCEPTED)
     } else {
@@ -57,10 +65,15 @@ pub(super) async fn restart(
 /// Adds a server and waits until it is up or down; in both cases it is there now.
 pub(super) async fn add(
     State(service): State<Service>,
+    principal: Principal,
     read_json::Json(entry): read_json::Json<ServerEntry>,
 ) -> Result<(StatusCode, Json<ServerReport>), Problem> {
     let config = entry.into_config()?;
     let name = config.name.clone();
+    if !principal.rules().sees(&name) {
+        let detail = format!("your rules do not allow you a server `{name}`");
+        return Err(Problem::new(ProblemCode::Refused, detail).server(name));
+    }
     let hub = service.hub();
     if hub.server(&name).is_some() {
         let detail = format!("there is a server `{name}` already; delete it first");
@@ -88,8 +101,10 @@ fn is_settled(status: &ServerStatus) -> bool {
 
 pub(super) async fn remove(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
+    service.server(&name, &View::new(principal, None))?;
     if service.hub().remove(&name).await {
         Ok(StatusCode::NO_CONTENT)
     } else {

@@ -6,16 +6,22 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
+use mcp_protocol::tools::Tool;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Service, call_stream, journal::Via, listing::Which, problem::Problem, read_json};
+use super::{
+    Service, access::Principal, call_stream, journal::Via, listing::Which, problem::Problem,
+    read_json, view::View,
+};
 use crate::caller::{self, Caller as _, ToolHints};
 
 pub(super) async fn list(
     State(service): State<Service>,
+    principal: Principal,
     which: Which,
 ) -> Result<Json<Value>, Problem> {
+    let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         // A server without tools may refuse to list them.
         if client.server().capabilities.tools.is_none() {
@@ -23,7 +29,8 @@ pub(super) async fn list(
         }
         client.list_tools().await
     };
-    let listed = service.list(which, list).await?;
+    let has = |server: &str, tool: &Tool| view.has_tool(server, &tool.name);
+    let listed = service.list(which, &view, list, has).await?;
     Ok(Json(json!({"tools": listed.items, "problems": listed.problems})))
 }
 
@@ -43,11 +50,16 @@ pub(super) struct Call {
 /// one of `result` or `problem`.
 pub(super) async fn call(
     State(service): State<Service>,
+    principal: Principal,
     headers: HeaderMap,
     read_json::Json(call): read_json::Json<Call>,
 ) -> Result<Response, Problem> {
     let Call { server_name, tool_name, arguments } = call;
-    let server = service.server(&server_name)?;
+    let view = View::new(principal, None);
+    let server = service.server(&server_name, &view)?;
+    if !view.has_tool(&server_name, &tool_name) {
+        return Err(Problem::unknown_tool(&server_name, &tool_name));
+    }
     let noted = service.0.journal.call(Via::Rest, &server_name, &tool_name, &arguments);
     let hints = known_hints(&server, &tool_name);
     let call = caller::Call::tool(server_name, tool_name, arguments).hints(hints);

@@ -1,11 +1,16 @@
 //! `mcp serve`
 
-use clap::Args;
+use std::path::PathBuf;
 
-use super::{LayerOptions, ModelOptions, ServerOptions};
+use clap::{Args, ValueHint};
+
+use super::{LayerOptions, ModelOptions, ServeAction, ServerOptions};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ServeArgs {
+    #[command(subcommand)]
+    pub(crate) action: Option<ServeAction>,
     /// Servers to put behind the address; all configured ones when none is named
     #[arg(value_name = "TARGET")]
     pub(crate) servers: Vec<String>,
@@ -18,6 +23,10 @@ pub(crate) struct ServeArgs {
     /// The environment variable that holds the token; a new token is made when none is named
     #[arg(long, value_name = "NAME", conflicts_with = "no_token")]
     pub(crate) token_env: Option<String>,
+    /// Who is let in, in TOML: API keys and issuers of tokens. Changes are heeded;
+    /// ~/.config/mcp/serve.toml by default
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) settings: Option<PathBuf>,
     /// Answer whoever asks without a token. Only on addresses of this machine
     #[arg(long)]
     pub(crate) no_token: bool,

@@ -11,9 +11,10 @@ use mcp_transport::serve::{self, Guard};
 use serde_json::json;
 use tokio::net::TcpListener;
 
+use super::serve_keys;
 use crate::{
     agent::is_chosen,
-    args::{Output, ServeArgs},
+    args::{Output, ServeAction, ServeArgs},
     connect::choose,
     context::Context,
     error_report::{CliError, Report, Result},
@@ -22,6 +23,7 @@ use crate::{
     models::{self, FoundModel},
     printer::Printer,
     reload::{Following, Selection},
+    serve_file::{self, ServeFile},
     server_line::say_that_demo_is_used,
     targets,
 };
@@ -31,6 +33,9 @@ pub(super) async fn run(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
+    if let Some(ServeAction::Keys { action }) = args.action {
+        return serve_keys::run(action, printer);
+    }
     if args.stdio {
         let (hub, layers, _following) = start(&args, context).await?;
         let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
@@ -45,7 +50,8 @@ pub(super) async fn run(
             .help("give another address with --listen HOST:PORT; port 0 is any free one")
     })?;
     let address = listener.local_addr().map_err(|error| stopped(&error))?;
-    let token = token(&args, address)?;
+    let access = ServeFile::read(args.settings.as_deref())?.access();
+    let token = token(&args, address, access.is_empty())?;
     let mut guard = Guard::default();
     for host in &args.hosts {
         guard = guard.allow_host(host);
@@ -53,7 +59,7 @@ pub(super) async fn run(
     for origin in &args.origins {
         guard = guard.allow_origin(origin);
     }
-    let mut options = ServiceOptions::new().guard(guard);
+    let mut options = ServiceOptions::new().guard(guard).access(access);
     if let Some(token) = &token {
         options = options.token(token.clone());
     }
@@ -62,6 +68,8 @@ pub(super) async fn run(
     }
     let (hub, layers, _following) = start(&args, context).await?;
     let service = Service::of_hub(hub, options.layers(layers));
+    let _following_access =
+        serve_file::follow(args.settings.as_deref(), &service, &context.messages);
     announce(address, token.as_ref(), !args.no_model, printer)?;
     service.serve(listener, asked_to_end()).await.map_err(|error| stopped(&error))?;
     Ok(ExitCode::Success)
@@ -91,8 +99,14 @@ fn stopped(error: &io::Error) -> CliError {
     Report::new(ErrorCode::Unexpected, "the service stopped").cause(error.to_string()).into()
 }
 
-fn token(args: &ServeArgs, address: SocketAddr) -> Result<Option<Secret>> {
+/// The token that is for everything. Where others are named who are let in, there is one only if
+/// it is asked for: what is printed at the start of a service ends up in its log.
+fn token(args: &ServeArgs, address: SocketAddr, is_alone: bool) -> Result<Option<Secret>> {
     if args.no_token {
+        if !is_alone {
+            let text = "--no-token would let in everybody, but the settings say who is let in";
+            return Err(Report::new(ErrorCode::Usage, text).into());
+        }
         if !address.ip().is_loopback() {
             let text = format!("--no-token is not for {address}, which others can reach");
             return Err(Report::new(ErrorCode::Usage, text)
@@ -102,6 +116,9 @@ fn token(args: &ServeArgs, address: SocketAddr) -> Result<Option<Secret>> {
         return Ok(None);
     }
     let Some(name) = &args.token_env else {
+        if !is_alone {
+            return Ok(None);
+        }
         return match random_token() {
             Ok(token) => Ok(Some(token)),
             Err(error) => Err(Report::new(ErrorCode::Unexpected, "no token can be made")

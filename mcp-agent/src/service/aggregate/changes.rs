@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::{Aggregate, asked::params, offered::Offered};
-use crate::model::BoxFuture;
+use crate::{model::BoxFuture, service::view::View};
 
 /// All lists.
 pub(super) const ALL_LISTS: CatalogLists =
@@ -45,12 +45,12 @@ pub(super) struct Counts {
 pub(super) struct Changes(Mutex<Option<(watch::Receiver<Counts>, JoinSet<()>)>>);
 
 impl Changes {
-    pub(super) fn watch(&self, hub: &Hub, only: Option<&str>) -> watch::Receiver<Counts> {
+    pub(super) fn watch(&self, hub: &Hub, view: &View) -> watch::Receiver<Counts> {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (counts, _) = watched.get_or_insert_with(|| {
             let (sender, counts) = watch::channel(Counts::default());
             let mut task = JoinSet::new();
-            task.spawn(count(hub.clone(), only.map(str::to_owned), sender));
+            task.spawn(count(hub.clone(), view.clone(), sender));
             (counts, task)
         });
         let mut counts = counts.clone();
@@ -59,10 +59,10 @@ impl Changes {
     }
 }
 
-async fn count(hub: Hub, only: Option<String>, sender: watch::Sender<Counts>) {
-    let is_meant = |name: &str| only.as_deref().is_none_or(|only| only == name);
+async fn count(hub: Hub, view: View, sender: watch::Sender<Counts>) {
+    let is_meant = |name: &str| view.sees(name);
     let mut events = hub.events();
-    let mut last = prints(&hub, only.as_deref());
+    let mut last = prints(&hub, &view);
     let servers = hub.servers().into_iter().filter(|server| is_meant(server.name()));
     let mut told: FuturesUnordered<_> = servers.map(|server| next(server.changes())).collect();
     loop {
@@ -79,7 +79,7 @@ async fn count(hub: Hub, only: Option<String>, sender: watch::Sender<Counts>) {
                     Ok(_) => continue,
                     Err(RecvError::Closed) => return,
                 }
-                let now = prints(&hub, only.as_deref());
+                let now = prints(&hub, &view);
                 changed = [0, 1, 2].map(|list| now[list] != last[list]);
                 last = now;
             }
@@ -115,8 +115,8 @@ fn next(mut watch: ServerWatch) -> BoxFuture<'static, (ServerWatch, Option<Chang
 }
 
 /// What the lists of tools, prompts and resources come to.
-fn prints(hub: &Hub, only: Option<&str>) -> [u64; 3] {
-    let offered = Offered::known(hub, only);
+fn prints(hub: &Hub, view: &View) -> [u64; 3] {
+    let offered = Offered::known(hub, view);
     let print = |value: Value| {
         let mut hasher = DefaultHasher::new();
         value.to_string().hash(&mut hasher);
@@ -183,7 +183,7 @@ impl Aggregate {
     ) -> Result<RawJson, ErrorObject> {
         let mut granted = params::<SubscriptionsListenParams>(request)?.notifications;
         granted.task_ids.clear();
-        let counts = self.0.changes.watch(&self.0.hub, self.0.only.as_deref());
+        let counts = self.0.changes.watch(&self.0.hub, &self.0.view);
         let mut watches = FuturesUnordered::new();
         let mut entries = Object::default();
         if let Ok(id) = RawJson::from_value(&request.id) {

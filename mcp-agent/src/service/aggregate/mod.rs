@@ -63,7 +63,7 @@ use self::{
     waiting::Waiting,
     way::Way,
 };
-use super::{journal::Journal, problem};
+use super::{journal::Journal, problem, view::View};
 use crate::{
     caller::{Call, CallError, Operation, ToolHints},
     stack::Stack,
@@ -76,8 +76,7 @@ pub(super) struct Aggregate(Arc<Shared>);
 struct Shared {
     hub: Hub,
     way: Way,
-    /// The one server that is meant, under its own names; all when `None`.
-    only: Option<String>,
+    view: View,
     waiting: Waiting,
     changes: Changes,
     levels: LogLevels,
@@ -98,16 +97,11 @@ impl serve::Service for Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn new(
-        hub: &Hub,
-        stack: &Stack,
-        journal: &Arc<Journal>,
-        only: Option<String>,
-    ) -> Self {
+    pub(super) fn new(hub: &Hub, stack: &Stack, journal: &Arc<Journal>, view: View) -> Self {
         hub.keep_catalogs(ALL_LISTS);
         let (hub, way) = (hub.clone(), Way::new(stack, journal));
         let (waiting, changes, levels) = Default::default();
-        Self(Arc::new(Shared { hub, way, only, waiting, changes, levels }))
+        Self(Arc::new(Shared { hub, way, view, waiting, changes, levels }))
     }
 
     async fn answer(
@@ -118,6 +112,10 @@ impl Aggregate {
     ) -> Result<RawJson, ErrorObject> {
         let caller = Caller::read(&request, peer, conversation)?;
         let era = caller.era;
+        if !self.0.view.may_act() && acts(&request.method) {
+            let needed = "this needs the role `user`";
+            return Err(ErrorObject::new(error_code::INVALID_REQUEST, needed));
+        }
         match (&*request.method, conversation) {
             ("initialize", conversation) if era == Era::Legacy => {
                 let params = params::<InitializeParams>(&request)?;
@@ -176,21 +174,20 @@ impl Aggregate {
     }
 
     fn servers(&self) -> impl Iterator<Item = Server> {
-        let only = self.0.only.as_deref();
         let all = self.0.hub.servers().into_iter();
-        all.filter(move |server| only.is_none_or(|only| server.name() == only))
+        all.filter(|server| self.0.view.sees(server.name()))
     }
 
     fn changes(&self) -> watch::Receiver<Counts> {
-        self.0.changes.watch(&self.0.hub, self.0.only.as_deref())
+        self.0.changes.watch(&self.0.hub, &self.0.view)
     }
 
-    fn known(&self) -> Offered {
-        Offered::known(&self.0.hub, self.0.only.as_deref())
+    fn known(&self) -> Offered<'_> {
+        Offered::known(&self.0.hub, &self.0.view)
     }
 
-    async fn ask(&self, lists: CatalogLists) -> Offered {
-        Offered::ask(&self.0.hub, self.0.only.as_deref(), lists).await
+    async fn ask(&self, lists: CatalogLists) -> Offered<'_> {
+        Offered::ask(&self.0.hub, &self.0.view, lists).await
     }
 
     async fn initialize(&self, params: &InitializeParams) -> InitializeResult {
@@ -318,6 +315,22 @@ impl Aggregate {
 
 const NO_LISTS: CatalogLists = CatalogLists { tools: false, prompts: false, resources: false };
 
+/// Whether a method is more than a look at what there is.
+fn acts(method: &str) -> bool {
+    const LOOKS: [&str; 9] = [
+        "initialize",
+        "ping",
+        "logging/setLevel",
+        "server/discover",
+        "tools/list",
+        "prompts/list",
+        "resources/list",
+        "resources/templates/list",
+        "subscriptions/listen",
+    ];
+    !LOOKS.contains(&method)
+}
+
 /// What a server answered in place of a result.
 fn refusal(error: &ServerError) -> Option<&ErrorObject> {
     match error {
@@ -369,6 +382,6 @@ fn capabilities() -> ServerCapabilities {
 
 impl fmt::Debug for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Aggregate").field("only", &self.0.only).finish_non_exhaustive()
+        f.debug_struct("Aggregate").field("view", &self.0.view).finish_non_exhaustive()
     }
 }

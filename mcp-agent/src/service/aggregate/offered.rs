@@ -12,53 +12,60 @@ use mcp_protocol::{
 use tokio::time::timeout;
 
 use super::names;
+use crate::service::view::View;
 
 /// How long servers that are still starting hold a list up.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
 /// The catalogs of the servers that are meant, in the order of the configuration.
-pub(super) struct Offered(Vec<(Server, Catalog)>);
+pub(super) struct Offered<'a> {
+    view: &'a View,
+    catalogs: Vec<(Server, Catalog)>,
+}
 
-impl Offered {
+impl<'a> Offered<'a> {
     /// What is known now, without asking anybody.
-    pub(super) fn known(hub: &Hub, only: Option<&str>) -> Self {
-        let servers = hub.servers().into_iter();
-        let meant = servers.filter(|server| only.is_none_or(|only| server.name() == only));
-        Self(meant.map(|server| (server.clone(), server.catalog())).collect())
+    pub(super) fn known(hub: &Hub, view: &'a View) -> Self {
+        let meant = hub.servers().into_iter().filter(|server| view.sees(server.name()));
+        Self { view, catalogs: meant.map(|server| (server.clone(), server.catalog())).collect() }
     }
 
     /// Asks the servers that are there; of the others what they offered last is used.
-    pub(super) async fn ask(hub: &Hub, only: Option<&str>, lists: CatalogLists) -> Self {
+    pub(super) async fn ask(hub: &Hub, view: &'a View, lists: CatalogLists) -> Self {
         // Whoever is not up by then is told of when it is.
         let _ = timeout(START_LIMIT, hub.ready()).await;
-        let known = Self::known(hub, only);
-        let asking = known.0.into_iter().map(|(server, catalog)| async move {
+        let known = Self::known(hub, view);
+        let asking = known.catalogs.into_iter().map(|(server, catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
             let asked = if is_there { server.refresh_catalog(lists).await.ok() } else { None };
             (server, asked.unwrap_or(catalog))
         });
-        Self(join_all(asking).await)
+        Self { view, catalogs: join_all(asking).await }
     }
 
     /// All tools under the names that they are offered by.
     pub(super) fn tools(&self) -> Vec<(&Server, String, &Tool)> {
-        self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name)
+        let has = |server: &Server, tool: &Tool| self.view.has_tool(server.name(), &tool.name);
+        self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
     }
 
     /// All prompts under the names that they are offered by.
     pub(super) fn prompts(&self) -> Vec<(&Server, String, &Prompt)> {
-        self.named(|catalog| &catalog.prompts.listing.items, |prompt| &prompt.name)
+        let has = |server: &Server, _: &Prompt| self.view.has_contents(server.name());
+        self.named(|catalog| &catalog.prompts.listing.items, |prompt| &prompt.name, has)
     }
 
     fn named<T>(
         &self,
         items: impl Fn(&Catalog) -> &Vec<T>,
         name: impl Fn(&T) -> &str,
+        has: impl Fn(&Server, &T) -> bool,
     ) -> Vec<(&Server, String, &T)> {
         let all: Vec<(&Server, &T)> = self
-            .0
+            .catalogs
             .iter()
             .flat_map(|(server, catalog)| items(catalog).iter().map(move |item| (server, item)))
+            .filter(|(server, item)| has(server, item))
             .collect();
         let pairs: Vec<_> = all.iter().map(|(server, item)| (server.name(), name(item))).collect();
         let names = names::shared(&pairs);
@@ -68,13 +75,14 @@ impl Offered {
     /// All resources. Of those with the same URI the first one counts.
     pub(super) fn resources(&self) -> Vec<&Resource> {
         let mut seen = std::collections::HashSet::new();
-        let all = self.0.iter().flat_map(|(_, catalog)| &catalog.resources.listing.items);
+        let all = self.contents().flat_map(|(_, catalog)| &catalog.resources.listing.items);
         all.filter(|resource| seen.insert(resource.uri.as_str())).collect()
     }
 
     /// All templates of resources.
     pub(super) fn templates(&self) -> Vec<&ResourceTemplate> {
-        let all = self.0.iter().flat_map(|(_, catalog)| &catalog.resource_templates.listing.items);
+        let all =
+            self.contents().flat_map(|(_, catalog)| &catalog.resource_templates.listing.items);
         all.collect()
     }
 
@@ -83,15 +91,19 @@ impl Offered {
         let lists = |catalog: &Catalog| {
             catalog.resources.listing.items.iter().any(|resource| resource.uri == uri)
         };
-        match self.0.iter().find(|(_, catalog)| lists(catalog)) {
+        match self.contents().find(|(_, catalog)| lists(catalog)) {
             Some((server, _)) => vec![server],
             None => self
-                .0
-                .iter()
+                .contents()
                 .filter(|(_, catalog)| !catalog.resource_templates.listing.items.is_empty())
                 .map(|(server, _)| server)
                 .collect(),
         }
+    }
+
+    /// The servers whose resources and prompts are there.
+    fn contents(&self) -> impl Iterator<Item = &(Server, Catalog)> {
+        self.catalogs.iter().filter(|(server, _)| self.view.has_contents(server.name()))
     }
 
     /// The server with this template.
@@ -100,13 +112,13 @@ impl Offered {
             let templates = &catalog.resource_templates.listing.items;
             templates.iter().any(|known| known.uri_template == template)
         };
-        self.0.iter().find(|(_, catalog)| has(catalog)).map(|(server, _)| server)
+        self.contents().find(|(_, catalog)| has(catalog)).map(|(server, _)| server)
     }
 
     /// What the servers say of themselves to models.
     pub(super) fn instructions(&self) -> Option<String> {
         let said: Vec<_> = self
-            .0
+            .catalogs
             .iter()
             .filter_map(|(server, _)| {
                 let status = server.status();

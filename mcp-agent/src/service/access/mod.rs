@@ -1,0 +1,258 @@
+//! Who may ask the service, and for what.
+//!
+//! Credentials become a [`Principal`], once, before anything else looks at a request; its role
+//! decides which paths are open (`requirement`), its rules which servers and tools are there.
+
+pub(super) mod challenge;
+mod jwks;
+mod jwt;
+mod keys;
+mod principal;
+mod requirement;
+mod rules;
+mod settings;
+
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use mcp_client::Secret;
+use mcp_transport::serve::Guard;
+use ring::rand::{SecureRandom as _, SystemRandom};
+
+pub use self::{
+    jwt::{Grant, JwtAlgorithm, JwtIssuer},
+    keys::{ApiKey, KeyDigest},
+    principal::{Principal, Role},
+    rules::{AccessRules, Ruling},
+    settings::{AccessSettings, InvalidAccess},
+};
+use self::{
+    jwt::{Refused, Verifier},
+    keys::KeyRing,
+};
+use super::{
+    dashboard,
+    problem::{self, Problem, ProblemCode},
+};
+
+/// How soon a token may be shown again that could not be checked.
+const KEYS_AGAIN: Duration = Duration::from_secs(5);
+
+/// What a request must show.
+#[derive(Debug)]
+pub(super) struct Access {
+    guard: Guard,
+    /// The one token of a service that has its owner only.
+    token: Option<Secret>,
+    trusted: RwLock<Arc<Authority>>,
+}
+
+/// Who is let in now.
+#[derive(Debug)]
+pub(super) struct Authority {
+    /// Nobody need show anything.
+    is_open: bool,
+    keys: KeyRing,
+    verifiers: Vec<Verifier>,
+    public_url: Option<String>,
+}
+
+impl Access {
+    pub(super) fn new(guard: Guard, token: Option<Secret>, settings: &AccessSettings) -> Self {
+        let trusted = RwLock::new(Arc::new(Authority::new(token.as_ref(), settings)));
+        Self { guard, token, trusted }
+    }
+
+    pub(super) fn trusted(&self) -> Arc<Authority> {
+        Arc::clone(&self.trusted.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Lets others in from now on.
+    pub(super) fn replace(&self, settings: &AccessSettings) {
+        let authority = Arc::new(Authority::new(self.token.as_ref(), settings));
+        *self.trusted.write().unwrap_or_else(PoisonError::into_inner) = authority;
+    }
+}
+
+impl Authority {
+    fn new(token: Option<&Secret>, settings: &AccessSettings) -> Self {
+        let mut keys = KeyRing::new(&settings.keys);
+        if let Some(token) = token {
+            keys.add(token, Principal::owner());
+        }
+        let verifiers: Vec<_> = settings.issuers.iter().map(Verifier::new).collect();
+        let is_open = keys.is_empty() && verifiers.is_empty();
+        Self { is_open, keys, verifiers, public_url: settings.public_url.clone() }
+    }
+
+    pub(super) fn has_issuers(&self) -> bool {
+        !self.verifiers.is_empty()
+    }
+
+    pub(super) fn issuers(&self) -> impl Iterator<Item = &JwtIssuer> {
+        self.verifiers.iter().map(Verifier::issuer)
+    }
+
+    pub(super) fn public_url(&self) -> Option<&str> {
+        self.public_url.as_deref()
+    }
+
+    /// Whether somebody who was let in once still is, as far as that can be told without a token.
+    pub(super) fn still_knows(&self, principal: &Principal) -> bool {
+        let owner = self.is_open && *principal == Principal::owner();
+        let issuer = |verifier: &Verifier| {
+            let issued = principal.id().strip_prefix("jwt:");
+            issued.is_some_and(|id| id.starts_with(&format!("{}#", verifier.issuer().issuer)))
+        };
+        owner || self.keys.has(principal) || self.verifiers.iter().any(issuer)
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+        if self.is_open {
+            return Ok(Principal::owner());
+        }
+        let shown = match bearer(headers) {
+            Ok(Some(shown)) => shown,
+            Ok(None) => return Err(Refusal::Nothing),
+            Err(reason) => return Err(Refusal::Invalid(reason)),
+        };
+        if let Some(principal) = self.keys.find(shown) {
+            return Ok(principal.clone());
+        }
+        let issuer = if self.verifiers.is_empty() { None } else { jwt::said_issuer(shown) };
+        let verifier = issuer.and_then(|issuer| {
+            self.verifiers.iter().find(|verifier| verifier.issuer().issuer == issuer)
+        });
+        let Some(verifier) = verifier else {
+            return Err(Refusal::Invalid("the token is not known here"));
+        };
+        verifier.verify(shown).await.map_err(|refused| match refused {
+            Refused::Invalid(reason) => Refusal::Invalid(reason),
+            Refused::NoGrant => Refusal::NoGrant,
+            Refused::NoKeys(error) => Refusal::NoKeys(problem::chain(&*error)),
+        })
+    }
+}
+
+/// Why somebody is not let in.
+#[derive(Debug)]
+enum Refusal {
+    Nothing,
+    Invalid(&'static str),
+    NoGrant,
+    NoKeys(String),
+}
+
+/// A new token, of 32 random bytes.
+///
+/// # Errors
+/// The system has no randomness to give.
+pub fn random_token() -> io::Result<Secret> {
+    let mut bytes = [0_u8; 32];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| io::Error::other("the system has no randomness to give"))?;
+    Ok(Secret::new(URL_SAFE_NO_PAD.encode(bytes)))
+}
+
+/// Refuses requests for foreign hosts, of foreign pages, and of whoever is not let in or not for
+/// this. Whoever is becomes the [`Principal`] of the request.
+pub(super) async fn check(
+    State(access): State<Arc<Access>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if let Err(reason) = access.guard.check(request.headers(), request.uri()) {
+        return Problem::new(ProblemCode::Refused, reason).into_response();
+    }
+    let (mut parts, body) = request.into_parts();
+    let path = parts.uri.path();
+    if is_open(path) {
+        return next.run(Request::from_parts(parts, body)).await;
+    }
+    let trusted = access.trusted();
+    let refuse =
+        |problem, error| challenge::refuse(problem, error, &trusted, &parts.headers, &parts.uri);
+    let principal = match trusted.identify(&parts.headers).await {
+        Ok(principal) => principal,
+        Err(Refusal::Nothing) => return refuse(Problem::unauthorized(), None),
+        Err(Refusal::Invalid(reason)) => {
+            let problem = Problem::new(ProblemCode::Refused, reason);
+            return refuse(problem.with_status(StatusCode::UNAUTHORIZED), Some("invalid_token"));
+        }
+        Err(Refusal::NoGrant) => {
+            let detail = "the token is good, but nothing here is granted for it";
+            let problem = Problem::new(ProblemCode::Refused, detail);
+            return refuse(problem, Some("insufficient_scope"));
+        }
+        Err(Refusal::NoKeys(reason)) => {
+            let problem = Problem::new(ProblemCode::Unreachable, reason);
+            return problem.again_in(KEYS_AGAIN).into_response();
+        }
+    };
+    let needed = requirement::role(&parts.method, path);
+    if let Err(problem) = principal.must_be(needed) {
+        return refuse(problem, Some("insufficient_scope"));
+    }
+    parts.extensions.insert(principal);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// What everybody may ask for.
+fn is_open(path: &str) -> bool {
+    matches!(path, "/healthz" | "/readyz")
+        || dashboard::is_part(path)
+        || path.starts_with(challenge::METADATA)
+}
+
+/// The one credential that is shown, if any. It is taken from nowhere but the header: addresses end
+/// up in logs.
+fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+    let mut all = headers.get_all(header::AUTHORIZATION).iter();
+    let Some(shown) = all.next() else { return Ok(None) };
+    if all.next().is_some() {
+        return Err("there are two `Authorization` headers");
+    }
+    let shown = shown.to_str().map_err(|_| "the token cannot be read")?;
+    match shown.split_once(' ') {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("Bearer") => Ok(Some(token)),
+        _ => Err("credentials other than `Bearer` are not taken"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_the_token_itself_is_taken() {
+        let token = Secret::new("s3cret");
+        let authority = Authority::new(Some(&token), &AccessSettings::default());
+        for (shown, passes) in [
+            (&["Bearer s3cret"][..], true),
+            (&["bearer s3cret"], true),
+            (&["Bearer s3cre"], false),
+            (&["Bearer  s3cret"], false),
+            (&["Basic s3cret"], false),
+            (&["s3cret"], false),
+            (&["Bearer "], false),
+            (&["Bearer s3cret", "Bearer s3cret"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in shown {
+                headers.append("authorization", value.parse().unwrap());
+            }
+            assert_eq!(authority.identify(&headers).await.is_ok(), passes, "{shown:?}");
+        }
+    }
+}
