@@ -62,16 +62,18 @@ impl Asking {
         (id, answer)
     }
 
-    /// Hands an answer to whoever waits for it.
-    pub(super) fn answered(&self, response: Response) {
+    /// Hands an answer to whoever waits for it. False when nobody does.
+    pub(super) fn answered(&self, response: Response) -> bool {
         let waiting = match response.id {
             Some(RequestId::Number(id)) => self.lock().waiting.remove(&id),
             _ => None,
         };
         // Without a receiver nobody wants to know any more.
-        if waiting.is_none_or(|waiting| waiting.send(response.outcome).is_err()) {
+        let is_wanted = waiting.is_some_and(|waiting| waiting.send(response.outcome).is_ok());
+        if !is_wanted {
             tracing::debug!("ignoring an answer that nobody waits for");
         }
+        is_wanted
     }
 
     /// Nobody will answer any more.

@@ -21,7 +21,9 @@ use tokio::sync::mpsc;
 
 use self::asking::Asking;
 #[cfg(feature = "serve-http")]
-pub use self::http::{Guard, HttpEndpoint, HttpServeConfig, ReplyBody, http};
+pub use self::http::{
+    Guard, HttpEndpoint, HttpServeConfig, Principal, ReplyBody, SessionKeyError, SessionKeys, http,
+};
 pub use self::{
     asking::AskError,
     stdio::{in_memory, lines, stdio},
@@ -36,6 +38,26 @@ pub trait Service: Send + Sync + 'static {
     fn open(&self, client: &Peer) -> Option<Arc<dyn Service>> {
         let _ = client;
         None
+    }
+
+    /// What another process needs to [`reopen`](Self::reopen) a session that this serves, in at most
+    /// `room` bytes. It becomes part of the session's sealed id. `None` where the session can only
+    /// go on in this process, as by default.
+    fn carried(&self, room: usize) -> Option<String> {
+        let _ = room;
+        None
+    }
+
+    /// Begins to serve a client whose session was opened elsewhere, by what was carried from there.
+    fn reopen(&self, client: &Peer, carried: &str) -> Option<Arc<dyn Service>> {
+        let _ = (client, carried);
+        None
+    }
+
+    /// Whether this keeps something of its client that is not carried, such as a subscription. What
+    /// keeps nothing is dropped while its client is silent, and made anew from what was carried.
+    fn keeps_more(&self) -> bool {
+        true
     }
 
     /// Answers one request. Requests run side by side; one that the client cancels is dropped at

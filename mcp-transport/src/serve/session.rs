@@ -86,7 +86,9 @@ impl Session {
                     self.service.notification(notification, &self.peer);
                 }
             }
-            Message::Response(response) => self.asking.answered(response),
+            Message::Response(response) => {
+                self.asking.answered(response);
+            }
         }
     }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     future::poll_fn,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use bytes::Bytes;
@@ -19,11 +19,12 @@ use mcp_protocol::{
 use tokio::{sync::mpsc, task::JoinSet, time::timeout};
 
 use super::{
-    HttpServeConfig, ReplyBody,
+    HttpServeConfig, Principal, ReplyBody,
     event_log::EventLog,
     modern,
     reply::{self, AbortOnDrop, Events},
-    session::{Refused, Session, Sessions},
+    session::{AllInUse, Limits, Refused, Session, Sessions},
+    session_id::{self, Key, Place, SessionKeyError},
     work,
 };
 use crate::{
@@ -44,7 +45,7 @@ const BODY_LIMIT: Duration = Duration::from_secs(60);
 pub struct HttpEndpoint {
     service: Arc<dyn Service>,
     config: HttpServeConfig,
-    sessions: Sessions,
+    pub(super) sessions: Sessions,
     /// Modern requests under way.
     work: Mutex<JoinSet<()>>,
 }
@@ -76,16 +77,15 @@ impl HttpEndpoint {
         if head.uri.path() != self.config.path {
             return reply::status(StatusCode::NOT_FOUND);
         }
+        let client = Client { headers: &head.headers, principal: head.extensions.get() };
         let is_modern = shown_version(&head.headers).is_some_and(|v| v.era() == Era::Modern);
         match head.method {
             Method::POST => match self.read(&head.headers, body).await {
-                Ok(text) => self.post(&head.headers, &text).await,
+                Ok(text) => self.post(client, &text).await,
                 Err(refusal) => *refusal,
             },
-            Method::GET if !is_modern => self.get(&head.headers).unwrap_or_else(|refusal| *refusal),
-            Method::DELETE if !is_modern => {
-                self.delete(&head.headers).unwrap_or_else(|refusal| *refusal)
-            }
+            Method::GET if !is_modern => self.get(client).unwrap_or_else(|refusal| *refusal),
+            Method::DELETE if !is_modern => self.delete(client).unwrap_or_else(|refusal| *refusal),
             _ if is_modern => reply::not_allowed("POST"),
             _ => reply::not_allowed("DELETE, GET, POST"),
         }
@@ -121,7 +121,8 @@ impl HttpEndpoint {
         }
     }
 
-    async fn post(&self, headers: &HeaderMap, text: &Bytes) -> Reply {
+    async fn post(&self, client: Client<'_>, text: &Bytes) -> Reply {
+        let headers = client.headers;
         let is_batch = text.trim_ascii_start().first() == Some(&b'[');
         let mut messages = match Message::parse_batch(text) {
             Ok(messages) => messages,
@@ -149,7 +150,7 @@ impl HttpEndpoint {
                     let Some(Message::Request(request)) = messages.pop() else {
                         return reply::status(StatusCode::BAD_REQUEST);
                     };
-                    return self.initialize(request).await;
+                    return self.initialize(request, client.principal).await;
                 }
                 Ok(Era::Legacy) => {}
             }
@@ -161,7 +162,7 @@ impl HttpEndpoint {
                 _ => *refuse(StatusCode::BAD_REQUEST, "one request or notification is expected"),
             };
         }
-        match self.legacy(headers, messages).await {
+        match self.legacy(client, messages).await {
             Ok(reply) => reply,
             Err(refusal) => *refusal,
         }
@@ -191,9 +192,9 @@ impl HttpEndpoint {
         reply::status(StatusCode::ACCEPTED)
     }
 
-    async fn initialize(&self, request: jsonrpc::Request) -> Reply {
-        let session = Session::new(Arc::clone(&self.service));
-        let Ok((_, log)) = session.start(vec![request]) else {
+    async fn initialize(&self, request: jsonrpc::Request, principal: Option<&Principal>) -> Reply {
+        let session = Session::open(Arc::clone(&self.service), principal.cloned());
+        let Ok((number, log)) = session.start(vec![request]) else {
             return reply::status(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let mut reader = log.attach(None);
@@ -208,25 +209,47 @@ impl HttpEndpoint {
         if answer.answer != Some(Ok(())) {
             return reply::json(StatusCode::OK, answer.text);
         }
-        let added = self.sessions.add(&session, self.config.max_sessions, self.config.session_idle);
-        let id = match added.map(|id| id.map(HeaderValue::try_from)) {
-            Ok(Some(Ok(id))) => id,
-            Ok(None) => {
-                return *refuse(StatusCode::SERVICE_UNAVAILABLE, "there are too many sessions");
-            }
-            Ok(Some(Err(_))) | Err(_) => return reply::status(StatusCode::INTERNAL_SERVER_ERROR),
+        session.forget(number);
+        let named = self.name(&session, principal);
+        let Ok((key, Ok(id))) = named.map(|(key, id)| (key, HeaderValue::try_from(id))) else {
+            return reply::status(StatusCode::INTERNAL_SERVER_ERROR);
         };
+        if self.sessions.add(key, &session, self.limits()).is_err() {
+            return *too_many_sessions();
+        }
         let mut response = reply::json(StatusCode::OK, answer.text);
         response.headers_mut().insert("mcp-session-id", id);
         response
     }
 
+    /// The id of a new session: sealed, if it can go on elsewhere.
+    fn name(
+        &self,
+        session: &Session,
+        principal: Option<&Principal>,
+    ) -> Result<(Key, String), SessionKeyError> {
+        let place = Place { path: &self.config.path, principal };
+        if let Some(keys) = &self.config.session_keys
+            && let Some(carried) = session.carried()
+            && let Some(named) = keys.seal(&place, unix_seconds(), &carried)?
+        {
+            session.is_carried();
+            return Ok(named);
+        }
+        session_id::new_random()
+    }
+
+    fn limits(&self) -> Limits {
+        Limits { count: self.config.max_sessions, idle: self.config.session_idle }
+    }
+
     async fn legacy(
         &self,
-        headers: &HeaderMap,
+        client: Client<'_>,
         messages: Vec<Message>,
     ) -> Result<Reply, Box<Reply>> {
-        let session = self.session(headers)?;
+        let headers = client.headers;
+        let session = self.session(client)?;
         let is_single = messages.len() == 1;
         let mut requests = Vec::new();
         for message in messages {
@@ -236,7 +259,13 @@ impl HttpEndpoint {
                 }
                 Message::Request(request) => requests.push(request),
                 Message::Notification(notification) => session.notify(notification),
-                Message::Response(response) => session.asking.answered(response),
+                Message::Response(response) => {
+                    let is_wanted = session.asking.answered(response);
+                    if !is_wanted && session.may_be_elsewhere() {
+                        let reason = "nobody here waits for this answer: another replica asked";
+                        return Err(refuse(StatusCode::BAD_REQUEST, reason));
+                    }
+                }
             }
         }
         if requests.is_empty() {
@@ -253,6 +282,7 @@ impl HttpEndpoint {
             && let Ok(Some(first)) = timeout(STREAM_AFTER, reader.peek()).await
             && first.answer.is_some()
         {
+            session.forget(number);
             return Ok(reply::json(StatusCode::OK, first.text));
         }
         // Older clients would take an event without data for a message.
@@ -261,12 +291,13 @@ impl HttpEndpoint {
     }
 
     /// Opens the stream of unasked messages, or goes on with one that broke.
-    fn get(&self, headers: &HeaderMap) -> Result<Reply, Box<Reply>> {
+    fn get(&self, client: Client<'_>) -> Result<Reply, Box<Reply>> {
+        let headers = client.headers;
         if !accepts(headers, "text/event-stream") {
             let reason = "the client must accept text/event-stream";
             return Err(refuse(StatusCode::NOT_ACCEPTABLE, reason));
         }
-        let session = self.session(headers)?;
+        let session = self.session(client)?;
         let Some(position) = headers.get("last-event-id") else {
             if session.unasked.is_attached() {
                 return Err(refuse(StatusCode::CONFLICT, "the session has its stream already"));
@@ -285,25 +316,51 @@ impl HttpEndpoint {
         Ok(reply::events(Events::numbered(reader, stream)))
     }
 
-    fn delete(&self, headers: &HeaderMap) -> Result<Reply, Box<Reply>> {
-        let id = session_id(headers)?;
-        if self.sessions.remove(id) {
+    fn delete(&self, client: Client<'_>) -> Result<Reply, Box<Reply>> {
+        let id = session_id(client.headers)?;
+        let key = match self.open(id, client.principal) {
+            Some(opened) => Some(opened.key),
+            None => session_id::read_random(id).filter(|key| {
+                let session = self.sessions.get(key);
+                session.is_some_and(|session| session.is_of(client.principal))
+            }),
+        };
+        if key.is_some_and(|key| self.sessions.remove(key)) {
             Ok(reply::status(StatusCode::NO_CONTENT))
         } else {
-            Err(refuse(StatusCode::NOT_FOUND, "there is no such session"))
+            Err(refuse(StatusCode::NOT_FOUND, NO_SESSION))
         }
     }
 
+    /// What a sealed id says, as long as it is good.
+    fn open(&self, id: &str, principal: Option<&Principal>) -> Option<session_id::Opened> {
+        let place = Place { path: &self.config.path, principal };
+        let opened = self.config.session_keys.as_ref()?.open(&place, id)?;
+        // Clocks of replicas differ; one that is behind sees an id of the future.
+        let age = unix_seconds().saturating_sub(opened.issued);
+        (age <= self.config.session_age.as_secs()).then_some(opened)
+    }
+
     /// The session that a legacy request names.
-    fn session(&self, headers: &HeaderMap) -> Result<Arc<Session>, Box<Reply>> {
-        if shown_version(headers).is_some_and(|version| !version.is_supported()) {
+    fn session(&self, client: Client<'_>) -> Result<Arc<Session>, Box<Reply>> {
+        if shown_version(client.headers).is_some_and(|version| !version.is_supported()) {
             let reason = "the protocol version of the header is not known";
             return Err(refuse(StatusCode::BAD_REQUEST, reason));
         }
-        let id = session_id(headers)?;
-        self.sessions
-            .get(id)
-            .ok_or_else(|| refuse(StatusCode::NOT_FOUND, "there is no such session"))
+        let id = session_id(client.headers)?;
+        let found = match self.open(id, client.principal) {
+            Some(opened) => self
+                .sessions
+                .get_or_make(opened.key, self.limits(), || {
+                    let principal = client.principal.cloned();
+                    Session::reopen(&*self.service, principal, &opened.carried)
+                })
+                .map_err(|AllInUse| too_many_sessions())?,
+            None => session_id::read_random(id)
+                .and_then(|key| self.sessions.get(&key))
+                .filter(|session| session.is_of(client.principal)),
+        };
+        found.ok_or_else(|| refuse(StatusCode::NOT_FOUND, NO_SESSION))
     }
 }
 
@@ -317,6 +374,23 @@ impl fmt::Debug for HttpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpEndpoint").field("config", &self.config).finish_non_exhaustive()
     }
+}
+
+/// Who sends a request.
+#[derive(Clone, Copy)]
+struct Client<'a> {
+    headers: &'a HeaderMap,
+    principal: Option<&'a Principal>,
+}
+
+const NO_SESSION: &str = "there is no such session";
+
+fn too_many_sessions() -> Box<Reply> {
+    refuse(StatusCode::SERVICE_UNAVAILABLE, "there are too many sessions")
+}
+
+fn unix_seconds() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 fn refuse(status: StatusCode, reason: &str) -> Box<Reply> {

@@ -51,11 +51,16 @@ struct State {
 impl EventLog {
     /// A stream that ends after so many answers, or only when told.
     pub(super) fn new(answers: Option<usize>) -> Arc<Self> {
+        Self::after(0, answers)
+    }
+
+    /// A stream whose events are counted from after this number.
+    pub(super) fn after(number: u64, answers: Option<usize>) -> Arc<Self> {
         Arc::new(Self(Mutex::new(State {
             events: VecDeque::new(),
             bytes: 0,
-            last_number: 0,
-            read: 0,
+            last_number: number,
+            read: number,
             open_answers: answers,
             closed: false,
             generation: 0,
@@ -131,13 +136,20 @@ impl EventLog {
         self.lock().attached
     }
 
+    /// Whether a reader was here, went away, and has not heard all.
+    pub(super) fn is_missed(&self) -> bool {
+        let state = self.lock();
+        !state.attached && state.generation > 0 && state.read < state.last_number
+    }
+
     /// Becomes the reader, from the event after this number on, or from where the last reader was.
-    /// A former reader sees its end.
+    /// A former reader sees its end. A number that this stream has not come to is another's.
     pub(super) fn attach(self: &Arc<Self>, after: Option<u64>) -> Reader {
         let mut state = self.lock();
         state.generation += 1;
         state.attached = true;
-        state.read = after.unwrap_or(state.read).min(state.last_number);
+        let known = after.filter(|number| *number <= state.last_number);
+        state.read = known.unwrap_or(state.read);
         state.wake_reader();
         let generation = state.generation;
         drop(state);

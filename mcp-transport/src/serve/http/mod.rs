@@ -1,15 +1,17 @@
 //! Serving over Streamable HTTP, in both lifecycles on one address.
 //!
 //! `endpoint` decides which answer a request gets: `modern` checks headers, `session` is what the
-//! legacy lifecycle keeps between requests. Every request runs in a task (`work`) that writes to an
+//! legacy lifecycle keeps between requests, and `session_id` what any process can read of it. Every request runs in a task (`work`) that writes to an
 //! `event_log`; `reply` is its reader. `guard` says who may ask.
 
 mod endpoint;
 mod event_log;
 mod guard;
 mod modern;
+mod principal;
 mod reply;
 mod session;
+mod session_id;
 mod work;
 
 use std::{convert::Infallible, future::Future, io, pin::pin, sync::Arc, time::Duration};
@@ -23,7 +25,13 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-pub use self::{endpoint::HttpEndpoint, guard::Guard, reply::ReplyBody};
+pub use self::{
+    endpoint::HttpEndpoint,
+    guard::Guard,
+    principal::Principal,
+    reply::ReplyBody,
+    session_id::{SessionKeyError, SessionKeys},
+};
 use super::Service;
 
 /// How many connections are open at the same time; more wait.
@@ -47,6 +55,8 @@ pub struct HttpServeConfig {
     max_body_bytes: usize,
     max_sessions: usize,
     session_idle: Duration,
+    session_keys: Option<SessionKeys>,
+    session_age: Duration,
     shutdown_grace: Duration,
 }
 
@@ -58,6 +68,8 @@ impl Default for HttpServeConfig {
             max_body_bytes: 16 << 20,
             max_sessions: 1024,
             session_idle: Duration::from_secs(3600),
+            session_keys: None,
+            session_age: Duration::from_secs(24 * 3600),
             shutdown_grace: Duration::from_secs(2),
         }
     }
@@ -118,6 +130,23 @@ impl HttpServeConfig {
     /// How long a legacy session is kept that nobody uses. Default: an hour.
     pub fn session_idle(mut self, limit: Duration) -> Self {
         self.session_idle = limit;
+        self
+    }
+
+    /// Seals what any process needs into the ids of legacy sessions, where the service
+    /// [carries](Service::carried) it: then a session goes on in every process with the same keys,
+    /// and while nothing of it is under way, nothing of it is kept. Ids that were changed, that are
+    /// for another [`Principal`], or too old, are answered with 404, upon which clients open a new
+    /// session. Without keys, and for what does not fit into 1,024 characters, an id is random and
+    /// means something in this process only.
+    pub fn session_keys(mut self, keys: SessionKeys) -> Self {
+        self.session_keys = Some(keys);
+        self
+    }
+
+    /// How old a sealed id may become. Default: a day.
+    pub fn session_age(mut self, limit: Duration) -> Self {
+        self.session_age = limit;
         self
     }
 
@@ -231,5 +260,7 @@ async fn carry(
     }
 }
 
+#[cfg(test)]
+mod replica_tests;
 #[cfg(test)]
 mod tests;

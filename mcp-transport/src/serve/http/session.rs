@@ -2,14 +2,12 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    fmt::Write as _,
-    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use mcp_protocol::jsonrpc::{NotificationMessage, Request, RequestId};
-use rustls::crypto::ring;
 use serde::Deserialize;
 use tokio::{
     sync::mpsc,
@@ -17,7 +15,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::{event_log::EventLog, work};
+use super::{
+    Principal,
+    event_log::EventLog,
+    session_id::{self, Key},
+    work,
+};
 use crate::serve::{Peer, Service, asking::Asking};
 
 /// How many finished streams of a session can still be resumed.
@@ -29,9 +32,22 @@ const MAX_RUNNING: usize = 256;
 /// How many messages wait on their way to the stream of unasked messages.
 const QUEUED_MESSAGES: usize = 64;
 
+/// How long a session is kept that loses nothing when it is not: a client opens its stream, or
+/// comes again to one that broke, within this time.
+const LINGER: Duration = Duration::from_secs(30);
+
+/// How often sessions are looked through for those that are not needed any more, at most.
+const SWEEP: Duration = Duration::from_secs(1);
+
+/// How many sealed ids that were given back are remembered.
+const MAX_ENDED: usize = 1024;
+
 /// One client between `initialize` and the end of its session.
 pub(super) struct Session {
     service: Arc<dyn Service>,
+    /// Who opened it.
+    principal: Option<Principal>,
+    begin: Begin,
     peer: Peer,
     pub(super) asking: Arc<Asking>,
     /// What the service says unasked.
@@ -39,7 +55,34 @@ pub(super) struct Session {
     state: Mutex<State>,
 }
 
+/// How a session began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begin {
+    /// With `initialize`.
+    Opened,
+    /// With an id that carries what was said then.
+    Reopened,
+}
+
+/// How the service says and asks things beside all requests.
+struct Line {
+    peer: Peer,
+    asking: Arc<Asking>,
+    messages: mpsc::Receiver<Bytes>,
+}
+
+impl Line {
+    fn new() -> Self {
+        let (outgoing, messages) = mpsc::channel(QUEUED_MESSAGES);
+        let asking = Arc::new(Asking::default());
+        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
+        Self { peer, asking, messages }
+    }
+}
+
 struct State {
+    /// Whether its id carries all that the service would need to begin anew.
+    is_carried: bool,
     last_stream: u64,
     /// In order of their numbers.
     streams: VecDeque<(u64, Arc<EventLog>)>,
@@ -57,9 +100,34 @@ pub(super) enum Refused {
 }
 
 impl Session {
-    pub(super) fn new(service: Arc<dyn Service>) -> Arc<Self> {
-        let (outgoing, mut messages) = mpsc::channel(QUEUED_MESSAGES);
-        let unasked = EventLog::new(None);
+    /// The session of a client that initializes.
+    pub(super) fn open(service: Arc<dyn Service>, principal: Option<Principal>) -> Arc<Self> {
+        let line = Line::new();
+        let service = service.open(&line.peer).unwrap_or(service);
+        Self::begin(Begin::Opened, line, service, principal, 0)
+    }
+
+    /// The session of a client that initialized elsewhere, or here and was silent since.
+    pub(super) fn reopen(
+        service: &dyn Service,
+        principal: Option<Principal>,
+        carried: &str,
+    ) -> Option<Arc<Self>> {
+        // What was told elsewhere has other numbers.
+        let number = session_id::random::<4>().ok().map(u32::from_be_bytes)?;
+        let line = Line::new();
+        let service = service.reopen(&line.peer, carried)?;
+        Some(Self::begin(Begin::Reopened, line, service, principal, u64::from(number) << 16))
+    }
+
+    fn begin(
+        begin: Begin,
+        Line { peer, asking, mut messages }: Line,
+        service: Arc<dyn Service>,
+        principal: Option<Principal>,
+        number: u64,
+    ) -> Arc<Self> {
+        let unasked = EventLog::after(number, None);
         let mut tasks = JoinSet::new();
         let log = Arc::clone(&unasked);
         tasks.spawn(async move {
@@ -67,17 +135,44 @@ impl Session {
                 log.push(text).await;
             }
         });
-        let asking = Arc::new(Asking::default());
-        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
-        let service = service.open(&peer).unwrap_or(service);
         let state = State {
-            last_stream: 0,
+            is_carried: begin == Begin::Reopened,
+            last_stream: number,
             streams: VecDeque::new(),
             running: HashMap::new(),
             tasks,
             used: Instant::now(),
         };
-        Arc::new(Self { service, peer, asking, unasked, state: Mutex::new(state) })
+        let state = Mutex::new(state);
+        Arc::new(Self { service, principal, begin, peer, asking, unasked, state })
+    }
+
+    /// What another process needs to go on with it.
+    pub(super) fn carried(&self) -> Option<String> {
+        self.service.carried(session_id::ROOM)
+    }
+
+    /// Its id carries that.
+    pub(super) fn is_carried(&self) {
+        self.lock().is_carried = true;
+    }
+
+    pub(super) fn is_of(&self, principal: Option<&Principal>) -> bool {
+        self.principal.as_ref() == principal
+    }
+
+    /// Whether something of it may be kept in another process too.
+    pub(super) fn may_be_elsewhere(&self) -> bool {
+        self.begin == Begin::Reopened
+    }
+
+    /// Whether nothing is lost when it is dropped now, since its id says all that there is.
+    fn can_be_made_again(&self) -> bool {
+        let state = self.lock();
+        state.is_carried
+            && state.streams.is_empty()
+            && !self.unasked.is_missed()
+            && !self.service.keeps_more()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -114,6 +209,11 @@ impl Session {
         }
         state.streams.push_back((number, Arc::clone(&log)));
         Ok((number, log))
+    }
+
+    /// A stream whose answer went out whole. Nobody comes again for it.
+    pub(super) fn forget(&self, number: u64) {
+        self.lock().streams.retain(|(one, _)| *one != number);
     }
 
     /// A stream by its number; 0 is that of unasked messages.
@@ -174,78 +274,146 @@ impl Session {
     }
 }
 
-/// All sessions, by their ids.
+/// Why a session is not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AllInUse;
+
+/// How many sessions there may be, and how long each is kept that nobody uses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) count: usize,
+    pub(super) idle: Duration,
+}
+
+/// The sessions of which something is kept, and the sealed ids that were given back.
 #[derive(Default)]
-pub(super) struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
+pub(super) struct Sessions(Mutex<Kept>);
 
-impl Sessions {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Arc<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+#[derive(Default)]
+struct Kept {
+    sessions: HashMap<Key, Arc<Session>>,
+    /// The latest ones; one that is forgotten again is good until it is too old.
+    ended: VecDeque<Key>,
+    swept: Option<Instant>,
+}
 
-    /// Keeps a session and gives its id. Sessions that nobody used for `keep` are ended. False when
-    /// there are `limit` others, all of them in use.
-    pub(super) fn add(
-        &self,
-        session: &Arc<Session>,
-        limit: usize,
-        keep: Duration,
-    ) -> io::Result<Option<String>> {
-        let id = new_id()?;
-        let mut sessions = self.lock();
-        let idle = |session: &Session| session.idle().unwrap_or_default();
-        sessions.retain(|_, session| {
-            let stays = idle(session) < keep;
-            if !stays {
-                session.end();
-            }
-            stays
-        });
-        if sessions.len() >= limit {
-            let longest = sessions.iter().max_by_key(|(_, session)| idle(session));
-            let longest = longest.filter(|(_, session)| session.idle().is_some());
-            let Some(id) = longest.map(|(id, _)| id.clone()) else { return Ok(None) };
-            if let Some(session) = sessions.remove(&id) {
+impl Kept {
+    /// Makes room for one more.
+    fn make_room(&mut self, limits: Limits) -> Result<(), AllInUse> {
+        if self.swept.is_none_or(|swept| swept.elapsed() >= SWEEP) {
+            self.swept = Some(Instant::now());
+            self.sessions.retain(|_, session| {
+                let is_over = session.idle().is_some_and(|idle| {
+                    idle >= limits.idle || (idle >= LINGER && session.can_be_made_again())
+                });
+                if is_over {
+                    session.end();
+                }
+                !is_over
+            });
+        }
+        if self.sessions.len() >= limits.count {
+            let idle = self.sessions.iter().filter_map(|(key, session)| {
+                let idle = session.idle()?;
+                Some((session.can_be_made_again(), idle, *key))
+            });
+            // What loses nothing goes first, then what was idle for longest.
+            let first = idle.max_by_key(|(can_be_made_again, idle, _)| (*can_be_made_again, *idle));
+            let (.., key) = first.ok_or(AllInUse)?;
+            if let Some(session) = self.sessions.remove(&key) {
                 session.end();
             }
         }
-        sessions.insert(id.clone(), Arc::clone(session));
-        Ok(Some(id))
+        Ok(())
+    }
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn get(&self, id: &str) -> Option<Arc<Session>> {
-        let session = self.lock().get(id).cloned()?;
+    /// Keeps a session.
+    pub(super) fn add(
+        &self,
+        key: Key,
+        session: &Arc<Session>,
+        limits: Limits,
+    ) -> Result<(), AllInUse> {
+        let mut kept = self.lock();
+        kept.make_room(limits)?;
+        kept.sessions.insert(key, Arc::clone(session));
+        Ok(())
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Arc<Session>> {
+        let session = self.lock().sessions.get(key).cloned()?;
         session.touch();
         Some(session)
     }
 
-    /// Ends a session. False when there is none.
-    pub(super) fn remove(&self, id: &str) -> bool {
-        let session = self.lock().remove(id);
-        session.is_some_and(|session| {
+    /// The session of a sealed id, made anew where nothing is kept of it. `None` when it was given
+    /// back, or the service does not take what was carried.
+    pub(super) fn get_or_make(
+        &self,
+        key: Key,
+        limits: Limits,
+        make: impl FnOnce() -> Option<Arc<Session>>,
+    ) -> Result<Option<Arc<Session>>, AllInUse> {
+        let find = |kept: &Kept| match kept.sessions.get(&key) {
+            Some(session) => Some(Some(Arc::clone(session))),
+            None => kept.ended.contains(&key).then_some(None),
+        };
+        if let Some(found) = find(&self.lock()) {
+            if let Some(session) = &found {
+                session.touch();
+            }
+            return Ok(found);
+        }
+        // Not in the lock, since the service makes its part.
+        let Some(session) = make() else { return Ok(None) };
+        let mut kept = self.lock();
+        // Another request of the same session was faster.
+        if let Some(found) = find(&kept) {
             session.end();
-            true
-        })
+            return Ok(found);
+        }
+        if let Err(full) = kept.make_room(limits) {
+            session.end();
+            return Err(full);
+        }
+        kept.sessions.insert(key, Arc::clone(&session));
+        Ok(Some(session))
+    }
+
+    /// Ends a session. False when there is none. One with a sealed id need not be kept here.
+    pub(super) fn remove(&self, key: Key) -> bool {
+        let mut kept = self.lock();
+        let session = kept.sessions.remove(&key);
+        let is_sealed = matches!(key, Key::Sealed(_));
+        let is_new = is_sealed && !kept.ended.contains(&key);
+        if is_new {
+            kept.ended.push_back(key);
+            if kept.ended.len() > MAX_ENDED {
+                kept.ended.pop_front();
+            }
+        }
+        drop(kept);
+        if let Some(session) = &session {
+            session.end();
+        }
+        session.is_some() || is_new
+    }
+
+    /// How many there are of which something is kept.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.lock().sessions.len()
     }
 
     pub(super) fn end_all(&self) {
-        for (_, session) in self.lock().drain() {
+        for (_, session) in self.lock().sessions.drain() {
             session.end();
         }
     }
-}
-
-/// 128 random bits: whoever has the id is the client.
-fn new_id() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    ring::default_provider()
-        .secure_random
-        .fill(&mut bytes)
-        .map_err(|_| io::Error::other("the system gives no random numbers"))?;
-    let mut id = String::with_capacity(32);
-    for byte in bytes {
-        // Writing to a string cannot fail.
-        let _ = write!(id, "{byte:02x}");
-    }
-    Ok(id)
 }
