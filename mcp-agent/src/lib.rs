@@ -40,6 +40,7 @@ pub mod toolbox;
 
 pub mod caller;
 pub mod layers;
+pub mod shared;
 pub mod stack;
 
 pub mod model;

@@ -21,7 +21,7 @@ use crate::{
     layers::{
         Audit, AuditLayer, Balance, BalanceLayer, BreakerLayer, BreakerReport, Cache, CacheLayer,
         ConcurrencyLayer, Deadline, DeadlineLayer, Metrics, MetricsLayer, Middlewares,
-        MiddlewaresLayer, RateLimitLayer, ResultCache, Retry, RetryLayer,
+        MiddlewaresLayer, RateLimitLayer, ResultCache, Retry, RetryLayer, SharedRates,
     },
 };
 
@@ -124,6 +124,7 @@ struct Routing {
     breaker: Option<BreakerLayer>,
     concurrency: ConcurrencyLayer,
     rate: RateLimitLayer,
+    shared_rates: Option<Arc<dyn SharedRates>>,
     attempt: DeadlineLayer,
     limits: HashMap<String, ServerLimits>,
     routes: RwLock<HashMap<Arc<str>, Arc<Route>>>,
@@ -146,6 +147,7 @@ impl Routes {
             breaker: options.breaker.map(|policy| BreakerLayer::new(policy).trust(trust)),
             concurrency: ConcurrencyLayer::new(options.concurrency),
             rate: RateLimitLayer::new(options.rate.clone()),
+            shared_rates: options.shared_rates.clone(),
             attempt: DeadlineLayer::attempt(options.attempt_timeout),
             limits: options.servers.clone().into_iter().collect(),
             routes: RwLock::default(),
@@ -195,6 +197,10 @@ impl Routing {
         let rate = match own.and_then(|own| own.rate.clone()) {
             Some(rules) => RateLimitLayer::new(rules),
             None => self.rate.clone(),
+        };
+        let rate = match &self.shared_rates {
+            Some(source) => rate.shared(server, Arc::clone(source)),
+            None => rate,
         };
         let attempt = match own.and_then(|own| own.attempt_timeout) {
             Some(limit) => DeadlineLayer::attempt(limit),

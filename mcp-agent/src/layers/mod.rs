@@ -43,7 +43,10 @@ pub use self::{
     deadline::{Deadline, DeadlineLayer},
     metrics::{CallEnd, CallRecord, Metrics, MetricsLayer, Observe, OperationReport, Tally},
     middleware::{After, Before, Middleware, Middlewares, MiddlewaresLayer, Next},
-    rate_limit::{InvalidRate, Rate, RateLimit, RateLimitLayer, RateRules, WhenFull},
+    rate_limit::{
+        InvalidRate, Lease, Rate, RateLimit, RateLimitLayer, RateRules, SharedAway, SharedRates,
+        WhenFull,
+    },
     retry::{Retry, RetryLayer, RetryRules},
     trust::Trust,
 };

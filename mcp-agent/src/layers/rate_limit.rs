@@ -1,5 +1,6 @@
 //! How many calls begin in a stretch of time.
 
+mod lease;
 mod rate;
 
 use std::{
@@ -15,14 +16,24 @@ use governor::{
     middleware::NoOpMiddleware,
     state::{InMemoryState, NotKeyed},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::Instant,
+};
 use tower_layer::Layer;
 
-pub use self::rate::{InvalidRate, Rate};
+use self::lease::{Leased, Taken};
+pub use self::{
+    lease::{Lease, SharedAway, SharedRates},
+    rate::{InvalidRate, Rate},
+};
 use crate::caller::{Call, CallError, Caller, Operation, Reply};
 
 /// How many tools of a server are counted by name; more share one count.
 const MAX_TOOLS: usize = 512;
+
+/// How long leasing may take while others wait for it.
+const LEASING: Duration = Duration::from_millis(500);
 
 /// How often a server and its tools may be called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -89,12 +100,30 @@ pub struct RateLimit<C> {
 #[derive(Clone, Debug)]
 pub struct RateLimitLayer {
     rules: Option<Arc<RateRules>>,
+    shared: Option<Shared>,
+}
+
+/// The server, as all processes call it, and who counts for all of them.
+#[derive(Clone, Debug)]
+struct Shared {
+    server: Arc<str>,
+    source: Arc<dyn SharedRates>,
 }
 
 impl RateLimitLayer {
     /// By these rules; none without any.
     pub fn new(rules: impl Into<Option<RateRules>>) -> Self {
-        Self { rules: rules.into().map(Arc::new) }
+        Self { rules: rules.into().map(Arc::new), shared: None }
+    }
+
+    /// Shares the counts of this server with other processes: each leases a part of what may be
+    /// called, a tenth of the burst and at most 100 calls at once, and asks again when it is used
+    /// up. In any stretch of time all of them together begin no more calls than the rate allows, and
+    /// what each had leased before. While `source` is away, each keeps to the whole rate by itself.
+    #[must_use]
+    pub fn shared(mut self, server: impl Into<Arc<str>>, source: Arc<dyn SharedRates>) -> Self {
+        self.shared = Some(Shared { server: server.into(), source });
+        self
     }
 }
 
@@ -102,7 +131,8 @@ impl<C> Layer<C> for RateLimitLayer {
     type Service = RateLimit<C>;
 
     fn layer(&self, inner: C) -> RateLimit<C> {
-        RateLimit { inner, limits: self.rules.clone().map(Limits::new) }
+        let limits = self.rules.clone().map(|rules| Limits::new(rules, self.shared.clone()));
+        RateLimit { inner, limits }
     }
 }
 
@@ -126,13 +156,15 @@ impl<C: fmt::Debug> fmt::Debug for RateLimit<C> {
 
 struct Limits {
     rules: Arc<RateRules>,
+    shared: Option<Shared>,
     server: Option<Gate>,
     tools: Mutex<HashMap<Arc<str>, Arc<Gate>>>,
 }
 
 impl Limits {
-    fn new(rules: Arc<RateRules>) -> Self {
-        Self { server: rules.server.map(Gate::new), rules, tools: Mutex::default() }
+    fn new(rules: Arc<RateRules>, shared: Option<Shared>) -> Self {
+        let server = rules.server.map(|rate| Gate::new(rate, leased(shared.as_ref(), None, rate)));
+        Self { server, rules, shared, tools: Mutex::default() }
     }
 
     async fn take_turn(&self, call: &Call) -> Result<(), CallError> {
@@ -167,14 +199,30 @@ impl Limits {
         }
         // Names come from servers, which could make them up.
         let name = if tools.len() < MAX_TOOLS { Arc::clone(name) } else { "".into() };
-        Some(Arc::clone(tools.entry(name).or_insert_with(|| Arc::new(Gate::new(rate)))))
+        let gate = || {
+            let leased = leased(self.shared.as_ref(), Some(&name), rate);
+            Arc::new(Gate::new(rate, leased))
+        };
+        Some(Arc::clone(tools.entry(Arc::clone(&name)).or_insert_with(gate)))
     }
+}
+
+/// A limit that is counted elsewhere, named for its server and tool.
+fn leased(shared: Option<&Shared>, tool: Option<&str>, rate: Rate) -> Option<Leased> {
+    let Shared { server, source } = shared?;
+    let name = match tool {
+        Some(tool) => format!("{server}/{tool}"),
+        None => server.to_string(),
+    };
+    Some(Leased::new(Arc::clone(source), name, rate))
 }
 
 /// One count, and the queue of those who wait for it.
 struct Gate {
     limiter: RateLimiter<NotKeyed, InMemoryState, SinceStart, NoOpMiddleware<Duration>>,
     clock: SinceStart,
+    /// What this process has of a limit that others share.
+    leased: Option<Leased>,
     /// Whoever holds it is the next.
     turn: Semaphore,
 }
@@ -192,10 +240,10 @@ impl Clock for SinceStart {
 }
 
 impl Gate {
-    fn new(rate: Rate) -> Self {
+    fn new(rate: Rate, leased: Option<Leased>) -> Self {
         let clock = SinceStart(Instant::now());
         let limiter = RateLimiter::direct_with_clock(rate.quota(), clock);
-        Self { limiter, clock, turn: Semaphore::new(1) }
+        Self { limiter, clock, leased, turn: Semaphore::new(1) }
     }
 
     /// Begins a call. If it cannot begin, tells how long that would take.
@@ -207,27 +255,50 @@ impl Gate {
         };
         // Those who wait already come first.
         if self.turn.available_permits() > 0 || at_most.is_zero() {
-            match self.try_now() {
+            match self.try_own() {
                 Ok(()) => return Ok(()),
                 Err(wait) if wait > at_most => return Err(wait),
                 Err(_) => {}
             }
         }
-        let waiting = async {
-            let Ok(_turn) = self.turn.acquire().await else {
-                unreachable!("nobody closes this semaphore")
-            };
-            while let Err(wait) = self.try_now() {
-                tokio::time::sleep(wait).await;
+        // The answer of those who count for all is no waiting for a turn.
+        let grace = if self.leased.is_some() { LEASING } else { Duration::ZERO };
+        let began = Instant::now();
+        let turn = tokio::time::timeout(at_most.saturating_add(grace), self.turn()).await;
+        let Ok(_turn) = turn else { return Err(at_most) };
+        while let Err(wait) = self.try_leased().await {
+            if began.elapsed().saturating_add(wait) > at_most {
+                return Err(wait);
             }
-        };
-        if at_most == Duration::MAX {
-            waiting.await;
-            return Ok(());
+            tokio::time::sleep(wait).await;
         }
-        match tokio::time::timeout(at_most, waiting).await {
-            Ok(()) => Ok(()),
-            Err(_) => Err(at_most),
+        Ok(())
+    }
+
+    async fn turn(&self) -> SemaphorePermit<'_> {
+        let Ok(turn) = self.turn.acquire().await else {
+            unreachable!("nobody closes this semaphore")
+        };
+        turn
+    }
+
+    /// Without asking others.
+    fn try_own(&self) -> Result<(), Duration> {
+        match &self.leased {
+            None => self.try_now(),
+            Some(leased) if leased.take_own() => Ok(()),
+            Some(_) => Err(Duration::ZERO),
+        }
+    }
+
+    async fn try_leased(&self) -> Result<(), Duration> {
+        match &self.leased {
+            None => self.try_now(),
+            Some(leased) => match leased.take().await {
+                Taken::Yes => Ok(()),
+                Taken::After(wait) => Err(wait.max(Duration::from_millis(1))),
+                Taken::Alone => self.try_now(),
+            },
         }
     }
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::layers::{
     AuditLog, BreakerPolicy, CacheRules, Chooser, ConcurrencyLimits, Middleware, Observe,
-    RateRules, RetryRules, Trust,
+    RateRules, RetryRules, SharedRates, Trust,
 };
 
 /// Which layers a [`Stack`](super::Stack) has. By default calls are counted, take at most ten
@@ -25,6 +25,8 @@ pub struct StackOptions {
     pub concurrency: ConcurrencyLimits,
     /// How often each server may be called.
     pub rate: Option<RateRules>,
+    /// Who counts calls for several processes, by whose limits each keeps to its part.
+    pub shared_rates: Option<Arc<dyn SharedRates>>,
     /// When a call is made again.
     pub retry: Option<RetryRules>,
     /// Which results are kept.
@@ -64,6 +66,7 @@ impl Default for StackOptions {
             breaker: Some(BreakerPolicy::default()),
             concurrency: ConcurrencyLimits::default(),
             rate: None,
+            shared_rates: None,
             retry: None,
             cache: None,
             audit: None,
@@ -116,6 +119,13 @@ impl StackOptions {
     #[must_use]
     pub fn rate(mut self, rules: impl Into<Option<RateRules>>) -> Self {
         self.rate = rules.into();
+        self
+    }
+
+    /// Who counts calls for several processes.
+    #[must_use]
+    pub fn shared_rates(mut self, source: impl SharedRates) -> Self {
+        self.shared_rates = Some(Arc::new(source));
         self
     }
 
@@ -208,6 +218,7 @@ impl fmt::Debug for StackOptions {
             .field("breaker", &self.breaker)
             .field("concurrency", &self.concurrency)
             .field("rate", &self.rate)
+            .field("shared_rates", &self.shared_rates)
             .field("retry", &self.retry)
             .field("cache", &self.cache)
             .field("audit", &self.audit)

@@ -46,10 +46,19 @@ impl Rate {
         self
     }
 
+    /// The time in which one more call may begin.
+    pub fn interval(self) -> Duration {
+        (self.per / self.calls.get()).max(Duration::from_nanos(1))
+    }
+
+    /// How many calls may come at once.
+    pub fn burst_size(self) -> u32 {
+        self.burst.get()
+    }
+
     pub(super) fn quota(self) -> Quota {
-        let each = (self.per / self.calls.get()).max(Duration::from_nanos(1));
         // Only a period of nothing is refused.
-        let quota = Quota::with_period(each);
+        let quota = Quota::with_period(self.interval());
         quota.unwrap_or_else(|| Quota::per_second(self.calls)).allow_burst(self.burst)
     }
 }
