@@ -5,6 +5,7 @@ mod conversation;
 mod layers;
 mod plan;
 mod registry;
+mod replicas;
 mod serve;
 mod serve_keys;
 
@@ -22,6 +23,7 @@ pub(crate) use self::{
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     registry::{AddArgs, RegistryOptions, SearchArgs},
+    replicas::ReplicaOptions,
     serve::ServeArgs,
     serve_keys::{KeysAction, KeysAddArgs, KeysFile, ServeAction},
 };

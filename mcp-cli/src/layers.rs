@@ -11,6 +11,7 @@ use crate::{
 use mcp_agent::{
     layers::{
         AuditLog, BreakerPolicy, CacheRules, ConcurrencyLimits, Rate, RateRules, RetryRules, Trust,
+        WhenFull,
     },
     stack::{ServerLimits, StackOptions},
 };
@@ -71,13 +72,18 @@ impl LayerOptions {
         options.concurrency = ConcurrencyLimits::default().global(calls).per_server(each);
         options.cache = cache(&self.cache_ttl, &names)?;
         let (all, some) = rates(&self.rates, &names)?;
-        options.rate = all;
+        let when_full = match self.rate_wait {
+            None => WhenFull::Wait,
+            Some(time) if time.is_zero() => WhenFull::Refuse,
+            Some(time) => WhenFull::WaitAtMost(time),
+        };
+        options.rate = all.map(|rules| rules.when_full(when_full));
         let mut limits: BTreeMap<&str, ServerLimits> = BTreeMap::new();
         for server in servers {
             let mut own = ServerLimits::default();
             let mut has_own = false;
             if let Some(rules) = some.get(&server.name) {
-                own = own.rate(rules.clone());
+                own = own.rate(rules.clone().when_full(when_full));
                 has_own = true;
             }
             if let Some(calls) = server.max_concurrent_calls {

@@ -3,6 +3,8 @@
 //! Counts do not depend on the load of the machine, so a bound on them is a fair test. A failure
 //! here means that something was added to the path of every call.
 
+mod sessions;
+
 use mcp_agent::{
     Agent, AgentEvent,
     model::{

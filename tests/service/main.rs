@@ -9,3 +9,4 @@ mod layers;
 mod mcp;
 mod questions;
 mod rest;
+mod sessions;

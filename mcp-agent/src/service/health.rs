@@ -14,6 +14,7 @@ use super::{
     access::{Principal, Role},
     problem::{Problem, ProblemCode},
 };
+use crate::shared::Presence;
 
 /// The process answers.
 pub(super) async fn alive() -> &'static str {
@@ -21,7 +22,7 @@ pub(super) async fn alive() -> &'static str {
 }
 
 /// Ready when no server is starting any more. One that is down does not count: it may never come
-/// up, and the others are there.
+/// up, and the others are there. Nor does what replicas share: without it each is on its own.
 pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Value>) {
     let servers = service.hub().status();
     let count = |wanted: fn(StateKind) -> bool| {
@@ -30,7 +31,17 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<V
     let starting = count(|kind| kind == StateKind::Starting);
     let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
     let status = if starting == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(json!({"servers": servers.len(), "usable": usable, "starting": starting})))
+    let mut report = json!({"servers": servers.len(), "usable": usable, "starting": starting});
+    for companion in &service.0.companions {
+        // Why it is away may name addresses, which are not for everybody.
+        report[companion.name()] = match companion.presence() {
+            Presence::Here => "here",
+            Presence::Unknown => "unknown",
+            Presence::Away { .. } => "away",
+        }
+        .into();
+    }
+    (status, Json(report))
 }
 
 /// In the text format of Prometheus. It names all servers, so it is not for those who may see only

@@ -13,7 +13,7 @@ use axum::{
 };
 use http_body_util::BodyExt as _;
 use mcp_client::Hub;
-use mcp_transport::serve::{HttpEndpoint, HttpServeConfig};
+use mcp_transport::serve::{self, HttpEndpoint, HttpServeConfig};
 use tokio::time::Instant;
 
 use super::{
@@ -26,7 +26,7 @@ use crate::stack::Stack;
 const MAX_ENDPOINTS: usize = 4096;
 
 /// The MCP endpoints of a service: one for each principal and path, made when it is first asked
-/// for. So the sessions of one principal do not exist for another.
+/// for. So what is kept of the sessions of one principal does not exist for another.
 pub(super) struct Endpoints {
     hub: Hub,
     stack: Stack,
@@ -99,7 +99,9 @@ impl Endpoints {
         }
     }
 
-    async fn answer(&self, view: View, request: Request) -> Response {
+    async fn answer(&self, view: View, mut request: Request) -> Response {
+        // Its sessions are its own at every replica.
+        request.extensions_mut().insert(serve::Principal::new(view.principal.id()));
         let endpoint = self.of(view, request.uri().path());
         let response = endpoint.answer(request).await;
         // An endpoint ends what it answers when it goes.

@@ -35,7 +35,7 @@
 //! | `GET /v1/models`, `POST /v1/chat/completions` | OpenAI-compatible chat |
 //! | `GET /mcp/events` | what happens to servers and calls, as server-sent events |
 //! | `GET /metrics` | counters of all servers, for Prometheus |
-//! | `GET /healthz`, `GET /readyz` | for those who watch over the process |
+//! | `GET /healthz`, `GET /readyz` | for those who watch over the process; the second one also says whether what replicas share is there |
 //!
 //! Every request but the last two and the dashboard's files needs the token, an API key, or a JSON
 //! Web Token of an issuer that is trusted, where any of them is set; what it may do is said by
@@ -76,7 +76,7 @@ use axum::{
     routing::{any, get, post},
 };
 use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
-use mcp_transport::serve::{Guard, HttpServeConfig};
+use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
 
 use self::{
@@ -92,6 +92,7 @@ pub use self::{
 };
 use crate::{
     caller::ServerCaller,
+    shared::Companion,
     stack::{Stack, StackOptions},
 };
 
@@ -112,6 +113,8 @@ pub struct ServiceOptions {
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
     layers: StackOptions,
+    session_keys: Option<SessionKeys>,
+    companions: Vec<Arc<dyn Companion>>,
 }
 
 impl Default for ServiceOptions {
@@ -124,6 +127,8 @@ impl Default for ServiceOptions {
             max_body_bytes: 4 << 20,
             chat: None,
             layers: StackOptions::default(),
+            session_keys: None,
+            companions: Vec::new(),
         }
     }
 }
@@ -164,6 +169,20 @@ impl ServiceOptions {
         self
     }
 
+    /// Seals the ids of legacy sessions, so that every process with the same keys serves them.
+    /// Without, this process makes its own.
+    pub fn session_keys(mut self, keys: SessionKeys) -> Self {
+        self.session_keys = Some(keys);
+        self
+    }
+
+    /// Says in `/readyz` whether something that replicas share is there. The service is ready
+    /// without it.
+    pub fn companion(mut self, companion: impl Companion) -> Self {
+        self.companions.push(Arc::new(companion));
+        self
+    }
+
     /// What happens to every call of a tool, a resource or a prompt on its way to its server.
     pub fn layers(mut self, layers: StackOptions) -> Self {
         self.layers = layers;
@@ -190,6 +209,7 @@ struct Shared {
     chat: Option<ChatOptions>,
     endpoints: Endpoints,
     journal: Arc<Journal>,
+    companions: Vec<Arc<dyn Companion>>,
     /// How many more may watch the journal.
     watchers: Arc<Semaphore>,
     /// Ends with the service.
@@ -216,7 +236,7 @@ impl Service {
         let ServiceOptions { guard, token, trusted, max_body_bytes, chat, layers, .. } = options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
-        let endpoint = HttpServeConfig::new().guard(guard.clone()).max_body_bytes(max_body_bytes);
+        let endpoint = endpoint(&guard, max_body_bytes, options.session_keys);
         let endpoints = Endpoints::new(&hub, &stack, &journal, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
@@ -228,6 +248,7 @@ impl Service {
             chat,
             endpoints,
             journal,
+            companions: options.companions,
             watchers: Arc::new(Semaphore::new(events::WATCHERS)),
             _following: following,
         }))
@@ -334,6 +355,17 @@ impl Service {
         };
         self.0.hub.close().await;
         ended
+    }
+}
+
+fn endpoint(guard: &Guard, max_body_bytes: usize, keys: Option<SessionKeys>) -> HttpServeConfig {
+    let config = HttpServeConfig::new().guard(guard.clone()).max_body_bytes(max_body_bytes);
+    match keys.map_or_else(SessionKeys::random, Ok) {
+        Ok(keys) => config.session_keys(keys),
+        Err(error) => {
+            tracing::warn!(%error, "all sessions are kept in memory");
+            config
+        }
     }
 }
 

@@ -33,9 +33,13 @@ pub(crate) struct LayerOptions {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub(crate) max_calls_at_once: Option<u32>,
     /// How often servers or tools may be called: `60/min`, `5/s:10` with a burst of 10, `db=5/s`,
-    /// `db.query=1/s`; calls wait for their turn
+    /// `db.query=1/s`
     #[arg(long = "rate", value_name = "[NAME=]RATE", value_parser = rate)]
     pub(crate) rates: Vec<Named<Rate>>,
+    /// How long a call waits for its turn by --rate at most; then it is refused, with the time when
+    /// it may come again; 0: it never waits
+    #[arg(long, value_name = "TIME", value_parser = wait)]
+    pub(crate) rate_wait: Option<Duration>,
     /// Keep results of read-only tools of believed servers for so long, or those of one tool:
     /// `5m`, `db.schema=1h`
     #[arg(long, value_name = "[SERVER.TOOL=]TIME", value_parser = time)]
@@ -67,6 +71,10 @@ impl<T> Named<T> {
 
 fn rate(text: &str) -> Result<Named<Rate>, String> {
     Named::parse(text, |text| text.parse::<Rate>().map_err(|error| error.to_string()))
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    if text.trim() == "0" { Ok(Duration::ZERO) } else { measure::parse_time(text) }
 }
 
 fn time(text: &str) -> Result<Named<Duration>, String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{LayerOptions, ModelOptions, ServeAction, ServerOptions};
+use super::{LayerOptions, ModelOptions, ReplicaOptions, ServeAction, ServerOptions};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -49,6 +49,8 @@ pub(crate) struct ServeArgs {
     pub(crate) model: ModelOptions,
     #[command(flatten)]
     pub(crate) layers: LayerOptions,
+    #[command(flatten)]
+    pub(crate) replicas: ReplicaOptions,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

@@ -59,7 +59,8 @@ pub(super) async fn run(
     for origin in &args.origins {
         guard = guard.allow_origin(origin);
     }
-    let mut options = ServiceOptions::new().guard(guard).access(access);
+    let shared = args.replicas.shared(context).await?;
+    let mut options = shared.service(ServiceOptions::new().guard(guard).access(access));
     if let Some(token) = &token {
         options = options.token(token.clone());
     }
@@ -67,7 +68,7 @@ pub(super) async fn run(
         options = options.chat(chat(&args, context).await?);
     }
     let (hub, layers, _following) = start(&args, context).await?;
-    let service = Service::of_hub(hub, options.layers(layers));
+    let service = Service::of_hub(hub, options.layers(shared.layers(layers)));
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
     announce(address, token.as_ref(), !args.no_model, printer)?;

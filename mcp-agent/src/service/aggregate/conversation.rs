@@ -1,4 +1,6 @@
-//! One client of the legacy lifecycle, between `initialize` and the end of its connection.
+//! One client of the legacy lifecycle, between `initialize` and the end of its connection. What it
+//! can do is carried in the id of its session; which resources it wants to be told of, and which
+//! log messages, is known where it said so.
 
 use std::{
     collections::HashMap,
@@ -84,6 +86,25 @@ impl Conversation {
         Arc::new(Self { aggregate, client, number, state: Mutex::default() })
     }
 
+    /// Goes on with a conversation that began elsewhere. `None` if nothing of the sort was carried.
+    pub(super) fn carried_here(
+        aggregate: Aggregate,
+        client: Peer,
+        carried: &str,
+    ) -> Option<Arc<Self>> {
+        let capabilities = match serde_json::from_str(carried) {
+            Ok(capabilities) => capabilities,
+            Err(error) => {
+                tracing::warn!(%error, "a session of another version of this program is refused");
+                return None;
+            }
+        };
+        let conversation = Self::new(aggregate, client);
+        conversation.is_opened_with(capabilities);
+        conversation.begin_to_announce();
+        Some(conversation)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,6 +176,23 @@ impl Conversation {
 }
 
 impl serve::Service for Conversation {
+    /// What the client can do. What has no standard is left out where there is no room for it.
+    fn carried(&self, room: usize) -> Option<String> {
+        let mut capabilities = self.lock().capabilities.clone();
+        let fits = |capabilities: &ClientCapabilities| {
+            serde_json::to_string(capabilities).ok().filter(|text| text.len() <= room)
+        };
+        fits(&capabilities).or_else(|| {
+            (capabilities.experimental, capabilities.other) = Default::default();
+            fits(&capabilities)
+        })
+    }
+
+    fn keeps_more(&self) -> bool {
+        let state = self.lock();
+        state.log_level.is_some() || !state.subscribed.is_empty()
+    }
+
     fn request<'a>(
         &'a self,
         request: Request,

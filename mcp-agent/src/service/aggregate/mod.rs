@@ -87,6 +87,11 @@ impl serve::Service for Aggregate {
         Some(Conversation::new(self.clone(), client.clone()))
     }
 
+    fn reopen(&self, client: &Peer, carried: &str) -> Option<Arc<dyn serve::Service>> {
+        let conversation = Conversation::carried_here(self.clone(), client.clone(), carried)?;
+        Some(conversation)
+    }
+
     fn request<'a>(
         &'a self,
         request: Request,

@@ -1,0 +1,23 @@
+//! What several replicas of the service share.
+
+use clap::Args;
+
+use crate::secret_source::SecretSource;
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options for several replicas")]
+pub(crate) struct ReplicaOptions {
+    /// The secret that seals the ids of sessions, `env:NAME` or `file:PATH`: replicas with the same
+    /// one serve each other's sessions. More words are former secrets. Made anew when not given
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) session_key: Option<SecretSource>,
+    /// Where the URL of Redis or Valkey is, `env:NAME` or `file:PATH`: replicas with the same one
+    /// keep to --rate together. While it is away, each keeps to it by itself
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "SECRET")]
+    pub(crate) redis: Option<SecretSource>,
+    /// The name of this group of replicas in what they share
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "NAME", default_value = "mcp")]
+    pub(crate) replica_group: String,
+}
