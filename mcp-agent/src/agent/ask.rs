@@ -12,16 +12,22 @@ use super::{AgentEvent, ModelCallAction, ResponseAction, drive::Driver};
 use crate::model::{Assembly, ModelError, ModelEvent, ModelRequest, ModelResponse};
 
 impl Driver<'_> {
-    /// Asks the model in the way that the hooks want. They can end the run for a reason.
+    /// Asks the model in the way that the hooks want, for a summary where there is no step. They
+    /// can end the run for a reason.
     pub(super) async fn ask_with_hooks(
         &self,
         request: &ModelRequest,
-        step: u32,
+        step: Option<u32>,
     ) -> Result<Result<ModelResponse, String>, ModelError> {
         let mut replaced = None;
         let mut given = None;
         for hook in &self.agent.hooks {
-            match hook.before_model(replaced.as_ref().unwrap_or(request)).await {
+            let request = replaced.as_ref().unwrap_or(request);
+            let action = match step {
+                Some(_) => hook.before_model(request),
+                None => hook.before_summary(request),
+            };
+            match action.await {
                 ModelCallAction::Ask => {}
                 ModelCallAction::AskThis(request) => replaced = Some(*request),
                 ModelCallAction::Answer(response) => {
@@ -33,9 +39,11 @@ impl Driver<'_> {
         }
         let mut response = match given {
             Some(response) => response,
-            None => self.ask(replaced.as_ref().unwrap_or(request), Some(step)).await?,
+            None => self.ask(replaced.as_ref().unwrap_or(request), step).await?,
         };
-        for hook in &self.agent.hooks {
+        // What a summary leaves out cannot be put back, so it is nothing to be kept or replaced.
+        let heard = self.agent.hooks.iter().filter(|_| step.is_some());
+        for hook in heard {
             match hook.after_model(&response).await {
                 ResponseAction::Keep => {}
                 ResponseAction::Replace(other) => response = other,
@@ -45,8 +53,9 @@ impl Driver<'_> {
         Ok(Ok(response))
     }
 
-    /// Asks the model, again if nothing came. Without a step, nobody hears the words.
-    pub(super) async fn ask(
+    /// Asks the model, again if nobody heard a word of an answer that broke off. Without a step,
+    /// nobody does.
+    async fn ask(
         &self,
         request: &ModelRequest,
         step: Option<u32>,
@@ -58,12 +67,14 @@ impl Driver<'_> {
         let mut attempt = 1;
         let response = loop {
             let mut assembly = Assembly::new(self.agent.model.id().clone());
-            let error = match self.listen(request, &mut assembly, step.is_some()).await {
+            let mut told = false;
+            let error = match self.listen(request, &mut assembly, step.and(Some(&mut told))).await {
                 Ok(()) => break assembly.finish()?,
                 Err(error) => error,
             };
             let wait = self.agent.retry.wait(attempt, &error, chance());
-            let Some(wait) = wait.filter(|_| assembly.is_empty()) else { return Err(error) };
+            // Words that were heard cannot be taken back; calls have not been made.
+            let Some(wait) = wait.filter(|_| !told) else { return Err(error) };
             tracing::debug!(%error, attempt, ?wait, "the model is asked again");
             let error = Arc::new(error);
             self.events.tell(AgentEvent::ModelCallRetried { attempt, wait, error });
@@ -81,20 +92,22 @@ impl Driver<'_> {
         Ok(response)
     }
 
+    /// Listens to the end. `told` is where to note that somebody heard words of the answer; without
+    /// it they are told to nobody.
     async fn listen(
         &self,
         request: &ModelRequest,
         assembly: &mut Assembly,
-        aloud: bool,
+        mut told: Option<&mut bool>,
     ) -> Result<(), ModelError> {
         let mut answer = self.agent.model.stream(request);
         while let Some(event) = answer.next().await {
             let event = event?;
-            match &event {
-                ModelEvent::TextDelta(text) if aloud => {
-                    self.events.tell(AgentEvent::TextDelta(text.clone()));
+            match (&event, &mut told) {
+                (ModelEvent::TextDelta(text), Some(told)) => {
+                    **told |= self.events.tell(AgentEvent::TextDelta(text.clone()));
                 }
-                ModelEvent::ReasoningDelta(text) if aloud => {
+                (ModelEvent::ReasoningDelta(text), Some(_)) => {
                     self.events.tell(AgentEvent::ReasoningDelta(text.clone()));
                 }
                 _ => {}

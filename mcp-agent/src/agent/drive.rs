@@ -45,11 +45,36 @@ impl Observer {
 
 /// Where events go. That nobody listens is no reason to stop.
 #[derive(Clone)]
-pub(super) struct Events(UnboundedSender<AgentEvent>);
+pub(super) struct Events {
+    sender: UnboundedSender<AgentEvent>,
+    /// For its hooks.
+    agent: Arc<Shared>,
+}
 
 impl Events {
-    pub(super) fn tell(&self, event: AgentEvent) {
-        let _ = self.0.send(event);
+    /// Returns whether somebody takes the events of the run.
+    pub(super) fn tell(&self, event: AgentEvent) -> bool {
+        self.tell_hooks(&event);
+        self.sender.send(event).is_ok()
+    }
+
+    /// The end is taken from the run itself; the hooks hear of it here.
+    fn end(&self, finished: Finished) -> Finished {
+        if self.agent.hooks.is_empty() {
+            return finished;
+        }
+        let event = AgentEvent::Finished(Box::new(finished));
+        self.tell_hooks(&event);
+        match event {
+            AgentEvent::Finished(finished) => *finished,
+            event => unreachable!("hooks cannot change {event:?}"),
+        }
+    }
+
+    fn tell_hooks(&self, event: &AgentEvent) {
+        for hook in &self.agent.hooks {
+            hook.on_event(event);
+        }
     }
 }
 
@@ -67,7 +92,8 @@ pub(super) struct Driving {
 /// Drives a run to its end, or until it waits for a person.
 pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finished, AgentError> {
     let Driving { mut run, first, events, mut cancelled, steering, observer } = driving;
-    let mut driver = Driver { agent: &agent, events: Events(events), observer, steering };
+    let events = Events { sender: events, agent: Arc::clone(&agent) };
+    let mut driver = Driver { agent: &agent, events, observer, steering };
     driver.begin(&mut run, first).await?;
     let reason = async {
         let reason = cancelled.wait_for(Option::is_some).await.ok().and_then(|held| held.clone());
@@ -83,7 +109,9 @@ pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finish
         ended = driver.go_to_the_end(&mut run) => Ok(ended),
     };
     match ended {
-        Ok(Ok(Some(pause))) => return Ok(Finished { outcome: Outcome::Paused { pause }, run }),
+        Ok(Ok(Some(pause))) => {
+            return Ok(driver.events.end(Finished { outcome: Outcome::Paused { pause }, run }));
+        }
         Ok(Ok(None)) => {}
         Ok(Err(Failure::Model(source))) => {
             return Err(AgentError::Model { source, run: Box::new(run) });
@@ -99,7 +127,7 @@ pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finish
         }
     }
     match run.step() {
-        Step::Done(outcome) => Ok(Finished { outcome: outcome.clone(), run }),
+        Step::Done(outcome) => Ok(driver.events.end(Finished { outcome: outcome.clone(), run })),
         step => unreachable!("a run that is driven to its end is done, not at {step:?}"),
     }
 }
@@ -162,8 +190,11 @@ impl Driver<'_> {
                         EndAction::Accept => return Ok(None),
                     }
                 }
-                Step::CallModel(request) => self.ask_in_time(run, &request).await?,
-                Step::Compact(request) => self.compact(run, &request).await?,
+                Step::CallModel(request) => {
+                    let step = run.steps() + 1;
+                    self.ask_in_time(run, &request, Some(step)).await?;
+                }
+                Step::Compact(request) => self.ask_in_time(run, &request, None).await?,
                 Step::NeedApproval(requests) => {
                     if !self.approve(run, &requests).await? {
                         return Ok(Some(Pause::Approval(requests)));
@@ -208,9 +239,15 @@ impl Driver<'_> {
         Ok(())
     }
 
-    async fn ask_in_time(&self, run: &mut Run, request: &ModelRequest) -> Result<(), Failure> {
+    /// Asks the model and feeds the run with its answer: a summary, where there is no step.
+    async fn ask_in_time(
+        &self,
+        run: &mut Run,
+        request: &ModelRequest,
+        step: Option<u32>,
+    ) -> Result<(), Failure> {
         let started = Instant::now();
-        let asking = self.ask_with_hooks(request, run.steps() + 1);
+        let asking = self.ask_with_hooks(request, step);
         let answered = match run.time_left() {
             Some(left) => match timeout(left, asking).await {
                 Ok(answered) => answered?,
@@ -218,12 +255,17 @@ impl Driver<'_> {
             },
             None => asking.await?,
         };
-        match answered {
-            Ok(response) => {
+        match (answered, step) {
+            (Ok(response), Some(_)) => {
                 self.feed(run, Feed::Response(response)).await?;
                 self.tell_refused(run);
             }
-            Err(reason) => self.feed(run, Feed::Halt { reason }).await?,
+            (Ok(summary), None) => {
+                let before = run.context_tokens();
+                self.feed(run, Feed::Summary(summary)).await?;
+                self.events.tell(AgentEvent::Compacted { before, after: run.context_tokens() });
+            }
+            (Err(reason), _) => self.feed(run, Feed::Halt { reason }).await?,
         }
         self.pass_time(run, started.elapsed()).await
     }
@@ -233,14 +275,6 @@ impl Driver<'_> {
         if run.time_left().is_some() && !matches!(run.step(), Step::Done(_)) {
             self.feed(run, Feed::Time(time)).await?;
         }
-        Ok(())
-    }
-
-    async fn compact(&self, run: &mut Run, request: &ModelRequest) -> Result<(), Failure> {
-        let before = run.context_tokens();
-        let summary = self.ask(request, None).await?;
-        self.feed(run, Feed::Summary(summary)).await?;
-        self.events.tell(AgentEvent::Compacted { before, after: run.context_tokens() });
         Ok(())
     }
 

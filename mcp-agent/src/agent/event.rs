@@ -23,7 +23,8 @@ pub enum AgentEvent {
     TextDelta(String),
     /// The model thinks aloud.
     ReasoningDelta(String),
-    /// The model's provider failed before a word came; it is asked again after a wait.
+    /// The model's provider failed before a word of the answer was heard; it is asked again after a
+    /// wait. Thoughts may have been: they belong to the answer that failed.
     ModelCallRetried {
         /// Which attempt failed, from 1.
         attempt: u32,

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
+use super::AgentEvent;
 use crate::{
     model::{BoxFuture, ModelRequest, ModelResponse, Parts},
     policy::{ApprovalRequest, Decision},
@@ -42,8 +43,20 @@ use crate::{
 /// }
 /// ```
 pub trait Hooks: Send + Sync + fmt::Debug {
-    /// Before the model is asked.
+    /// Hears everything that happens, also where nobody takes the events of the run; the end is the
+    /// last. It should return at once: the run waits for it.
+    fn on_event(&self, event: &AgentEvent) {
+        let _ = event;
+    }
+
+    /// Before the model is asked, but for [summaries](Self::before_summary).
     fn before_model<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, ModelCallAction> {
+        let _ = request;
+        ready(ModelCallAction::Ask)
+    }
+
+    /// Before the model is asked to summarise the start of a long conversation.
+    fn before_summary<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, ModelCallAction> {
         let _ = request;
         ready(ModelCallAction::Ask)
     }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::model::ModelError;
 
-/// When to ask a model again after its provider failed. Only an answer of which nothing has
-/// arrived is asked for again.
+/// When to ask a model again after its provider failed. An answer that breaks off is asked for again
+/// unless somebody who takes the events of the run heard words of it: they cannot be taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RetryPolicy {

@@ -161,7 +161,12 @@ async fn a_busy_provider_is_asked_again_but_only_before_the_first_word() {
 
     let broken = ModelError::new(ModelErrorKind::Interrupted { source: None });
     let model = ScriptedModel::new([Scene::text("half a sen").then_failure(broken)]);
-    let error = Agent::builder(model.clone()).build().run("go").await.unwrap_err();
+    let mut run = Agent::builder(model.clone()).build().run("go");
+    let error = loop {
+        if let Err(error) = run.next().await.unwrap() {
+            break error;
+        }
+    };
     assert_eq!(model.requests().len(), 1);
     let AgentError::Model { run, .. } = error else { panic!() };
     // The run is as it was and can be driven again.

@@ -124,6 +124,13 @@ impl ModelError {
             ModelErrorKind::Unreachable { .. }
             | ModelErrorKind::TimedOut { .. }
             | ModelErrorKind::Interrupted { .. } => true,
+            // Neither gets shorter, or is paid for, by waiting.
+            ModelErrorKind::Status(error)
+                if self.is_context_too_long()
+                    || error.code.as_deref() == Some("insufficient_quota") =>
+            {
+                false
+            }
             ModelErrorKind::Status(error) => match error.status {
                 Some(status) => matches!(status, 408 | 409 | 425 | 429) || status >= 500,
                 None => true,

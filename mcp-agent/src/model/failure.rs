@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap, StatusCode,
+    header::{DATE, RETRY_AFTER},
+};
 use mcp_protocol::decode::snippet;
 use serde_json::Value;
 
@@ -72,14 +75,19 @@ fn retry_delay(error: &Value) -> Option<Duration> {
     Duration::try_from_secs_f64(delay.strip_suffix('s')?.parse().ok()?).ok()
 }
 
-/// Seconds; some servers write fractions. The form with a date is not in use among them.
+/// Seconds, of which some servers write fractions, or a date as gateways send it.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let milliseconds = headers
-        .get("retry-after-ms")
-        .and_then(|value| value.to_str().ok()?.trim().parse::<f64>().ok())
-        .map(|milliseconds| milliseconds / 1000.0);
-    let seconds = milliseconds.or_else(|| {
-        headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok())
-    })?;
-    Duration::try_from_secs_f64(seconds).ok()
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let milliseconds = text("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok());
+    if let Some(milliseconds) = milliseconds {
+        return Duration::try_from_secs_f64(milliseconds / 1000.0).ok();
+    }
+    let wait = text(RETRY_AFTER.as_str())?.trim();
+    if let Ok(seconds) = wait.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    // By the provider's own clock, so that none is needed here.
+    let until = httpdate::parse_http_date(wait).ok()?;
+    let now = httpdate::parse_http_date(text(DATE.as_str())?).ok()?;
+    Some(until.duration_since(now).unwrap_or_default())
 }

@@ -1,5 +1,8 @@
 //! The same faults over every API, from a server on this machine.
 
+mod broken;
+mod ends;
+
 use std::time::Duration;
 
 use mcp_transport::http::PlainLimits;
@@ -12,15 +15,16 @@ use tokio::{
 };
 
 use crate::{
-    Agent, AgentError, RetryPolicy,
+    Agent, AgentError, AgentEvent, RetryPolicy,
     model::{
-        ChatModel, Message, ModelErrorKind, ModelRequest,
+        ChatModel, Message, ModelError, ModelErrorKind, ModelRequest, Part,
         anthropic::Anthropic,
         canned_server::{CannedServer, answer, events},
         gemini::Gemini,
         openai_chat::OpenAiChat,
         openai_responses::OpenAiResponses,
     },
+    run::Step,
     toolbox::{Json, LocalTools},
 };
 
@@ -129,12 +133,22 @@ async fn a_busy_provider_is_asked_again() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_not_asked_for_again() {
+async fn an_answer_whose_words_were_heard_is_not_asked_for_again() {
     for Spoken { name, model, cut, .. } in ALL {
         let server = CannedServer::start([events(cut)]).await;
-        let error = agent(model(&server.base_url())).run("Hi").await.unwrap_err();
-        let AgentError::Model { source, .. } = error else { panic!("{name}: {error}") };
+        let mut run = agent(model(&server.base_url())).run("Hi");
+        let mut words = String::new();
+        let error = loop {
+            match run.next().await.unwrap() {
+                Ok(AgentEvent::TextDelta(text)) => words.push_str(&text),
+                Ok(_) => {}
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(words, "Hel", "{name}");
+        let AgentError::Model { source, run } = error else { panic!("{name}: {error}") };
         assert!(matches!(source.kind(), ModelErrorKind::Interrupted { .. }), "{name}: {source}");
+        assert!(matches!(run.step(), Step::CallModel(_)), "{name}");
     }
 }
 

@@ -46,6 +46,27 @@ fn a_wait_is_told() {
     assert_eq!(wait("retry-after-ms", "250"), Some(Duration::from_millis(250)));
     assert_eq!(wait("retry-after", "-1"), None);
     assert_eq!(wait("retry-after", "soon"), None);
+    // A date counts by the provider's own clock.
+    let until = "Sun, 06 Nov 1994 08:49:37 GMT";
+    assert_eq!(wait("retry-after", until), None);
+    let mut headers = HeaderMap::new();
+    headers.insert("retry-after", HeaderValue::from_static(until));
+    for (now, seconds) in [("08:49:30", 7), ("08:50:00", 0)] {
+        let now = format!("Sun, 06 Nov 1994 {now} GMT");
+        headers.insert("date", HeaderValue::from_str(&now).unwrap());
+        let error = failure::decode(StatusCode::SERVICE_UNAVAILABLE, &headers, b"");
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)));
+    }
+}
+
+#[test]
+fn what_waiting_does_not_mend_is_not_asked_again() {
+    let quota = r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","code":"insufficient_quota"}}"#;
+    assert!(!refused(429, quota).is_retryable());
+    let long =
+        r#"{"error":{"message":"the request exceeds the available context size","code":500}}"#;
+    assert!(!refused(500, long).is_retryable());
+    assert!(refused(429, r#"{"error":{"message":"slow down"}}"#).is_retryable());
 }
 
 #[test]
