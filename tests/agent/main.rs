@@ -2,9 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
+mod cancelling;
 mod contents;
+mod history;
+mod hooks;
 #[cfg(unix)]
 mod killed;
+mod piecemeal;
 mod prompt_prefix;
 mod resources;
+mod steering;
 mod streams;
+mod structured_output;

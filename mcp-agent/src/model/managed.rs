@@ -23,7 +23,7 @@ use serde::Deserialize;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    ChatModel, ModelError, ModelId, ModelRequest, ModelStream,
+    ChatModel, ModelError, ModelId, ModelRequest, ModelStream, OutputSchema,
     address::{base_url_of, invalid},
     discover::models,
     openai_chat::OpenAiChat,
@@ -265,6 +265,10 @@ impl ManagedModel {
 impl ChatModel for ManagedModel {
     fn id(&self) -> &ModelId {
         self.chat.id()
+    }
+
+    fn takes_output(&self, output: &OutputSchema, with_tools: bool) -> bool {
+        self.chat.takes_output(output, with_tools)
     }
 
     fn stream<'a>(&'a self, request: &'a ModelRequest) -> ModelStream<'a> {

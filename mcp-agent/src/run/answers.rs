@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::{OutOfTurn, Outcome, Run, State, Stop, outcome::stopped, printed_call};
+use super::{ANSWER_TOOL, OutOfTurn, Outcome, Run, State, Stop, outcome::stopped, printed_call};
 use crate::{
     model::{Message, ModelRequest, ModelResponse, StopReason, ToolChoice},
     toolbox::arguments,
@@ -58,7 +58,10 @@ impl Run {
             self.spent.usage += usage;
         }
         if self.settings.run_printed_calls {
-            printed_call::take_out(&mut response, &self.tools);
+            let answers_by_tool = self.answers_by_tool();
+            printed_call::take_out(&mut response, |name| {
+                self.definition(name).is_some() || answers_by_tool && name == ANSWER_TOOL
+            });
         }
         let text = response.text();
         let stop = response.stop.clone();

@@ -107,6 +107,8 @@ impl Run {
         messages.push(Message::user(ASK));
         let mut request = self.request_of(messages);
         request.tool_choice = ToolChoice::None;
+        // A summary is words, whatever shape the answer must have.
+        request.output = None;
         Some(request)
     }
 

@@ -67,9 +67,9 @@ impl ExpectedOutput {
 
     /// The answer as JSON, or what is wrong with it.
     fn read(&self, text: &str) -> Result<Value, String> {
-        let text = unfenced(text);
-        let value =
-            serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        let value = serde_json::from_str(text)
+            .or_else(|_| serde_json::from_str(unfenced(text)))
+            .map_err(|error| format!("it is no JSON: {error}"))?;
         self.check(value)
     }
 
@@ -111,13 +111,17 @@ impl ExpectedOutput {
     }
 }
 
-/// Many models put a fence of Markdown around their JSON.
+/// Many models put a fence of Markdown around their JSON, and some words before or after it. Of
+/// several fences none is the answer.
 fn unfenced(text: &str) -> &str {
     let text = text.trim();
-    let Some(inside) = text.strip_prefix("```").and_then(|rest| rest.strip_suffix("```")) else {
-        return text;
-    };
-    inside.strip_prefix("json").unwrap_or(inside).trim()
+    let mut pieces = text.split("```");
+    match (pieces.next(), pieces.next(), pieces.next(), pieces.next()) {
+        (Some(_), Some(inside), Some(_), None) => {
+            inside.strip_prefix("json").unwrap_or(inside).trim()
+        }
+        _ => text,
+    }
 }
 
 impl Run {
@@ -143,10 +147,14 @@ impl Run {
         }
     }
 
+    /// Whether the answer is the call of a tool.
+    pub(super) fn answers_by_tool(&self) -> bool {
+        self.settings.output.as_ref().is_some_and(|expected| expected.mode == OutputMode::Tool)
+    }
+
     /// The model called the tool that gives the answer. `true` when nothing else is to be done.
     pub(super) fn take_answer_call(&mut self) -> bool {
-        let Some(expected) = &self.settings.output else { return false };
-        if expected.mode != OutputMode::Tool {
+        if !self.answers_by_tool() {
             return false;
         }
         let call = self.transcript.pending().find(|call| call.name == ANSWER_TOOL).cloned();

@@ -5,29 +5,29 @@
 
 use serde_json::{Map, Value};
 
-use crate::model::{ModelResponse, Part, StopReason, ToolCall, ToolDefinition};
+use crate::model::{ModelResponse, Part, StopReason, ToolCall};
 
 /// Turns a text that is only calls into calls.
-pub(super) fn take_out(response: &mut ModelResponse, tools: &[ToolDefinition]) {
+pub(super) fn take_out(response: &mut ModelResponse, is_offered: impl Fn(&str) -> bool) {
     if response.stop != StopReason::EndTurn || response.tool_calls().next().is_some() {
         return;
     }
-    let Some(calls) = read(&response.text(), tools) else { return };
+    let Some(calls) = read(&response.text(), &is_offered) else { return };
     response.parts.retain(|part| part.as_text().is_none());
     response.parts.extend(calls.into_iter().map(Part::ToolCall));
     response.stop = StopReason::ToolCalls;
 }
 
-fn read(text: &str, tools: &[ToolDefinition]) -> Option<Vec<ToolCall>> {
+fn read(text: &str, is_offered: &dyn Fn(&str) -> bool) -> Option<Vec<ToolCall>> {
     let bare = bare(text)?;
     let mut calls = Vec::new();
     for value in serde_json::Deserializer::from_str(&bare).into_iter::<Value>() {
         match value.ok()? {
-            Value::Object(object) => calls.push(call(object, calls.len(), tools)?),
+            Value::Object(object) => calls.push(call(object, calls.len(), is_offered)?),
             Value::Array(list) => {
                 for item in list {
                     let Value::Object(object) = item else { return None };
-                    calls.push(call(object, calls.len(), tools)?);
+                    calls.push(call(object, calls.len(), is_offered)?);
                 }
             }
             _ => return None,
@@ -51,13 +51,13 @@ fn bare(text: &str) -> Option<String> {
 fn call(
     mut object: Map<String, Value>,
     place: usize,
-    tools: &[ToolDefinition],
+    is_offered: &dyn Fn(&str) -> bool,
 ) -> Option<ToolCall> {
     let Value::String(name) = object.remove("name")? else { return None };
     let arguments = object.remove("arguments").or_else(|| object.remove("parameters"))?;
     // Anything further would make it another kind of object.
     let only_a_call = object.keys().all(|key| key == "id" || key == "type");
-    if !only_a_call || !tools.iter().any(|tool| tool.name == name) {
+    if !only_a_call || !is_offered(&name) {
         return None;
     }
     let arguments = match arguments {
