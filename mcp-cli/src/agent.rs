@@ -5,18 +5,20 @@ use std::{cell::RefCell, sync::Arc};
 use mcp_agent::{
     Agent, AgentBuilder, AgentRun, Canceller,
     agents::{Agents, MAX_HANDOVERS},
-    context::{LiveContext, LiveOptions},
+    context::{EveryTurn, LiveContext, LiveOptions},
     glob::matches,
+    model::Parts,
     run::Compaction,
     store::SqliteStore,
     toolbox::{
-        Filtered, McpTool, McpToolset, SearchMode, SearchOptions, Searchable, ServerCost, Toolset,
+        Filtered, McpTool, McpToolset, SearchMode, SearchOptions, Searchable, ServerContents,
+        ServerCost, Toolset,
     },
 };
 use mcp_client::Hub;
 
 use crate::{
-    args::{AgentOptions, Approve, LayerOptions, ModelOptions, ServerOptions, ToolSearch},
+    args::{AgentOptions, Approve, LayerOptions, ModelOptions, Offer, ServerOptions, ToolSearch},
     connect::choose,
     context::Context,
     conversation::{Approval, Asker, Questions, Terms, Turn, Watched},
@@ -67,7 +69,9 @@ pub(crate) struct Assembled {
     /// The servers that are up.
     pub(crate) servers: Vec<String>,
     /// The resources of `-r`.
-    pub(crate) live: Option<LiveContext>,
+    pub(crate) live: Option<Arc<LiveContext>>,
+    /// Whether they are told once, and then what changed.
+    tells_once: bool,
     /// Heeds changes of the configuration for as long as it lives.
     pub(crate) _following: Option<Following>,
 }
@@ -88,7 +92,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         Some(Approve::Never) => Approval::ReadOnly,
         // Whoever names a server on the command line wants it used.
         None if !request.chats && (is_named || only_demo) => Approval::All,
-        Some(Approve::Ask) | None => Approval::Ask,
+        Some(Approve::Ask | Approve::Later) | None => Approval::Ask,
     };
     let layers = request.layers.options(&chosen)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
@@ -140,16 +144,29 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let search = search_options(request.model);
     let shown = Searchable::new(Arc::clone(&filtered), search.clone());
     say_what_tools_cost(&shown, context);
-    let live = live_context(&hub, &request.model.resources, context).await?;
+    let live = live_context(&hub, &request.model.resources, context).await?.map(Arc::new);
+    let every_turn = live.clone().filter(|_| request.model.every_turn).map(EveryTurn::new);
+    let contents = ServerContents::new(hub.clone());
+    let offered = request.model.offer.clone();
     let policy = request.terms.policy(approval.policy());
     let policy = match &declared {
         Some(chosen) => chosen.allow(policy),
         None => policy,
     };
     let (budget, store) = (request.terms.budget(), request.store);
+    let answers_later = request.approve == Some(Approve::Later);
     let compaction = request.model.context_window.map(Compaction::of_window);
     let configure = move |builder: AgentBuilder| {
-        let builder = builder.policy(policy.clone()).budget(budget.clone()).person(asker.clone());
+        let builder = builder.policy(policy.clone()).budget(budget.clone());
+        let builder = if answers_later { builder } else { builder.person(asker.clone()) };
+        let builder = offered.iter().fold(builder, |builder, what| match what {
+            Offer::Resources => builder.tools(contents.resources()),
+            Offer::Prompts => builder.tools(contents.prompts()),
+        });
+        let builder = match &every_turn {
+            Some(every_turn) => builder.hooks(every_turn.clone()),
+            None => builder,
+        };
         let builder = match compaction {
             Some(compaction) => builder.compaction(compaction),
             None => builder,
@@ -183,11 +200,20 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         model_name,
         servers,
         live,
+        tells_once: !request.model.every_turn,
         _following: following.flatten(),
     })
 }
 
 impl Assembled {
+    /// A question as the model is told it, with what is new of the resources of `-r`.
+    pub(crate) fn question(&self, parts: impl Into<Parts>) -> Parts {
+        match &self.live {
+            Some(live) if self.tells_once => live.turn(parts),
+            _ => parts.into(),
+        }
+    }
+
     /// Watches a run to its end, and those of the agents that the conversation is handed over to;
     /// the last of them is asked from then on. `under_way` is kept at the run that goes on.
     pub(crate) async fn watch(
@@ -283,8 +309,8 @@ async fn live_context(
 }
 
 /// Says which pinned resources changed since the model read them.
-pub(crate) fn say_what_changed(live: Option<&LiveContext>, advice: &str, context: &Context) {
-    let changed: Vec<_> = live.into_iter().flat_map(LiveContext::changes).collect();
+pub(crate) fn say_what_changed(agent: &Assembled, advice: &str, context: &Context) {
+    let changed: Vec<_> = agent.live.iter().flat_map(|live| live.changes()).collect();
     if !changed.is_empty() {
         let uris: Vec<_> = changed.iter().map(|change| one_line(&change.uri)).collect();
         context

@@ -17,8 +17,8 @@ use clap_complete::Shell;
 pub(crate) use self::{
     access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
     conversation::{
-        AgentOptions, AgentsAction, Approve, ChatArgs, ModelOptions, RunArgs, SessionsAction,
-        ToolSearch,
+        AgentOptions, AgentsAction, Approve, ChatArgs, ModelOptions, Offer, RunArgs,
+        SessionsAction, ToolSearch,
     },
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
@@ -490,6 +490,6 @@ mod tests {
         let Command::Run(run) = parse(&["run", "-s", "fs", "-s", "web", "hello"]).command else {
             panic!("not a run")
         };
-        assert_eq!((run.servers.len(), run.prompt.as_str()), (2, "hello"));
+        assert_eq!((run.servers.len(), run.prompt.as_deref()), (2, Some("hello")));
     }
 }

@@ -190,6 +190,96 @@ const FAULTS: &[Fault] = &[
         AGENT,
         "plan::execute::tests::what_cannot_run_is_refused_before_anything_does",
     ),
+    fault(
+        "A provider is busy and the run is over",
+        "asked again when it says, over all four APIs",
+        AGENT,
+        "model::hosted::tests::a_busy_provider_is_asked_again",
+    ),
+    fault(
+        "An answer breaks off, and half a call is made or the run is lost",
+        "asked for again, never made from half its arguments",
+        AGENT,
+        "model::hosted::tests::broken::a_call_that_breaks_off_is_not_made_but_asked_for_again",
+    ),
+    fault(
+        "Calls of one answer share an id, or have none",
+        "told apart, each with its result",
+        AGENT,
+        "model::hosted::tests::broken::calls_without_ids_get_their_results_under_ids_of_our_own",
+    ),
+    fault(
+        "A refusal, a filter or a limit reads as an answer",
+        "an outcome of its own, and no call of it runs",
+        AGENT,
+        "model::hosted::tests::ends::each_end_is_an_outcome_of_its_own",
+    ),
+    fault(
+        "Pictures of tools are lost, or sent as text",
+        "in the result, as the provider takes them",
+        AGENT,
+        "model::anthropic::tests::a_whole_conversation",
+    ),
+    fault(
+        "Ctrl-C leaves a history that providers refuse",
+        "in order after every event of a run",
+        TESTS,
+        "cancelling::at_any_moment_the_history_is_in_order_and_goes_on",
+    ),
+    fault(
+        "Words in the middle of a run are lost",
+        "heard once, before the end, at every event of a run",
+        TESTS,
+        "steering::words_at_any_moment_are_heard_once_before_the_end",
+    ),
+    fault(
+        "A program that was killed does its work twice",
+        "the same outcome, one effect for each call (SIGKILL at random)",
+        TESTS,
+        "killed::killed_anywhere_it_ends_the_same",
+    ),
+    fault(
+        "A reconnect or another order of tools loses the cached prefix",
+        "byte for byte the same start of each request",
+        TESTS,
+        "prompt_prefix::the_start_of_a_request_outlives_whatever_servers_do",
+    ),
+    fault(
+        "A session that a server forgot never comes back",
+        "opened again, once for all callers",
+        TESTS,
+        "sessions::a_forgotten_session_is_opened_again_once_for_all_callers",
+    ),
+    fault(
+        "A budget of calls is not kept",
+        "the sixth call of five is refused, and the model is told",
+        AGENT,
+        "run::tests::spending::the_sixth_call_of_five_is_refused_and_the_model_is_told",
+    ),
+    fault(
+        "An approved call never runs, or runs as something else",
+        "approved in another process, and bound to what was shown",
+        AGENT,
+        "store::sqlite::tests::an_approval_can_be_given_in_another_process",
+    ),
+    fault(
+        "Writes at one server overtake each other",
+        "in the model's order, reads side by side",
+        AGENT,
+        "agent::lanes::tests::only_what_writes_at_the_same_server_waits",
+    ),
+    fault(
+        "A tool changes after it was agreed to",
+        "kept from the model until it is accepted",
+        AGENT,
+        "toolbox::pins::tests::what_changes_is_in_quarantine_until_it_is_accepted",
+    ),
+    fault(
+        "Typed answers and tools exclude each other",
+        "both, in three ways, corrected a bounded number of times",
+        TESTS,
+        "structured_output::tools_then_a_wrong_answer_then_a_tool_again_then_the_right_one",
+    ),
 ];
 
 /// Runs the tests and prints the table, in Markdown.
@@ -221,8 +311,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 /// Which tests ran, and whether they passed.
 fn test() -> Result<BTreeMap<String, bool>> {
     let filters: Vec<_> = FAULTS.iter().map(|fault| format!("test(={})", fault.test)).collect();
-    let mut command =
-        process::cargo(["nextest", "run", "-p", AGENT, "-p", TESTS, "--lib", "--test", "it"]);
+    let mut command = process::cargo([
+        "nextest", "run", "-p", AGENT, "-p", TESTS, "--lib", "--test", "it", "--test", "agent",
+    ]);
     command.args(["--color=never", "--no-fail-fast", "--status-level=all", "-E"]);
     command.arg(filters.join(" + ")).stderr(Stdio::piped());
     eprintln!("running the tests of {} faults", FAULTS.len());

@@ -80,6 +80,8 @@ struct State {
     pinned: BTreeMap<(String, String), LiveResource>,
     /// The version that the conversation knows.
     told: u64,
+    /// Whether it was told anything.
+    has_told: bool,
     version: u64,
 }
 
@@ -186,10 +188,11 @@ impl LiveContext {
         self.shared.lock().pinned.values().cloned().collect()
     }
 
-    /// What changed since the conversation was told last.
+    /// What changed since the conversation was told last; nothing before it was told at all.
     pub fn changes(&self) -> Vec<LiveChange> {
         let state = self.shared.lock();
-        let changed = state.pinned.values().filter(|resource| resource.version > state.told);
+        let is_new = |resource: &&LiveResource| state.has_told && resource.version > state.told;
+        let changed = state.pinned.values().filter(is_new);
         changed
             .map(|LiveResource { part, is_gone, .. }| LiveChange {
                 server: part.server.clone(),
@@ -231,6 +234,7 @@ impl LiveContext {
         let mut state = self.shared.lock();
         let told = state.told;
         state.told = state.version;
+        state.has_told = true;
         let new = state.pinned.values().filter(|entry| everything || entry.version > told);
         let news = render(new, everything, &self.shared.options);
         (!news.is_empty()).then_some(news)

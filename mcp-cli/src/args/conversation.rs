@@ -35,6 +35,13 @@ pub(crate) struct ModelOptions {
     /// A resource that the model reads before each question, and again when it changes
     #[arg(short = 'r', long = "resource", value_name = "URI-GLOB")]
     pub(crate) resources: Vec<String>,
+    /// Show the model what --resource names anew with each request, rather than once and then what
+    /// changed
+    #[arg(long, requires = "resources")]
+    pub(crate) every_turn: bool,
+    /// What of the servers the model may list and read by itself, besides their tools
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) offer: Vec<Offer>,
     /// Whether the model searches for tools instead of being shown all: when they are many, always or never
     #[arg(long, value_enum, value_name = "WHEN", default_value_t)]
     pub(crate) tool_search: ToolSearch,
@@ -70,6 +77,15 @@ pub(crate) enum AgentsAction {
     },
 }
 
+/// What servers have besides tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Offer {
+    /// `list_resources` and `read_resource`
+    Resources,
+    /// `list_prompts` and `get_prompt`
+    Prompts,
+}
+
 /// Whether the model searches for tools.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ToolSearch {
@@ -91,6 +107,9 @@ pub(crate) enum Approve {
     Ask,
     /// None but those that say that they only read
     Never,
+    /// Those that say that they only read; at the first other the conversation is kept, and waits
+    /// for `mcp run --resume`
+    Later,
 }
 
 /// What to do with conversations that were kept.
@@ -130,8 +149,9 @@ pub(crate) enum SessionsAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// The question or job
-    pub(crate) prompt: String,
+    /// The question or job; with --resume it may be left out, to go on where it stopped or waits
+    #[arg(required_unless_present = "resume")]
+    pub(crate) prompt: Option<String>,
     /// A server whose tools to offer; all configured ones when none is named
     #[arg(short, long = "server", value_name = "TARGET")]
     pub(crate) servers: Vec<String>,

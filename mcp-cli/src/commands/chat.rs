@@ -95,7 +95,7 @@ pub(super) async fn run(
     loop {
         let advice =
             "They are read again before the next question; /refresh answers the last one anew.";
-        agent::say_what_changed(agent.live.as_ref(), advice, context);
+        agent::say_what_changed(&agent, advice, context);
         let Some(line) = lines.next(context).await? else { break };
         match line.trim() {
             "" => (),
@@ -181,10 +181,7 @@ async fn answer(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let prompt = match &agent.live {
-        Some(live) => live.turn(parts),
-        None => parts,
-    };
+    let prompt = agent.question(parts);
     let run = match said.clone() {
         Some(run) => agent.agent.prompt(run, prompt),
         None => agent.agent.run(prompt),

@@ -15,7 +15,7 @@ use crate::{
     context::Context,
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
-    measure::show_time,
+    measure::{count, show_time},
     messages::Messages,
     models, pins,
     printer::Printer,
@@ -98,6 +98,12 @@ async fn make(args: PlanMakeArgs, context: &Context, printer: &mut Printer) -> R
         }
     }
     printer.flush()?;
+    let (steps, waves) = (checked.plan().steps.len(), checked.waves().len());
+    context.messages.note(format_args!(
+        "checked: {} in {}; nothing has run. Save it, and `mcp plan run FILE` runs it",
+        count(steps, "step"),
+        count(waves, "wave"),
+    ));
     Ok(ExitCode::Success)
 }
 

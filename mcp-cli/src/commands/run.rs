@@ -8,14 +8,19 @@ use std::{
     path::Path,
 };
 
-use mcp_agent::{model::Usage, run::ExpectedOutput};
+use mcp_agent::{
+    Agent, AgentRun,
+    model::Usage,
+    policy::Decision,
+    run::{ExpectedOutput, Feed, Run, Step},
+};
 use mcp_client::SchemaValidator;
 use mcp_protocol::raw::RawJson;
 use tokio::task::spawn_blocking;
 
 use crate::{
     agent::{self, Company},
-    args::{Output, RunArgs},
+    args::{Approve, Output, RunArgs},
     context::Context,
     conversation::{Watched, exit_code_of, to_json},
     error_report::{Report, Result},
@@ -36,20 +41,25 @@ pub(super) async fn run(
 ) -> Result<ExitCode> {
     let mut prompt = args.prompt.clone();
     if !args.no_stdin
+        && let Some(prompt) = &mut prompt
         && let Some(text) = piped().await?
     {
         prompt.push_str("\n\n");
         prompt.push_str(&text);
     }
-    let store = if args.save || args.resume.is_some() { Some(sessions::open()?) } else { None };
+    let keeps = args.save || args.resume.is_some() || args.approve == Some(Approve::Later);
+    let store = if keeps { Some(sessions::open()?) } else { None };
     let resumed = match (&store, &args.resume) {
         (Some(store), Some(name)) => Some(sessions::load(store, Some(name)).await?),
         _ => None,
     };
+    // What was left to be asked about is not allowed by leaving out a word.
+    let asking = if context.settings.interactive { Approve::Ask } else { Approve::Later };
+    let approve = args.approve.or(prompt.is_none().then_some(asking));
     let request = Company {
         servers: &args.servers,
         command: &args.command,
-        approve: args.approve,
+        approve,
         options: &args.server,
         layers: &args.layers,
         model: &args.model,
@@ -65,26 +75,55 @@ pub(super) async fn run(
     }
     let streams =
         args.schema.is_none() && printer.output() == Output::Text && printer.is_terminal();
-    let prompt = match &agent.live {
-        Some(live) => live.turn(prompt.as_str()),
-        None => prompt.as_str().into(),
-    };
-    let run = match resumed {
-        Some(run) => agent.agent.prompt(run, prompt),
-        None => agent.agent.run(prompt),
+    if prompt.is_none() && approve == Some(Approve::Auto) {
+        // The conversation keeps the terms under which it began.
+        agent.questions.answer_all(true);
+    }
+    let prompt = prompt.map(|prompt| agent.question(prompt));
+    let run = match (resumed, prompt) {
+        (Some(run), Some(prompt)) => agent.agent.prompt(run, prompt),
+        (Some(run), None) => go_on(run, &agent.agent, &args)?,
+        (None, prompt) => agent.agent.run(prompt.unwrap_or_else(|| String::new().into())),
     };
     let under_way = RefCell::new(run.canceller());
     let watched = agent.watch(run, streams, &under_way, context, printer).await?;
     show(&watched, &agent.model_name, streams, printer)?;
     summarize(&watched, context);
-    if args.save
-        && let Ok(finished) = &watched.ended
-    {
-        context.messages.aside(format_args!("saved as session {}", finished.run.id().short()));
-    }
     let advice = "Ask again for a fresh answer.";
-    agent::say_what_changed(agent.live.as_ref(), advice, context);
-    exit_code_of(&watched).map_err(Into::into)
+    agent::say_what_changed(&agent, advice, context);
+    let ended = exit_code_of(&watched);
+    if keeps && let Some(run) = watched.run() {
+        let saved = format!("saved as session {}", run.id().short());
+        match ended {
+            Ok(_) => context.messages.aside(saved),
+            Err(_) => context.messages.note(format_args!("{saved}; `mcp run --resume` goes on")),
+        }
+    }
+    ended.map_err(Into::into)
+}
+
+/// Goes on with a conversation where it stopped, broke off, or waits for a person.
+fn go_on(run: Run, agent: &Agent, args: &RunArgs) -> Result<AgentRun> {
+    match run.step() {
+        Step::NeedApproval(requests) if args.approve == Some(Approve::Never) => {
+            let denied = requests.into_iter().map(|request| Feed::Decision {
+                call: request.call.id,
+                decision: Decision::deny(),
+            });
+            let denied: Vec<_> = denied.collect();
+            Ok(agent.drive_after(run, denied))
+        }
+        Step::Done(_) => {
+            let more = Feed::Extend { steps: args.model.max_steps };
+            let may = run.clone().feed(more.clone()).is_ok();
+            if may {
+                return Ok(agent.drive_after(run, [more]));
+            }
+            let report = Report::new(ErrorCode::Usage, "the conversation has come to its end");
+            Err(report.help("ask something: `mcp run --resume=SESSION PROMPT`").into())
+        }
+        _ => Ok(agent.drive(run)),
+    }
 }
 
 /// The shape of the answer, from a file with a JSON Schema.

@@ -1,6 +1,6 @@
 //! `mcp watch`
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use mcp_client::{Change, Server, WatchState, protocol::subscriptions::SubscriptionFilter};
 use serde_json::{Value, json};
 
@@ -22,9 +22,12 @@ pub(crate) struct WatchArgs {
     /// The server, when it is not a command after `--`
     #[arg(value_name = "TARGET")]
     target: Option<String>,
-    /// A resource to hear of; without any, only the lists of tools, prompts and resources
+    /// A resource to hear of, besides the lists
     #[arg(short = 'r', long = "resource", value_name = "URI")]
     resources: Vec<String>,
+    /// The lists to hear of; all by default
+    #[arg(long, value_enum, value_name = "LIST", value_delimiter = ',')]
+    lists: Vec<List>,
     /// End after so many changes
     #[arg(short = 'n', long, value_name = "COUNT")]
     count: Option<usize>,
@@ -33,6 +36,16 @@ pub(crate) struct WatchArgs {
     command: Vec<String>,
     #[command(flatten)]
     server: ServerOptions,
+}
+
+/// A list that can change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum List {
+    Tools,
+    Prompts,
+    Resources,
+    /// No list: only the resources of -r
+    None,
 }
 
 pub(super) async fn run(
@@ -61,10 +74,11 @@ async fn watch(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
+    let hears = |list| args.lists.is_empty() || args.lists.contains(&list);
     let mut watch = server.watch(SubscriptionFilter {
-        tools_list_changed: true,
-        prompts_list_changed: true,
-        resources_list_changed: true,
+        tools_list_changed: hears(List::Tools),
+        prompts_list_changed: hears(List::Prompts),
+        resources_list_changed: hears(List::Resources),
         resource_subscriptions: args.resources,
         ..SubscriptionFilter::default()
     });

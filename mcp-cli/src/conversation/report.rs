@@ -5,7 +5,7 @@ use std::time::Duration;
 use mcp_agent::{
     AgentError,
     model::{ModelError, ModelErrorKind, Usage},
-    run::{Outcome, Stop},
+    run::{Outcome, Pause, Stop},
 };
 use serde_json::{Value, json};
 
@@ -37,10 +37,10 @@ pub(crate) fn exit_code_of(watched: &Watched) -> Result<ExitCode, Report> {
             Stop::Cancelled { .. } => ErrorCode::Interrupted,
             _ => ErrorCode::Incomplete,
         };
-        return Err(Report::new(code, why.to_string()).help(match why {
-            Stop::StepLimit { .. } => "allow more steps with --max-steps",
-            other => other.how_to_go_on(),
-        }));
+        return Err(Report::new(code, why.to_string()).help(how_to_go_on(why)));
+    }
+    if let Outcome::Paused { pause } = &finished.outcome {
+        return Err(waits(pause));
     }
     let denied: Vec<String> = watched
         .calls
@@ -53,6 +53,43 @@ pub(crate) fn exit_code_of(watched: &Watched) -> Result<ExitCode, Report> {
     }
     let text = format!("the model went on without {}, which was not approved", denied.join(", "));
     Err(Report::new(ErrorCode::Refused, text).help("allow all tools with --approve auto"))
+}
+
+/// What to write on the command line to get further.
+fn how_to_go_on(why: &Stop) -> &'static str {
+    match why {
+        Stop::StepLimit { .. } => "allow more steps with --max-steps",
+        Stop::TokenLimit { .. } => "allow more with --max-tokens, or ask for less",
+        Stop::CostLimit { .. } => "allow more with --max-cost, or ask a cheaper model with -m",
+        Stop::TimeLimit { .. } => "allow more with --max-time, or ask for less",
+        Stop::CallLimit { .. } => "allow more calls of it with --tool-budget or --max-calls",
+        other => other.how_to_go_on(),
+    }
+}
+
+/// A conversation that a person must have a word in.
+fn waits(pause: &Pause) -> Report {
+    let calls: Vec<_> = match pause {
+        Pause::Approval(asked) => asked
+            .iter()
+            .map(|asked| {
+                let server = asked.server.as_ref().map(|server| format!("{server}."));
+                let arguments = Value::Object(asked.call.arguments.clone());
+                format!("{}{} {arguments}", server.unwrap_or_default(), asked.tool)
+            })
+            .collect(),
+        Pause::Input(asked) => asked
+            .iter()
+            .map(|asked| format!("{}: {}", asked.call.name, asked.question.text))
+            .collect(),
+        _ => Vec::new(),
+    };
+    let waits =
+        Report::new(ErrorCode::Incomplete, "the conversation waits for a word about a call");
+    let waits = calls.iter().fold(waits, |report, call| report.cause(one_line(call)));
+    waits.help(
+        "go on with `mcp run --resume`, which asks, or with `--approve auto` or `never` besides",
+    )
 }
 
 /// A model that did not answer.
@@ -130,6 +167,7 @@ pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
                 Stop::Cancelled { .. } => "cancelled",
                 _ => "stopped",
             },
+            Outcome::Paused { .. } => "paused",
             _ => "stopped",
         });
     }

@@ -6,6 +6,7 @@ use mcp_agent::{
     AgentError, AgentEvent, AgentRun, Finished,
     model::{CallId, Usage},
     policy::{Decision, Remember},
+    run::Run,
     toolbox::{McpToolset, PreparedCall},
 };
 use serde_json::{Value, json};
@@ -64,6 +65,15 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
+    /// The conversation, where there is one to go on with.
+    pub(crate) fn run(&self) -> Option<&Run> {
+        match &self.ended {
+            Ok(finished) => Some(&finished.run),
+            Err(AgentError::Model { run, .. }) => Some(run),
+            Err(_) => None,
+        }
+    }
+
     /// What was seen of an answer that began with another agent.
     pub(crate) fn after(mut self, earlier: Self) -> Self {
         self.calls.splice(..0, earlier.calls);

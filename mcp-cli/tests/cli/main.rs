@@ -8,10 +8,13 @@ mod sandbox;
 
 mod agents;
 mod drift;
+mod going_on;
 mod hostile;
 mod http;
 mod layers;
+mod live;
 mod login;
+mod plan;
 mod registry;
 mod run;
 mod screens;

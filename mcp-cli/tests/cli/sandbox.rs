@@ -57,6 +57,11 @@ impl Sandbox {
         sandbox
     }
 
+    /// Puts a server of `tests/servers` into the folder.
+    pub(crate) fn add_server(&self, name: &str) {
+        fs::copy(servers().join(name), self.path().join(name)).unwrap();
+    }
+
     pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
