@@ -9,4 +9,5 @@ mod layers;
 mod mcp;
 mod questions;
 mod rest;
+mod rounds;
 mod sessions;

@@ -20,6 +20,7 @@ mod conversation;
 mod names;
 mod offered;
 mod relay;
+mod round;
 mod rounds;
 mod waiting;
 mod way;
@@ -59,7 +60,7 @@ use self::{
     conversation::{Conversation, LogLevels},
     finish::{implementation, who, write},
     offered::Offered,
-    rounds::Round,
+    round::{Round, of_another_request},
     waiting::Waiting,
     way::Way,
 };
@@ -247,7 +248,7 @@ impl Aggregate {
                 ErrorObject::new(error_code::INVALID_PARAMS, told)
             })?,
         };
-        let round = Round { responses: params.input_responses, state: params.request_state };
+        let round = Round::read(params.input_responses, params.request_state)?;
         self.relay(Call::tool(server, name, arguments).hints(hints), caller, round).await
     }
 
@@ -269,7 +270,7 @@ impl Aggregate {
         let (server, name) = found;
         let arguments = params.arguments.into_iter().collect();
         let get = Call::new(server, Operation::GetPrompt { name: name.into(), arguments });
-        let round = Round { responses: params.input_responses, state: params.request_state };
+        let round = Round::read(params.input_responses, params.request_state)?;
         self.relay(get, caller, round).await
     }
 
@@ -279,20 +280,23 @@ impl Aggregate {
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
         let uri: Arc<str> = params.uri.into();
-        let round = Round { responses: params.input_responses, state: params.request_state };
+        let round = Round::read(params.input_responses, params.request_state)?;
         let mut offered = self.known();
         if offered.readers(&uri).is_empty() {
             offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
         }
         let mut last = None;
-        for server in offered.readers(&uri) {
+        let readers = offered.readers(&uri).into_iter();
+        for server in readers.filter(|server| round.is_for(server.name())) {
             let read = Call::new(server.name(), Operation::ReadResource { uri: Arc::clone(&uri) });
             match self.relay(read, caller, round.clone()).await {
                 Err(error) if is_elsewhere(&error) => last = Some(error),
                 outcome => return outcome,
             }
         }
-        Err(last.unwrap_or_else(|| unknown("resource", &uri)))
+        Err(last.unwrap_or_else(|| {
+            if round.is_later() { of_another_request() } else { unknown("resource", &uri) }
+        }))
     }
 
     async fn complete(&self, mut params: CompleteParams) -> Result<CompleteResult, ErrorObject> {

@@ -3,7 +3,7 @@
 //!
 //! | client | server | a question |
 //! |---|---|---|
-//! | modern | modern | is handed on as it is, with the server's own state: nothing is kept here |
+//! | modern | modern | is handed on as it is, with the server's state in ours: nothing is kept here |
 //! | modern | legacy | ends the round; the call waits here until the next one brings the answer |
 //! | legacy | either | is asked on the stream of the client's request |
 
@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mcp_protocol::{
     error_code,
-    input_required::{InputRequest, InputRequired, InputResponses, RequestState},
+    input_required::{InputRequest, InputRequired},
     jsonrpc::ErrorObject,
     outcome::ResultType,
     raw::RawJson,
@@ -26,18 +26,12 @@ use super::{
     asked::Caller,
     finish::{self, write},
     refusal_of_call, relay,
+    round::{Round, bind, of_another_request},
 };
 use crate::{
     caller::{Answer, Answers, Call, CallError, Dialog, Reply},
     service::problem,
 };
-
-/// What a client sends with the second round of a request and later ones.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Round {
-    pub(super) responses: InputResponses,
-    pub(super) state: Option<RequestState>,
-}
 
 impl Aggregate {
     /// Passes a call on, and on the way back what the server asks.
@@ -47,6 +41,9 @@ impl Aggregate {
         caller: &Caller<'_>,
         round: Round,
     ) -> Result<RawJson, ErrorObject> {
+        if !round.is_for(&call.server) {
+            return Err(of_another_request());
+        }
         let is_legacy = || async {
             let client = self.0.hub.server(&call.server)?.client().await.ok()?;
             Some(client.server().protocol_version.era() == Era::Legacy)
@@ -66,14 +63,14 @@ impl Aggregate {
         &self,
         call: Call,
         caller: &Caller<'_>,
-        Round { responses, state }: Round,
+        Round { responses, state, .. }: Round,
     ) -> Result<RawJson, ErrorObject> {
         let (ear, heard) = relay::ear();
         let answers = Answers::Rounds { responses, state };
         let call = ear.listen_to(call, caller).dialog(caller.dialog(answers));
-        let is_tool = call.operation.tool().is_some();
+        let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
         let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
-        told(outcome, is_tool, caller.era)
+        told(outcome, &server, is_tool, caller.era)
     }
 
     /// All rounds, with questions on the stream of the client's request.
@@ -84,9 +81,9 @@ impl Aggregate {
             Box::pin(ask_peer(peer.clone(), question))
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
-        let is_tool = call.operation.tool().is_some();
+        let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
         let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
-        told(outcome, is_tool, caller.era)
+        told(outcome, &server, is_tool, caller.era)
     }
 }
 
@@ -100,6 +97,7 @@ impl Caller<'_> {
 /// tool's error, for the model to read.
 pub(super) fn told(
     outcome: Result<Reply, CallError>,
+    server: &str,
     is_tool: bool,
     era: Era,
 ) -> Result<RawJson, ErrorObject> {
@@ -117,7 +115,7 @@ pub(super) fn told(
         Answer::Tool(result) => finish!(Arc::unwrap_or_clone(result), era),
         Answer::Prompt(result) => finish!(Arc::unwrap_or_clone(result), era),
         Answer::Resource(result) => finish!(Arc::unwrap_or_clone(result), era, uncached),
-        Answer::Asked(asked) => write_asked(Arc::unwrap_or_clone(asked)),
+        Answer::Asked(asked) => write_asked(Arc::unwrap_or_clone(asked), server),
         Answer::Pong => Err(internal("the answer is not one to this request")),
     }
 }
@@ -141,7 +139,9 @@ async fn ask_peer(peer: Peer, question: InputRequest) -> Result<RawJson, ErrorOb
     })
 }
 
-pub(super) fn write_asked(mut asked: InputRequired) -> Result<RawJson, ErrorObject> {
+/// What a server asks, for its client to answer in the next round.
+pub(super) fn write_asked(mut asked: InputRequired, server: &str) -> Result<RawJson, ErrorObject> {
+    bind(&mut asked, server)?;
     asked.result_type = Some(ResultType::InputRequired);
     asked.meta = finish::meta_of(asked.meta.take(), Era::Modern);
     write(&asked)

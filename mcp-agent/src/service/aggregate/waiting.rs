@@ -21,7 +21,8 @@ use tokio::{
 use super::{
     asked::Caller,
     relay::{self, Ear, Heard, Said},
-    rounds::{Round, internal, told, write_asked},
+    round::{Round, of_another_request},
+    rounds::{internal, told, write_asked},
     way::Way,
 };
 use crate::{
@@ -94,7 +95,7 @@ impl Waiting {
         })?;
         if parked.call.server != call.server || parked.call.operation != call.operation {
             waiting.insert(state, parked);
-            return Err(invalid("this `requestState` belongs to another request"));
+            return Err(of_another_request());
         }
         Ok(parked.call)
     }
@@ -103,6 +104,7 @@ impl Waiting {
         let token = random_token().map_err(|error| internal(error.to_string()))?;
         let state = token.reveal().to_owned();
         let asked = InputRequired::new(call.questions.clone(), Some(RequestState::new(&state)));
+        let server = Arc::clone(&call.server);
         let mut waiting = self.lock();
         waiting
             .retain(|_, parked| !parked.call.task.is_empty() && parked.since.elapsed() < PATIENCE);
@@ -113,7 +115,7 @@ impl Waiting {
             waiting.remove(&oldest);
         }
         waiting.insert(state, Parked { call, since: Instant::now() });
-        write_asked(asked)
+        write_asked(asked, &server)
     }
 }
 
@@ -128,7 +130,8 @@ impl Call {
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
         let (era, is_tool) = (caller.era, call.operation.tool().is_some());
         let mut task = JoinSet::new();
-        task.spawn(async move { told(way.call(call).await, is_tool, era) });
+        let name = Arc::clone(&server);
+        task.spawn(async move { told(way.call(call).await, &name, is_tool, era) });
         let (questions, open) = (InputRequests::default(), HashMap::new());
         Self { server, operation, task, heard, questions, open, asked: 0 }
     }

@@ -1,0 +1,102 @@
+//! One round of a request that a modern client makes in several.
+//!
+//! Answers may be secrets, and are for the server that asked and no other. So the state that a
+//! client gives back names that server, around the server's own state. Who changes the name gains
+//! nothing: only a server that the request is for anyway is called with it.
+
+use mcp_protocol::{
+    error_code,
+    input_required::{InputRequired, InputResponses, RequestState},
+    jsonrpc::ErrorObject,
+};
+use serde::{Deserialize, Serialize};
+
+use super::rounds::internal;
+
+/// What a client sends with the second round of a request and later ones.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Round {
+    pub(super) responses: InputResponses,
+    /// The server's own.
+    pub(super) state: Option<RequestState>,
+    /// Who asked; `None` in the first round.
+    server: Option<String>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Bound {
+    server: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<RequestState>,
+}
+
+impl Round {
+    /// Without a state nobody has asked anything, so that answers are for nobody.
+    pub(super) fn read(
+        responses: InputResponses,
+        state: Option<RequestState>,
+    ) -> Result<Self, ErrorObject> {
+        let Some(state) = state else { return Ok(Self::default()) };
+        let bound: Option<Bound> =
+            state.text().ok().and_then(|text| serde_json::from_str(&text).ok());
+        let Bound { server, state } = bound.ok_or_else(|| {
+            let told = "this `requestState` is none that was given here";
+            ErrorObject::new(error_code::INVALID_PARAMS, told)
+        })?;
+        Ok(Self { responses, state, server: Some(server) })
+    }
+
+    /// Whether this server may be called in this round.
+    pub(super) fn is_for(&self, server: &str) -> bool {
+        self.server.as_deref().is_none_or(|meant| meant == server)
+    }
+
+    /// Whether questions were asked before.
+    pub(super) fn is_later(&self) -> bool {
+        self.server.is_some()
+    }
+}
+
+/// Binds what a server asks to this server.
+pub(super) fn bind(asked: &mut InputRequired, server: &str) -> Result<(), ErrorObject> {
+    let bound = Bound { server: server.to_owned(), state: asked.request_state.take() };
+    let text = serde_json::to_string(&bound).map_err(|error| internal(error.to_string()))?;
+    asked.request_state = Some(RequestState::new(&text));
+    Ok(())
+}
+
+pub(super) fn of_another_request() -> ErrorObject {
+    ErrorObject::new(error_code::INVALID_PARAMS, "this `requestState` belongs to another request")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn answers_go_to_who_asked_and_with_its_own_state() {
+        let own: RequestState = serde_json::from_str(r#""opaque \u00e9""#).unwrap();
+        for state in [Some(own), None] {
+            let mut asked = InputRequired { request_state: state.clone(), ..Default::default() };
+            bind(&mut asked, "notes").unwrap();
+            let mut answers = InputResponses::default();
+            answers.insert("name", json!("Ada"));
+            let round = Round::read(answers.clone(), asked.request_state).unwrap();
+            assert!(round.is_for("notes") && !round.is_for("mail") && round.is_later());
+            assert_eq!((round.responses, round.state), (answers, state));
+        }
+    }
+
+    #[test]
+    fn answers_without_a_question_are_for_nobody() {
+        let mut answers = InputResponses::default();
+        answers.insert("name", json!("Ada"));
+        let round = Round::read(answers.clone(), None).unwrap();
+        assert!(round.responses.is_empty() && round.is_for("notes") && !round.is_later());
+        for text in ["", "opaque", "{}", r#"{"server":"notes"}-tampered"#] {
+            Round::read(answers.clone(), Some(RequestState::new(text))).unwrap_err();
+        }
+    }
+}
