@@ -7,6 +7,7 @@ mod dashboard;
 mod jwt;
 mod layers;
 mod mcp;
+mod offered;
 mod questions;
 mod rest;
 mod rounds;

@@ -29,7 +29,10 @@ pub(super) async fn list(
         }
         client.list_tools().await
     };
-    let has = |server: &str, tool: &Tool| view.has_tool(server, &tool.name);
+    let has = |server: &str, tool: &Tool| {
+        let server = service.hub().server(server);
+        server.is_some_and(|server| view.offers(&server, &tool.name))
+    };
     let listed = service.list(which, &view, list, has).await?;
     Ok(Json(json!({"tools": listed.items, "problems": listed.problems})))
 }
@@ -57,7 +60,7 @@ pub(super) async fn call(
     let Call { server_name, tool_name, arguments } = call;
     let view = View::new(principal, None);
     let server = service.server(&server_name, &view)?;
-    if !view.has_tool(&server_name, &tool_name) {
+    if !view.offers(&server, &tool_name) {
         return Err(Problem::unknown_tool(&server_name, &tool_name));
     }
     let noted = service.0.journal.call(Via::Rest, &server_name, &tool_name, &arguments);

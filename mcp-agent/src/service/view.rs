@@ -1,5 +1,7 @@
 //! What there is for one principal.
 
+use mcp_client::Server;
+
 use super::access::{Principal, Role};
 
 /// The servers, tools and the rest that are there for somebody; all else does not exist.
@@ -26,7 +28,13 @@ impl View {
             && self.principal.rules().sees(server)
     }
 
-    /// Whether a tool is there.
+    /// Whether a tool is there, and offered by the configuration of its server.
+    pub(super) fn offers(&self, server: &Server, tool: &str) -> bool {
+        self.has_tool(server.name(), tool)
+            && server.config().is_none_or(|config| config.offers(tool))
+    }
+
+    /// Whether somebody may call a tool, if its server offers it.
     pub(super) fn has_tool(&self, server: &str, tool: &str) -> bool {
         self.sees(server) && self.principal.rules().may_call(server, tool)
     }

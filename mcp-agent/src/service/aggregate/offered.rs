@@ -45,7 +45,7 @@ impl<'a> Offered<'a> {
 
     /// All tools under the names that they are offered by.
     pub(super) fn tools(&self) -> Vec<(&Server, String, &Tool)> {
-        let has = |server: &Server, tool: &Tool| self.view.has_tool(server.name(), &tool.name);
+        let has = |server: &Server, tool: &Tool| self.view.offers(server, &tool.name);
         self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
     }
 
