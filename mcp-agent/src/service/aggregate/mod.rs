@@ -1,9 +1,10 @@
 //! One MCP server in front of many, in both lifecycles whatever each of them speaks.
 //!
 //! Tools and prompts keep their names; where several servers have the same, each becomes
-//! `server__name`, and so does a name that looks like that of another server's. A server that is down stays in the lists with what it offered last, and a call
-//! of its tools says why it is not there. Progress goes to whoever asked, and a request that is
-//! cancelled is cancelled at its server.
+//! `server__name`, and so does a name that looks like another server's. A server that is down or
+//! silent stays in the lists with what it offered last, and a call of its tools says why it is not
+//! there. Progress goes to whoever asked, and a request that is cancelled is cancelled at its
+//! server.
 //!
 //! What a server asks during a call (elicitation, sampling, roots) is asked of whoever called, as
 //! far as they declared it; see [`rounds`]. What it asks beside all calls, where it cannot be known

@@ -17,6 +17,10 @@ use crate::service::view::View;
 /// How long servers that are still starting hold a list up.
 const START_LIMIT: Duration = Duration::from_secs(10);
 
+/// How long a server may take to list what it has. Then what it offered last is used, so that one
+/// that is silent does not hold up the lists of all.
+const LIST_LIMIT: Duration = Duration::from_secs(2);
+
 /// The catalogs of the servers that are meant, in the order of the configuration.
 pub(super) struct Offered<'a> {
     view: &'a View,
@@ -30,15 +34,20 @@ impl<'a> Offered<'a> {
         Self { view, catalogs: meant.map(|server| (server.clone(), server.catalog())).collect() }
     }
 
-    /// Asks the servers that are there; of the others what they offered last is used.
+    /// Asks the servers that are there; of the others, and of those that do not answer soon, what
+    /// they offered last is used.
     pub(super) async fn ask(hub: &Hub, view: &'a View, lists: CatalogLists) -> Self {
         // Whoever is not up by then is told of when it is.
         let _ = timeout(START_LIMIT, hub.ready()).await;
         let known = Self::known(hub, view);
         let asking = known.catalogs.into_iter().map(|(server, catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
-            let asked = if is_there { server.refresh_catalog(lists).await.ok() } else { None };
-            (server, asked.unwrap_or(catalog))
+            if is_there
+                && let Ok(Ok(asked)) = timeout(LIST_LIMIT, server.refresh_catalog(lists)).await
+            {
+                return (server, asked);
+            }
+            (server, catalog)
         });
         Self { view, catalogs: join_all(asking).await }
     }
