@@ -193,6 +193,24 @@ async fn whoever_cannot_be_asked_is_not() {
     }
 }
 
+#[tokio::test]
+async fn people_who_do_not_answer_keep_nobody_from_calling() {
+    let mut tasks = JoinSet::new();
+    let serving = in_front_of(Era::Legacy, &mut tasks).await;
+    let client = builder(&serving, Era::Modern).connect().await.expect("connects");
+    // More than there are places for one server, and for all.
+    for _ in 0..12 {
+        let step = client.call_tool("greet", json!({})).stepwise().await.expect("a step");
+        assert!(matches!(step, mcp_client::Step::InputRequired(_)), "{step:?}");
+    }
+    let mute = builder(&serving, Era::Modern).connect().await.expect("connects");
+    let result = mute.call_tool("greet", json!({})).await.expect("a result");
+    assert_eq!(result.joined_text(), "nobody to ask");
+    mute.close().await;
+    client.close().await;
+    serving.end().await;
+}
+
 // covers: serve-logs
 #[tokio::test]
 async fn log_messages_go_to_those_who_want_them() {

@@ -1,5 +1,7 @@
 //! How many calls run at a time.
 
+mod lent_place;
+
 use std::{
     fmt,
     sync::{
@@ -8,10 +10,11 @@ use std::{
     },
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_layer::Layer;
 
-use crate::caller::{Call, CallError, Caller, Reply};
+use self::lent_place::LentPlace;
+use crate::caller::{Answers, Call, CallError, Caller, Reply};
 
 /// How many calls run and wait at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +52,8 @@ impl ConcurrencyLimits {
 
 /// Lets so many calls through at a time; the others wait in the order in which they came. A
 /// server's own places are taken first, so that calls that wait for it hold none of the common
-/// ones.
+/// ones. A call that waits for a person's answer, by its [`Dialog`](crate::caller::Dialog), holds
+/// none at all, and takes one again before it goes on.
 pub struct Concurrency<C> {
     inner: C,
     gate: Arc<Gate>,
@@ -64,7 +68,7 @@ pub struct ConcurrencyLayer {
 
 struct Gate {
     common: Arc<Semaphore>,
-    own: Semaphore,
+    own: Arc<Semaphore>,
     limits: ConcurrencyLimits,
     waiting: AtomicUsize,
     running: AtomicUsize,
@@ -94,7 +98,7 @@ impl<C> Layer<C> for ConcurrencyLayer {
     fn layer(&self, inner: C) -> Concurrency<C> {
         let gate = Gate {
             common: Arc::clone(&self.common),
-            own: Semaphore::new(places(self.limits.per_server)),
+            own: Arc::new(Semaphore::new(places(self.limits.per_server))),
             limits: self.limits,
             waiting: AtomicUsize::new(0),
             running: AtomicUsize::new(0),
@@ -112,32 +116,29 @@ impl<C> Concurrency<C> {
 }
 
 impl Gate {
-    async fn enter(&self, call: &Call) -> Result<Place<'_>, CallError> {
-        let at_once = || {
-            let own = self.own.try_acquire().ok()?;
-            Some((own, self.common.try_acquire().ok()?))
-        };
-        let (own, common) = match at_once() {
-            Some(both) => both,
-            None => self.wait(call).await?,
-        };
-        self.running.fetch_add(1, Ordering::Relaxed);
-        Ok(Place { gate: self, _own: own, _common: common })
-    }
-
-    async fn wait(
-        &self,
-        call: &Call,
-    ) -> Result<(SemaphorePermit<'_>, SemaphorePermit<'_>), CallError> {
+    async fn enter(self: &Arc<Self>, call: &Call) -> Result<Place, CallError> {
+        if let Some(place) = self.place_at_once() {
+            return Ok(place);
+        }
         let waiting = Waiting::new(&self.waiting);
         if waiting.before >= self.limits.max_waiting {
             let server = Arc::clone(&call.server);
             return Err(CallError::Busy { server, waiting: waiting.before });
         }
-        let own = self.own.acquire().await;
-        let common = self.common.acquire().await;
+        Ok(self.wait_for_place().await)
+    }
+
+    fn place_at_once(self: &Arc<Self>) -> Option<Place> {
+        let own = Arc::clone(&self.own).try_acquire_owned().ok()?;
+        let common = Arc::clone(&self.common).try_acquire_owned().ok()?;
+        Some(Place::new(self, own, common))
+    }
+
+    async fn wait_for_place(self: &Arc<Self>) -> Place {
+        let own = Arc::clone(&self.own).acquire_owned().await;
+        let common = Arc::clone(&self.common).acquire_owned().await;
         match (own, common) {
-            (Ok(own), Ok(common)) => Ok((own, common)),
+            (Ok(own), Ok(common)) => Place::new(self, own, common),
             _ => unreachable!("nobody closes these semaphores"),
         }
     }
@@ -162,21 +163,39 @@ impl Drop for Waiting<'_> {
 }
 
 /// A place for one call until it is dropped.
-struct Place<'a> {
-    gate: &'a Gate,
-    _own: SemaphorePermit<'a>,
-    _common: SemaphorePermit<'a>,
+struct Place {
+    gate: Arc<Gate>,
+    _own: OwnedSemaphorePermit,
+    _common: OwnedSemaphorePermit,
 }
 
-impl Drop for Place<'_> {
+impl Place {
+    fn new(gate: &Arc<Gate>, own: OwnedSemaphorePermit, common: OwnedSemaphorePermit) -> Self {
+        gate.running.fetch_add(1, Ordering::Relaxed);
+        Self { gate: Arc::clone(gate), _own: own, _common: common }
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         self.gate.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl<C: Caller> Caller for Concurrency<C> {
-    async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let _place = self.gate.enter(&call).await?;
+    async fn call(&self, mut call: Call) -> Result<Reply, CallError> {
+        let place = self.gate.enter(&call).await?;
+        let asking = call.dialog.as_deref().and_then(|dialog| match &dialog.answers {
+            Answers::Each(sink) => Some((dialog, sink)),
+            Answers::Rounds { .. } => None,
+        });
+        let Some((dialog, sink)) = asking else {
+            let reply = self.inner.call(call).await;
+            drop(place);
+            return reply;
+        };
+        let lent = LentPlace::new(&self.gate, place);
+        call.dialog = Some(Arc::new(lent.around(dialog, sink)));
         self.inner.call(call).await
     }
 }
@@ -201,11 +220,14 @@ mod tests {
     use std::{sync::Mutex, time::Duration};
 
     use futures_util::{FutureExt, future::join_all};
+    use mcp_protocol::{
+        capabilities::ClientCapabilities, input_required::InputRequest, roots::ListRootsParams,
+    };
     use tokio::time::{sleep, timeout};
 
     use super::*;
     use crate::{
-        caller::{Answer, Operation},
+        caller::{Answer, Dialog, Operation, QuestionSink},
         layers::testing::Fake,
     };
 
@@ -266,5 +288,53 @@ mod tests {
         let (_, _, refused) = tokio::join!(running, waiting, refused);
         assert!(matches!(refused, Err(CallError::Busy { waiting: 1, .. })), "{refused:?}");
         assert_eq!(hanging.watch()(), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_for_a_person_holds_no_place() {
+        let limits = ConcurrencyLimits::default().global(1).per_server(1);
+        let caller = ConcurrencyLayer::new(limits).layer(Fake::new(|call, _| {
+            Box::pin(async move {
+                let Some(dialog) = &call.dialog else { return Ok(Reply::new(Answer::Pong)) };
+                let Answers::Each(ask) = &dialog.answers else { unreachable!() };
+                let question = || InputRequest::ListRoots(ListRootsParams::default());
+                // Two at a time: the place is taken again with the last answer.
+                let (one, other) = tokio::join!(ask(question()), ask(question()));
+                one.and(other).unwrap();
+                sleep(Duration::from_secs(1)).await;
+                Ok(Reply::new(Answer::Pong))
+            })
+        }));
+        let answers = Arc::new(Semaphore::new(0));
+        let waiting = Arc::clone(&answers);
+        let asking: QuestionSink = Arc::new(move |_| {
+            let waiting = Arc::clone(&waiting);
+            Box::pin(async move {
+                waiting.acquire().await.unwrap().forget();
+                Ok(serde_json::json!({"roots": []}).into())
+            })
+        });
+        let dialog = || {
+            let answers = Answers::Each(Arc::clone(&asking));
+            Dialog { capabilities: ClientCapabilities::default(), answers }
+        };
+        let mut asks = std::pin::pin!(caller.call(read("a", 0).dialog(dialog())));
+        assert!(asks.as_mut().now_or_never().is_none());
+        assert_eq!(caller.watch()(), (0, 0));
+        caller.call(read("a", 1)).await.unwrap();
+        answers.add_permits(1);
+        assert!(asks.as_mut().now_or_never().is_none());
+        assert_eq!(caller.watch()(), (0, 0));
+        answers.add_permits(1);
+        assert!(asks.as_mut().now_or_never().is_none());
+        assert_eq!(caller.watch()(), (1, 0));
+        asks.await.unwrap();
+        assert_eq!(caller.watch()(), (0, 0));
+        // One that is given up leaves nothing behind.
+        let mut asks = Box::pin(caller.call(read("a", 2).dialog(dialog())));
+        assert!(asks.as_mut().now_or_never().is_none());
+        drop(asks);
+        caller.call(read("a", 3)).await.unwrap();
+        assert_eq!(caller.watch()(), (0, 0));
     }
 }

@@ -9,7 +9,10 @@ use mcp_protocol::{
     notifications::ProgressParams,
     raw::RawJson,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 use super::asked::Caller;
 use crate::{caller::Call, toolbox::ToolProgress};
@@ -21,16 +24,18 @@ pub(super) enum Said {
     Question(InputRequest, oneshot::Sender<Result<RawJson, ErrorObject>>),
 }
 
+/// How much may wait to be told: while a person is asked nobody listens, and the server goes on.
+const MAX_HEARD: usize = 256;
+
 /// Hears a server.
 #[derive(Clone)]
-pub(super) struct Ear(mpsc::UnboundedSender<Said>);
+pub(super) struct Ear(mpsc::Sender<Said>);
 
-/// What was heard and not told yet. A server is read no faster than its call is polled, so little
-/// waits in here.
-pub(super) type Heard = mpsc::UnboundedReceiver<Said>;
+/// What was heard and not told yet.
+pub(super) type Heard = mpsc::Receiver<Said>;
 
 pub(super) fn ear() -> (Ear, Heard) {
-    let (sender, heard) = mpsc::unbounded_channel();
+    let (sender, heard) = mpsc::channel(MAX_HEARD);
     (Ear(sender), heard)
 }
 
@@ -54,9 +59,22 @@ impl Ear {
         }))
     }
 
-    pub(super) fn hear(&self, said: Said) {
-        // The receiver is gone only if nobody waits for the call any more.
-        let _ = self.0.send(said);
+    /// Progress and log messages. What there is no room for is lost.
+    fn hear(&self, said: Said) {
+        if let Err(TrySendError::Full(_)) = self.0.try_send(said) {
+            tracing::debug!("a server says more than its caller hears");
+        }
+    }
+
+    /// A question, which waits for room. Without a listener its sender of answers is dropped.
+    pub(super) async fn ask(
+        &self,
+        question: InputRequest,
+        answers: oneshot::Sender<Result<RawJson, ErrorObject>>,
+    ) {
+        if self.0.send(Said::Question(question, answers)).await.is_err() {
+            tracing::debug!("nobody waits for this call any more");
+        }
     }
 }
 
@@ -112,5 +130,32 @@ pub(super) fn gravity(level: &LoggingLevel) -> u8 {
         LoggingLevel::Critical => 5,
         LoggingLevel::Alert => 6,
         _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use mcp_protocol::roots::ListRootsParams;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_listens_to_is_bounded_and_questions_are_kept() {
+        let (ear, mut heard) = ear();
+        for _ in 0..=MAX_HEARD {
+            ear.hear(Said::Progress(ToolProgress::new(1.0)));
+        }
+        assert_eq!(heard.len(), MAX_HEARD);
+        let (answers, _answer) = oneshot::channel();
+        let asking = ear.ask(InputRequest::ListRoots(ListRootsParams::default()), answers);
+        let listening = async {
+            let mut before = 0;
+            while let Some(Said::Progress(_)) = heard.recv().await {
+                before += 1;
+            }
+            before
+        };
+        // The listening ends with the question.
+        assert_eq!(tokio::join!(asking, listening), ((), MAX_HEARD));
     }
 }

@@ -198,8 +198,11 @@ impl Call {
 /// Puts a question to whoever drives the call.
 async fn put(ear: Ear, question: InputRequest) -> Result<RawJson, ErrorObject> {
     let (open, answer) = oneshot::channel();
-    ear.hear(Said::Question(question, open));
-    match timeout(PATIENCE, answer).await {
+    let answered = async {
+        ear.ask(question, open).await;
+        answer.await
+    };
+    match timeout(PATIENCE, answered).await {
         Ok(Ok(answer)) => answer,
         _ => Err(internal("the client did not answer in time")),
     }
