@@ -85,7 +85,9 @@ impl Curious {
                         }
                     }
                 } else {
-                    match peer.ask("elicitation/create", &form()).await {
+                    let mut form = form();
+                    form["_meta"] = json!({"progressToken": 7, "test/kept": true});
+                    match peer.ask("elicitation/create", &form).await {
                         Ok(answer) => answer.parse().unwrap_or_default(),
                         Err(AskError::Refused(_)) => return text("nobody to ask", false),
                         Err(error) => return text(&error.to_string(), false),
@@ -191,6 +193,26 @@ async fn whoever_cannot_be_asked_is_not() {
         mute.close().await;
         serving.end().await;
     }
+}
+
+#[tokio::test]
+async fn the_progress_token_of_a_question_stays_on_its_connection() {
+    let mut tasks = JoinSet::new();
+    let serving = in_front_of(Era::Legacy, &mut tasks).await;
+    for era in [Era::Legacy, Era::Modern] {
+        let asked = Arc::new(Mutex::new(None));
+        let hearing = Arc::clone(&asked);
+        let client = builder(&serving, era).on_form(move |form, _| {
+            *hearing.lock().expect("not poisoned") = form.meta;
+            async { Ok(named("Ada")) }
+        });
+        let client = client.connect().await.expect("connects");
+        client.call_tool("greet", json!({})).await.expect("a result");
+        client.close().await;
+        let meta = asked.lock().expect("not poisoned").take().expect("an entry is kept");
+        assert_eq!(meta.as_str(), r#"{"test/kept":true}"#, "{era:?}");
+    }
+    serving.end().await;
 }
 
 #[tokio::test]

@@ -10,9 +10,11 @@
 use std::sync::Arc;
 
 use mcp_protocol::{
+    elicitation::ElicitParams,
     error_code,
     input_required::{InputRequest, InputRequired},
     jsonrpc::ErrorObject,
+    meta::{Meta, PROGRESS_TOKEN},
     outcome::ResultType,
     raw::RawJson,
     tools::CallToolResult,
@@ -78,7 +80,7 @@ impl Aggregate {
         let (ear, heard) = relay::ear();
         let peer = caller.peer.clone();
         let asking = Arc::new(move |question| -> crate::model::BoxFuture<'static, _> {
-            Box::pin(ask_peer(peer.clone(), question))
+            Box::pin(ask_peer(peer.clone(), for_another_connection(question)))
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
         let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
@@ -122,6 +124,28 @@ pub(super) fn told(
 
 pub(super) fn internal(text: impl Into<String>) -> ErrorObject {
     ErrorObject::new(error_code::INTERNAL_ERROR, text)
+}
+
+/// Takes out what a server says of its own request: the token belongs to its connection.
+pub(super) fn for_another_connection(mut question: InputRequest) -> InputRequest {
+    let meta = match &mut question {
+        InputRequest::Elicit(params) => match &mut **params {
+            ElicitParams::Form(form) => Some(&mut form.meta),
+            ElicitParams::Url(url) => Some(&mut url.meta),
+            _ => None,
+        },
+        InputRequest::CreateMessage(params) => Some(&mut params.meta),
+        InputRequest::ListRoots(params) => Some(&mut params.meta),
+        _ => None,
+    };
+    if let Some(meta) = meta
+        && let Some(given) = meta.take()
+    {
+        let mut entries = given.entries();
+        entries.remove(PROGRESS_TOKEN);
+        *meta = (!entries.is_empty()).then(|| Meta::new(&entries));
+    }
+    question
 }
 
 async fn ask_peer(peer: Peer, question: InputRequest) -> Result<RawJson, ErrorObject> {

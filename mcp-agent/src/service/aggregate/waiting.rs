@@ -22,7 +22,7 @@ use super::{
     asked::Caller,
     relay::{self, Ear, Heard, Said},
     round::{Round, of_another_request},
-    rounds::{internal, told, write_asked},
+    rounds::{for_another_connection, internal, told, write_asked},
     way::Way,
 };
 use crate::{
@@ -125,7 +125,7 @@ impl Call {
         let (server, operation) = (Arc::clone(&call.server), Arc::clone(&call.operation));
         let asker = ear.clone();
         let asking = Arc::new(move |question| -> BoxFuture<'static, _> {
-            Box::pin(put(asker.clone(), question))
+            Box::pin(put(asker.clone(), for_another_connection(question)))
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
         let (era, is_tool) = (caller.era, call.operation.tool().is_some());
