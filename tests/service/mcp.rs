@@ -35,6 +35,19 @@ async fn many_servers_are_one_in_both_lifecycles() {
     serving.end().await;
 }
 
+#[tokio::test]
+async fn a_server_is_found_however_its_name_is_written() {
+    let servers = vec![misbehaving("one two", "ok")];
+    let serving = Serving::start(servers, ServiceOptions::new()).await;
+    for name in ["%6fne%20two", "one%20two", "%6Fn%65%20two"] {
+        let url = format!("http://{}/servers/{name}/mcp", serving.address);
+        let client = Client::http(&url).connect().await.unwrap();
+        assert_eq!(client.list_tools().await.unwrap().items[0].name, "good");
+        client.close().await;
+    }
+    serving.end().await;
+}
+
 // covers: serve-down
 #[tokio::test]
 async fn a_server_that_went_away_keeps_its_tools_and_says_why() {

@@ -2,13 +2,14 @@
 
 use std::{
     collections::HashMap,
-    fmt,
+    fmt::{self, Write as _},
     sync::{Arc, Mutex, PoisonError},
 };
 
 use axum::{
     body::Body,
     extract::{Path, Request, State},
+    http::Uri,
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt as _;
@@ -102,7 +103,11 @@ impl Endpoints {
     async fn answer(&self, view: View, mut request: Request) -> Response {
         // Its sessions are its own at every replica.
         request.extensions_mut().insert(serve::Principal::new(view.principal.id()));
-        let endpoint = self.of(view, request.uri().path());
+        let path = path_of(&view);
+        if let Some(uri) = moved(request.uri(), &path) {
+            *request.uri_mut() = uri;
+        }
+        let endpoint = self.of(view, &path);
         let response = endpoint.answer(request).await;
         // An endpoint ends what it answers when it goes.
         response.map(|body| {
@@ -112,6 +117,28 @@ impl Endpoints {
             }))
         })
     }
+}
+
+/// The path of an endpoint, the same however its clients write it.
+fn path_of(view: &View) -> String {
+    let Some(name) = &view.only else { return "/mcp".to_owned() };
+    let mut path = "/servers/".to_owned();
+    for byte in name.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path + "/mcp"
+}
+
+/// The URI with another path, and without a query, which means nothing here.
+fn moved(uri: &Uri, path: &str) -> Option<Uri> {
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(path.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 pub(super) async fn all(
