@@ -290,12 +290,12 @@ impl Hub {
         applied
     }
 
-    /// Starts a server that is switched off or was stopped, or ends it. Returns whether there is
-    /// one of this name.
+    /// Starts a server that is switched off or was stopped, or switches it off: then it is ended,
+    /// and no use starts it. Returns whether there is one of this name.
     pub fn enable(&self, name: &str, enabled: bool) -> bool {
         let slot = self.find(name);
         if let Some(slot) = &slot {
-            slot.run(enabled);
+            slot.switch(enabled);
         }
         slot.is_some()
     }

@@ -109,7 +109,7 @@ impl Server {
                     // The supervisor is about to notice.
                     self.slot.replace(client);
                 }
-                ServerState::Stopped => self.slot.run(true),
+                ServerState::Stopped => self.slot.wake(),
                 ServerState::Starting => {}
                 _ => return Err(self.unavailable(&state)),
             }

@@ -44,7 +44,7 @@ impl Server {
     /// Hears of all that a filter names. A server that waits for its first use is started.
     pub fn watch(&self, wanted: SubscriptionFilter) -> ServerWatch {
         if matches!(self.slot.state(), ServerState::Stopped) {
-            self.slot.run(true);
+            self.slot.wake();
         }
         ServerWatch { server: self.clone(), wanted, current: None, has_begun: false }
     }

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus,
+    Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus, StateKind,
     catalog::{Answers, KnownLists},
 };
 use crate::{
@@ -69,6 +69,8 @@ pub(super) struct Slot {
     pub(super) endpoint: String,
     pub(super) board: Arc<Board>,
     pub(super) wish: watch::Sender<Wish>,
+    /// Whether nobody shall start it.
+    off: AtomicBool,
     known: Mutex<Known>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -122,6 +124,7 @@ impl Slot {
         board: &Arc<Board>,
         run: bool,
     ) -> Self {
+        let off = config.as_ref().is_some_and(|config| !config.enabled);
         Self {
             name,
             origin,
@@ -129,6 +132,7 @@ impl Slot {
             endpoint,
             board: Arc::clone(board),
             wish: watch::Sender::new(Wish { run, turn: 0 }),
+            off: AtomicBool::new(off),
             known: Mutex::new(Known {
                 state,
                 took: Duration::ZERO,
@@ -337,13 +341,37 @@ impl Slot {
         self.known().is_gone = true;
     }
 
-    /// Wishes that it runs, or does not.
-    pub(super) fn run(&self, run: bool) {
+    fn run(&self, run: bool) {
         self.wish.send_if_modified(|wish| std::mem::replace(&mut wish.run, run) != run);
     }
 
-    /// Wishes that it begins anew.
+    /// Wishes that it runs, or that nobody starts it.
+    pub(super) fn switch(&self, on: bool) {
+        self.off.store(!on, Ordering::Release);
+        self.run(on);
+        // One that waits for its first use waits no more; the others are ended by the supervisor.
+        if !on && self.state().kind() == StateKind::Stopped {
+            self.resting(ServerState::Disabled);
+        }
+    }
+
+    /// Whether nobody shall start it.
+    pub(super) fn is_off(&self) -> bool {
+        self.off.load(Ordering::Acquire)
+    }
+
+    /// Wishes that it runs, unless nobody shall start it.
+    pub(super) fn wake(&self) {
+        self.wish.send_if_modified(|wish| {
+            let wakes = !wish.run && !self.is_off();
+            wish.run |= wakes;
+            wakes
+        });
+    }
+
+    /// Wishes that it begins anew, even if it is switched off.
     pub(super) fn begin_anew(&self) {
+        self.off.store(false, Ordering::Release);
         self.wish.send_modify(|wish| {
             wish.run = true;
             wish.turn += 1;
@@ -355,7 +383,11 @@ impl Slot {
     pub(super) fn replace(&self, client: &Client) {
         let in_use = self.known().state.client().is_some_and(|current| current.is_same(client));
         if in_use {
-            self.begin_anew();
+            // One that is being ended is not to come back.
+            self.wish.send_if_modified(|wish| {
+                wish.turn += u64::from(wish.run);
+                wish.run
+            });
         }
     }
 

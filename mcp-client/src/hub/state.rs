@@ -50,7 +50,7 @@ pub enum ServerState {
     NeedsAuth(Arc<ConnectFailure>),
     /// The start failed, or the connection was lost.
     Down(Arc<ConnectFailure>),
-    /// Switched off in the configuration.
+    /// Switched off, in the configuration or since.
     Disabled,
     /// Its entry cannot be used: what is wrong, and what to do.
     NotConfigured(String),

@@ -90,8 +90,7 @@ impl Supervisor {
     }
 
     fn rest(&self) {
-        let enabled = self.slot.config.as_ref().is_none_or(|config| config.enabled);
-        let state = if enabled { ServerState::Stopped } else { ServerState::Disabled };
+        let state = if self.slot.is_off() { ServerState::Disabled } else { ServerState::Stopped };
         self.slot.resting(state);
     }
 

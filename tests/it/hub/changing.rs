@@ -1,6 +1,6 @@
 //! Servers come and go while others work.
 
-use mcp_client::{Hub, HubOptions, ServerState, StateKind};
+use mcp_client::{Hub, HubOptions, ServerError, ServerState, StateKind};
 use serde_json::json;
 
 use super::{kinds, misbehaving, until};
@@ -27,17 +27,20 @@ async fn servers_are_switched_on_and_off_and_removed() {
     assert_eq!(kinds(&hub), ["one ready", "off disabled"]);
     assert!(hub.enable("off", true) && hub.enable("one", false));
     until(&hub, "off", StateKind::Ready).await;
-    until(&hub, "one", StateKind::Stopped).await;
+    until(&hub, "one", StateKind::Disabled).await;
     assert!(hub.client("one").is_none());
+    // Nor does a use start it.
+    let refused = hub.server("one").unwrap().call_tool("good", &json!({})).await.unwrap_err();
+    assert!(matches!(refused, ServerError::Unavailable { state: StateKind::Disabled, .. }));
     let client = hub.client("off").unwrap();
     assert!(hub.remove("off").await);
     assert!(client.is_closed());
     assert!(!hub.remove("off").await && !hub.restart("off"));
-    assert_eq!(kinds(&hub), ["one stopped"]);
+    assert_eq!(kinds(&hub), ["one disabled"]);
     hub.add(misbehaving("three", "ok"));
     hub.add(misbehaving("three", "ok"));
     hub.ready().await;
-    assert_eq!(kinds(&hub), ["one stopped", "three ready", "three not-configured"]);
+    assert_eq!(kinds(&hub), ["one disabled", "three ready", "three not-configured"]);
     hub.close().await;
 }
 
