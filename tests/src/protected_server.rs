@@ -313,6 +313,7 @@ fn mcp(body: &[u8], world: &mut World) -> Reply {
         Some("tools/list") => {
             json!({"tools": [{"name": "look", "inputSchema": {"type": "object"}}]})
         }
+        Some("tools/call") => json!({"content": [{"type": "text", "text": "ok"}]}),
         _ => return Reply { status: 202, ..Reply::default() },
     };
     ok(&json!({"jsonrpc": "2.0", "id": message["id"], "result": result}))

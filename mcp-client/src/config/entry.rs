@@ -167,6 +167,8 @@ pub struct OAuthEntry {
     pub callback_port: Option<u16>,
     /// Where the authorization server's metadata is.
     pub metadata_url: Option<String>,
+    /// Where tokens are to be had by the client's own id and secret.
+    pub token_url: Option<String>,
     /// Whether the authorization server may be in a private network.
     pub allow_private_addresses: bool,
 }

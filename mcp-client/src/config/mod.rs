@@ -181,6 +181,9 @@ pub struct OAuthConfig {
     pub callback_port: Option<u16>,
     /// Where the authorization server's metadata is.
     pub metadata_url: Option<String>,
+    /// Where tokens are to be had. With it the client acts for itself: its own id and secret are
+    /// the grant, and nobody is asked.
+    pub token_url: Option<String>,
     /// Whether the authorization server may be in a private network.
     pub allow_private_addresses: bool,
 }

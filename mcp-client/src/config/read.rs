@@ -322,6 +322,7 @@ fn oauth(fields: &Fields<'_>) -> Result<Option<OAuthEntry>, String> {
         scopes: if scopes.is_empty() { outer.unwrap_or_default() } else { scopes },
         callback_port,
         metadata_url: inside.plain(&["authServerMetadataUrl"])?,
+        token_url: inside.plain(&["tokenUrl", "token_url"])?,
         allow_private_addresses: inside.flag(&["allowPrivateAddresses"])?.unwrap_or_default(),
     }))
 }

@@ -131,6 +131,7 @@ impl Looking<'_, '_> {
             scopes: scopes.clone(),
             callback_port: *callback_port,
             metadata_url: metadata_url.clone(),
+            token_url: entry.token_url.clone(),
             allow_private_addresses: entry.allow_private_addresses,
         }
     }

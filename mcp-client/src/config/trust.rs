@@ -43,12 +43,17 @@ impl ServerEntry {
         };
         let sandbox = self.sandbox.as_ref().map(|sandbox| sandbox.write(Template::to_string));
         let oauth = self.oauth.as_ref().map(|oauth| {
-            json!({
+            let mut said = json!({
                 "clientId": oauth.client_id.as_ref().map(text),
                 "clientSecret": oauth.client_secret.as_ref().map(text),
                 "metadataUrl": oauth.metadata_url,
                 "allowPrivateAddresses": oauth.allow_private_addresses,
-            })
+            });
+            // Only where it is said, so that what was agreed to before stays agreed to.
+            if let Some(url) = &oauth.token_url {
+                said["tokenUrl"] = url.as_str().into();
+            }
+            said
         });
         Digest::of_json(&json!({
             "transport": transport,

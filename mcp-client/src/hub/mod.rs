@@ -54,6 +54,7 @@ use self::{
 use crate::{
     Client,
     config::{Problem, ServerConfig, TransportConfig},
+    oauth::{ClientCredentialsGrant, OAuth},
 };
 
 /// How many events a listener may be behind.
@@ -162,6 +163,9 @@ impl Hub {
             {
                 let made = options.authorization.as_ref().and_then(|make| make(&server));
                 match &server.oauth {
+                    Some(config) if config.token_url.is_some() => {
+                        Some(OAuth::with(ClientCredentialsGrant).configured(config))
+                    }
                     Some(config) => made.map(|oauth| oauth.configured(config)),
                     None => made,
                 }

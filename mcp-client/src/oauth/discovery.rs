@@ -34,6 +34,9 @@ impl Web {
         challenges: &[AuthenticateChallenge],
         prefer: impl Fn(&str) -> bool,
     ) -> Result<Found, OAuthError> {
+        if let Some(url) = &self.token_url {
+            return self.given(url);
+        }
         let named = challenges
             .iter()
             .filter(|challenge| challenge.is_oauth())
@@ -61,6 +64,9 @@ impl Web {
 
     /// The metadata of the authorization server that issued these tokens.
     pub(super) async fn issuer_of(&self, tokens: &TokenSet) -> Result<Found, OAuthError> {
+        if let Some(url) = &self.token_url {
+            return self.given(url);
+        }
         let issuer = &tokens.issuer;
         let own = self.boundary().server().origin().ascii_serialization();
         let (metadata, published) = match self.authorization_server(issuer).await? {
@@ -122,6 +128,23 @@ impl Web {
             }
         }
         Ok(None)
+    }
+
+    /// The user said where tokens are to be had. Its origin stands for the issuer.
+    fn given(&self, token_url: &str) -> Result<Found, OAuthError> {
+        let url = boundary::parse(token_url)?;
+        self.boundary().endpoint(&url)?;
+        let metadata = AuthorizationServerMetadata {
+            token_endpoint: Some(token_url.to_owned()),
+            ..AuthorizationServerMetadata::new(url.origin().ascii_serialization())
+        };
+        Ok(Found {
+            metadata,
+            published: true,
+            resource: canonical(self.boundary().server()),
+            resource_scopes: None,
+            bound_tokens: false,
+        })
     }
 
     /// A server of revision 2025-03-26 is its own authorization server, at the root of its origin.

@@ -33,6 +33,8 @@ pub(super) struct Web {
     public: HttpClient,
     /// Where the user says that the authorization server's metadata is.
     pub(super) metadata_url: Option<String>,
+    /// Where the user says that tokens are to be had; then nothing is looked for.
+    pub(super) token_url: Option<String>,
 }
 
 /// What came of asking for a document.
@@ -50,6 +52,7 @@ impl Web {
             anywhere: client(),
             public: client().reach(Reach::Public),
             metadata_url: settings.metadata_url.clone(),
+            token_url: settings.token_url.clone(),
         }
     }
 

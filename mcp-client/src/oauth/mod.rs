@@ -185,9 +185,16 @@ impl OAuth {
         self
     }
 
-    /// What a configuration says: the client, the scopes, and where metadata is.
+    /// Where tokens are to be had, for a server that does not say so itself; no metadata is looked
+    /// for. Enough for [`ClientCredentialsGrant`].
+    pub fn token_url(mut self, url: impl Into<String>) -> Self {
+        self.0.token_url = Some(url.into());
+        self
+    }
+
+    /// What a configuration says: the client, the scopes, and where metadata or tokens are.
     pub fn configured(mut self, config: &OAuthConfig) -> Self {
-        let OAuthConfig { client_id, client_secret, scopes, metadata_url, .. } = config;
+        let OAuthConfig { client_id, client_secret, scopes, metadata_url, token_url, .. } = config;
         if config.allow_private_addresses {
             self = self.allow_private_addresses();
         }
@@ -199,6 +206,9 @@ impl OAuth {
         }
         if !scopes.is_empty() {
             self = self.scopes(scopes);
+        }
+        if let Some(url) = token_url {
+            self = self.token_url(url);
         }
         match metadata_url {
             Some(url) => self.authorization_server_metadata(url),

@@ -40,6 +40,7 @@ pub(super) struct Settings {
     /// Issuers that say they take documents, and did not take that one.
     refused_document: Mutex<BTreeSet<String>>,
     pub(super) metadata_url: Option<String>,
+    pub(super) token_url: Option<String>,
     pub(super) client_name: String,
     pub(super) scopes: Vec<String>,
     pub(super) dpop: DpopUse,
@@ -61,6 +62,7 @@ impl Settings {
             client_id_metadata: None,
             refused_document: Mutex::default(),
             metadata_url: None,
+            token_url: None,
             client_name: "MCP client".to_owned(),
             scopes: Vec::new(),
             dpop: DpopUse::default(),

@@ -83,8 +83,15 @@ impl Writer<'_> {
     }
 
     fn oauth(&mut self, oauth: &OAuthEntry) {
-        let OAuthEntry { client_id, client_secret, scopes, callback_port, metadata_url, .. } =
-            oauth;
+        let OAuthEntry {
+            client_id,
+            client_secret,
+            scopes,
+            callback_port,
+            metadata_url,
+            token_url,
+            ..
+        } = oauth;
         let mut object = Map::new();
         let (id_key, secret_key) = match self.spelling.dialect {
             Dialect::Cursor => ("CLIENT_ID", "CLIENT_SECRET"),
@@ -121,6 +128,9 @@ impl Writer<'_> {
             }
             if let Some(url) = metadata_url {
                 object.insert("authServerMetadataUrl".to_owned(), url.as_str().into());
+            }
+            if let Some(url) = token_url {
+                object.insert("tokenUrl".to_owned(), url.as_str().into());
             }
             if oauth.allow_private_addresses {
                 object.insert("allowPrivateAddresses".to_owned(), true.into());
