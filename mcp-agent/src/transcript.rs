@@ -124,6 +124,22 @@ impl Transcript {
         self.entries.push(Entry::Assistant(Turn::new(response.parts, response.stop)));
     }
 
+    /// Goes on with turns of another conversation.
+    pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
+        self.cancel_pending(ABANDONED);
+        self.entries.extend(entries);
+    }
+
+    /// Gives the pending calls other names.
+    pub(crate) fn rename_pending(&mut self, mut name: impl FnMut(&CallId) -> CallId) {
+        let Some(Entry::Assistant(turn)) = self.entries.last_mut() else { return };
+        for part in &mut turn.parts {
+            if let TurnPart::Called(CallRecord { call, state: CallState::Pending }) = part {
+                call.id = name(&call.id);
+            }
+        }
+    }
+
     /// The same conversation without the rules for the model.
     pub(crate) fn without_rules(&self) -> Self {
         let said = self.entries.iter().filter(|entry| !matches!(entry, Entry::System(_)));

@@ -3,12 +3,15 @@
 mod access;
 mod asking;
 mod chat;
+mod client_tools;
 mod dashboard;
 mod jwt;
+mod gateway_bodies;
 mod layers;
 mod mcp;
 mod offered;
 mod questions;
+mod responses;
 mod rest;
 mod rounds;
 mod sessions;

@@ -12,7 +12,7 @@ pub struct RunId(String);
 
 impl RunId {
     /// A name that no other run has.
-    pub(super) fn random() -> Self {
+    pub(crate) fn random() -> Self {
         let mut bytes = [0; 16];
         if SystemRandom::new().fill(&mut bytes).is_err() {
             // A machine without random numbers; the hasher's own are not secret, but differ.

@@ -17,14 +17,14 @@ use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use super::{
-    Service, access::Principal, chat_noting::Noting, chat_reply, chat_request::ChatRequest,
-    problem, view::View,
+    Service, chat_reply, chat_request::ChatRequest, chat_run::ChatRun, problem,
+    responses::Responses, waiting_calls::WaitingCalls,
 };
 use crate::{
-    Agent, AgentError,
+    AgentError,
     model::ChatModel,
-    run::{Run, RunSettings},
-    toolbox::{Filtered, McpTool, McpToolset},
+    run::{RunId, RunSettings},
+    toolbox::{McpTool, McpToolset},
 };
 
 /// The model that the service chats with, and its terms.
@@ -34,9 +34,14 @@ pub struct ChatOptions {
     model: Arc<dyn ChatModel>,
     system: Option<String>,
     settings: RunSettings,
-    offered: Arc<dyn Fn(&McpTool) -> bool + Send + Sync>,
+    offered: Offered,
     tools: Arc<Tools>,
+    waiting: WaitingCalls,
+    responses: Responses,
 }
+
+/// Which of the servers' tools are offered.
+pub(super) type Offered = Arc<dyn Fn(&McpTool) -> bool + Send + Sync>;
 
 /// The servers' tools as they were listed last.
 #[derive(Debug, Default)]
@@ -55,6 +60,8 @@ impl ChatOptions {
             settings: RunSettings::default(),
             offered: Arc::new(|_| true),
             tools: Arc::default(),
+            waiting: WaitingCalls::default(),
+            responses: Responses::default(),
         }
     }
 
@@ -75,6 +82,31 @@ impl ChatOptions {
         self.settings.max_steps = steps.max(1);
         self
     }
+
+    pub(super) fn model(&self) -> &Arc<dyn ChatModel> {
+        &self.model
+    }
+
+    /// The rules and the terms of every request.
+    pub(super) fn terms(&self) -> (Option<&str>, &RunSettings) {
+        (self.system.as_deref(), &self.settings)
+    }
+
+    pub(super) fn offered(&self) -> Offered {
+        Arc::clone(&self.offered)
+    }
+
+    pub(super) fn waiting(&self) -> &WaitingCalls {
+        &self.waiting
+    }
+
+    pub(super) fn responses(&self) -> &Responses {
+        &self.responses
+    }
+
+    pub(super) async fn tools(&self, service: &Service) -> Arc<McpToolset> {
+        self.tools.of(service).await
+    }
 }
 
 impl fmt::Debug for ChatOptions {
@@ -89,6 +121,9 @@ pub(super) struct ChatError {
     status: StatusCode,
     kind: &'static str,
     message: String,
+    /// The member of the request that is wrong.
+    param: Option<&'static str>,
+    code: Option<&'static str>,
 }
 
 impl ChatError {
@@ -97,20 +132,46 @@ impl ChatError {
             status: StatusCode::BAD_REQUEST,
             kind: "invalid_request_error",
             message: message.into(),
+            param: None,
+            code: None,
         }
+    }
+
+    /// What the model, or its provider, did wrong.
+    pub(super) fn of_model(message: impl Into<String>) -> Self {
+        let (status, kind) = (StatusCode::BAD_GATEWAY, "model_error");
+        Self { status, kind, ..Self::invalid(message) }
+    }
+
+    /// There is no such thing.
+    pub(super) fn missing(message: impl Into<String>, code: Option<&'static str>) -> Self {
+        Self { status: StatusCode::NOT_FOUND, code, ..Self::invalid(message) }
+    }
+
+    /// In this member of the request.
+    pub(super) fn of(self, param: &'static str) -> Self {
+        Self { param: Some(param), ..self }
+    }
+
+    /// This member of the request cannot be done here.
+    pub(super) fn unsupported(param: &'static str, message: impl Into<String>) -> Self {
+        Self { code: Some("unsupported_parameter"), ..Self::invalid(message).of(param) }
+    }
+
+    pub(super) fn message(&self) -> &str {
+        &self.message
     }
 
     pub(super) fn to_json(&self) -> Value {
         json!({"error": {
-            "message": self.message, "type": self.kind, "param": null, "code": null,
+            "message": self.message, "type": self.kind, "param": self.param, "code": self.code,
         }})
     }
 }
 
 impl From<AgentError> for ChatError {
     fn from(error: AgentError) -> Self {
-        let message = problem::chain(&error);
-        Self { status: StatusCode::BAD_GATEWAY, kind: "model_error", message }
+        Self::of_model(problem::chain(&error))
     }
 }
 
@@ -120,12 +181,9 @@ impl IntoResponse for ChatError {
     }
 }
 
-fn options(service: &Service) -> Result<&ChatOptions, ChatError> {
-    service.0.chat.as_ref().ok_or_else(|| ChatError {
-        status: StatusCode::NOT_FOUND,
-        kind: "invalid_request_error",
-        message: "this service was started without a model".to_owned(),
-    })
+pub(super) fn options(service: &Service) -> Result<&ChatOptions, ChatError> {
+    let chat = service.0.chat.as_ref();
+    chat.ok_or_else(|| ChatError::missing("this service was started without a model", None))
 }
 
 pub(super) async fn models(State(service): State<Service>) -> Result<Json<Value>, ChatError> {
@@ -143,35 +201,30 @@ pub(super) async fn completions(
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ChatError> {
     let chat = options(&service)?;
+    let request = read(request)?;
+    let (streams, tells_usage) = (request.streams(), request.tells_usage());
+    let asked = request.asked(chat).await?;
+    let reply = chat_reply::Reply {
+        id: format!("chatcmpl-{}", RunId::random()),
+        created: unix_seconds(),
+        model: chat.model.id().model.clone(),
+        tells_usage,
+    };
+    let run = ChatRun::begin(&service, chat, asked).await;
+    if streams {
+        Ok(reply.stream(run).into_response())
+    } else {
+        Ok(Json(reply.whole(run).await?).into_response())
+    }
+}
+
+/// The body of a request.
+pub(super) fn read<T>(request: Result<Json<T>, JsonRejection>) -> Result<T, ChatError> {
     let Json(request) = request.map_err(|rejection| ChatError {
         status: rejection.status(),
         ..ChatError::invalid(rejection.body_text())
     })?;
-    let listed = chat.tools.of(&service).await;
-    let view = View::new(principal, None);
-    let (known, offered) = (Arc::clone(&listed), Arc::clone(&chat.offered));
-    let noting = Noting::new(&service, Arc::clone(&listed));
-    let tools = Filtered::new(listed, move |tool| {
-        known
-            .tool(&tool.name)
-            .is_some_and(|tool| offered(&tool) && view.has_tool(&tool.server, &tool.tool.name))
-    });
-    let agent = Agent::builder(Arc::clone(&chat.model)).tools(tools).build();
-    let reply = chat_reply::Reply {
-        id: reply_id(),
-        created: unix_seconds(),
-        model: chat.model.id().model.clone(),
-        tells_usage: request.tells_usage(),
-    };
-    let streams = request.streams();
-    let settings = request.settings(&chat.settings)?;
-    let transcript = request.into_transcript(chat.system.as_deref())?;
-    let run = agent.drive(Run::new(transcript, agent.tools(), settings));
-    if streams {
-        Ok(reply.stream(run, noting).into_response())
-    } else {
-        Ok(Json(reply.whole(run, noting).await?).into_response())
-    }
+    Ok(request)
 }
 
 impl Tools {
@@ -193,13 +246,7 @@ impl Tools {
     }
 }
 
-/// Names one answer. Not a secret.
-fn reply_id() -> String {
-    use std::hash::{BuildHasher as _, RandomState};
-    format!("chatcmpl-{:016x}", RandomState::new().hash_one(0_u8))
-}
-
-fn unix_seconds() -> u64 {
+pub(super) fn unix_seconds() -> u64 {
     // A clock before 1970 is nobody's.
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }

@@ -7,12 +7,12 @@ use futures_core::Stream;
 use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::{chat::ChatError, chat_noting::Noting};
-use crate::{
-    AgentEvent, AgentRun, Finished,
-    model::Usage,
-    run::{Outcome, Stop},
+use super::{
+    chat::ChatError,
+    chat_run::{ChatEvent, ChatRun, Ended, Why},
+    waiting_calls::HandedCall,
 };
+use crate::model::Usage;
 
 /// What every piece of an answer carries.
 #[derive(Debug)]
@@ -26,52 +26,44 @@ pub(super) struct Reply {
 
 impl Reply {
     /// The whole answer at once. The tool calls that were made on the way are in `tool_runs`.
-    pub(super) async fn whole(
-        &self,
-        mut run: AgentRun,
-        mut noting: Noting,
-    ) -> Result<Value, ChatError> {
+    pub(super) async fn whole(&self, mut run: ChatRun) -> Result<Value, ChatError> {
         let mut tool_runs = Vec::new();
         loop {
-            match run.next().await {
-                Some(Ok(AgentEvent::Finished(finished))) => {
-                    let Finished { outcome, run, .. } = *finished;
-                    return Ok(json!({
-                        "id": self.id,
-                        "object": "chat.completion",
-                        "created": self.created,
-                        "model": self.model,
-                        "choices": [{
-                            "index": 0,
-                            "message": {"role": "assistant", "content": outcome.text()},
-                            "finish_reason": finish_reason(&outcome),
-                            "logprobs": null,
-                        }],
-                        "usage": usage(run.usage()),
-                        "tool_runs": tool_runs,
-                    }));
+            let event = run.next().await?;
+            tool_runs.extend(tool_run(&event));
+            let ChatEvent::Ended(ended) = event else { continue };
+            let Ended { why, text, calls, usage, .. } = *ended;
+            let mut message = json!({"role": "assistant", "content": text, "refusal": null});
+            if !calls.is_empty() {
+                let calls: Vec<_> = calls.iter().map(tool_call).collect();
+                message["tool_calls"] = calls.into();
+                if text.is_empty() {
+                    message["content"] = Value::Null;
                 }
-                Some(Ok(event)) => {
-                    noting.hear(&event);
-                    tool_runs.extend(tool_run(&event));
-                }
-                Some(Err(error)) => return Err(error.into()),
-                None => return Err(crate::AgentError::AlreadyFinished.into()),
             }
+            return Ok(json!({
+                "id": self.id,
+                "object": "chat.completion",
+                "created": self.created,
+                "model": self.model,
+                "choices": [{
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": finish_reason(why),
+                    "logprobs": null,
+                }],
+                "usage": usage_json(usage),
+                "tool_runs": tool_runs,
+            }));
         }
     }
 
     /// The answer as it comes. Dropping the stream ends the run.
-    pub(super) fn stream(
-        self,
-        run: AgentRun,
-        noting: Noting,
-    ) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+    pub(super) fn stream(self, run: ChatRun) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
         let first = self.chunk(&json!({"role": "assistant", "content": ""}), None, None);
         let state = Streaming {
             reply: self,
             run,
-            noting,
             waiting: VecDeque::from([first]),
             over: false,
             said: false,
@@ -100,8 +92,7 @@ impl Reply {
 
 struct Streaming {
     reply: Reply,
-    run: AgentRun,
-    noting: Noting,
+    run: ChatRun,
     waiting: VecDeque<Event>,
     over: bool,
     /// Whether words of an earlier turn were told.
@@ -118,30 +109,27 @@ impl Streaming {
                 return None;
             }
             match self.run.next().await {
-                Some(Ok(event)) => self.take(event),
-                Some(Err(error)) => {
-                    let error = ChatError::from(error).to_json();
-                    self.waiting.push_back(Event::default().data(error.to_string()));
+                Ok(event) => self.take(event),
+                Err(error) => {
+                    self.waiting.push_back(Event::default().data(error.to_json().to_string()));
                     self.over = true;
                 }
-                None => self.over = true,
             }
         }
     }
 
-    fn take(&mut self, event: AgentEvent) {
+    fn take(&mut self, event: ChatEvent) {
         let reply = &self.reply;
-        self.noting.hear(&event);
         match event {
-            AgentEvent::TextDelta(text) => {
+            ChatEvent::Text(text) => {
                 self.said = true;
                 self.waiting.push_back(reply.chunk(&json!({"content": text}), None, None));
             }
-            AgentEvent::ReasoningDelta(text) => {
+            ChatEvent::Reasoning(text) => {
                 let delta = json!({"reasoning_content": text});
                 self.waiting.push_back(reply.chunk(&delta, None, None));
             }
-            AgentEvent::ToolCallStarted(call) => {
+            ChatEvent::ToolStarted(call) => {
                 // What the model says after its tools is another paragraph.
                 if std::mem::take(&mut self.said) {
                     self.waiting.push_back(reply.chunk(&json!({"content": "\n\n"}), None, None));
@@ -152,19 +140,8 @@ impl Streaming {
                 let more = Some(("tool_run_started", told));
                 self.waiting.push_back(reply.chunk(&json!({}), None, more));
             }
-            AgentEvent::Finished(finished) => {
-                let Finished { outcome, run, .. } = *finished;
-                let finish = finish_reason(&outcome);
-                self.waiting.push_back(reply.chunk(&json!({}), Some(finish), None));
-                if reply.tells_usage {
-                    let mut chunk = json!({
-                        "id": reply.id, "object": "chat.completion.chunk",
-                        "created": reply.created, "model": reply.model, "choices": [],
-                    });
-                    chunk["usage"] = usage(run.usage());
-                    self.waiting.push_back(Event::default().data(chunk.to_string()));
-                }
-                self.waiting.push_back(Event::default().data("[DONE]"));
+            ChatEvent::Ended(ended) => {
+                self.end(&ended);
                 self.over = true;
             }
             event => {
@@ -175,34 +152,61 @@ impl Streaming {
             }
         }
     }
+
+    fn end(&mut self, ended: &Ended) {
+        let reply = &self.reply;
+        for (index, call) in ended.calls.iter().enumerate() {
+            let mut call = tool_call(call);
+            call["index"] = index.into();
+            let delta = json!({"tool_calls": [call]});
+            self.waiting.push_back(reply.chunk(&delta, None, None));
+        }
+        let finish = finish_reason(ended.why);
+        self.waiting.push_back(reply.chunk(&json!({}), Some(finish), None));
+        if reply.tells_usage {
+            let mut chunk = json!({
+                "id": reply.id, "object": "chat.completion.chunk",
+                "created": reply.created, "model": reply.model, "choices": [],
+            });
+            chunk["usage"] = usage_json(ended.usage);
+            self.waiting.push_back(Event::default().data(chunk.to_string()));
+        }
+        self.waiting.push_back(Event::default().data("[DONE]"));
+    }
 }
 
 /// A tool that ran, or was refused.
-fn tool_run(event: &AgentEvent) -> Option<Value> {
+fn tool_run(event: &ChatEvent) -> Option<Value> {
     match event {
-        AgentEvent::ToolCallFinished { id, name, output, took, .. } => Some(json!({
-            "id": id.as_str(),
+        ChatEvent::ToolEnded { id, name, output, took } => Some(json!({
+            "id": id,
             "name": name,
             "is_error": output.is_error,
             "ms": u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         })),
-        AgentEvent::ToolCallRefused { call, output } => Some(json!({
-            "id": call.id.as_str(), "name": call.name, "is_error": true, "refused": output.to_text(),
-        })),
+        ChatEvent::ToolRefused { id, name, output, .. } => {
+            Some(json!({"id": id, "name": name, "is_error": true, "refused": output.to_text()}))
+        }
         _ => None,
     }
 }
 
-fn finish_reason(outcome: &Outcome) -> &'static str {
-    match outcome {
-        Outcome::Final { .. } => "stop",
-        Outcome::Stopped { why: Stop::ContentFilter | Stop::Refusal, .. } => "content_filter",
-        // Whatever else ended it, the answer is not complete.
-        _ => "length",
+/// A call that the client is to make.
+fn tool_call(call: &HandedCall) -> Value {
+    let HandedCall { id, name, arguments } = call;
+    json!({"id": id, "type": "function", "function": {"name": name, "arguments": arguments}})
+}
+
+fn finish_reason(why: Why) -> &'static str {
+    match why {
+        Why::Answered => "stop",
+        Why::Calls => "tool_calls",
+        Why::Filtered => "content_filter",
+        Why::Limit => "length",
     }
 }
 
-fn usage(usage: Usage) -> Value {
+fn usage_json(usage: Usage) -> Value {
     json!({
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,

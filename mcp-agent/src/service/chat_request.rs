@@ -3,16 +3,36 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::chat::ChatError;
+use super::{
+    answer_terms,
+    chat::{ChatError, ChatOptions},
+    chat_run::Asked,
+    client_tools::ClientTools,
+    waiting_calls::WaitingCalls,
+};
 use crate::{
-    model::{CallId, Media, MediaSource, ModelResponse, Part, StopReason, ToolCall, ToolChoice},
+    model::{CallId, Media, MediaSource, ModelResponse, Part, StopReason, ToolCall},
     run::RunSettings,
     toolbox::ToolOutput,
     transcript::Transcript,
 };
 
-/// The body of `POST /v1/chat/completions`. What it does not name goes to the model's provider as
-/// it is.
+/// Members that would change what the answer is, and that are not to be had here.
+const REFUSED: [&str; 7] = [
+    "audio",
+    "function_call",
+    "functions",
+    "logprobs",
+    "modalities",
+    "prediction",
+    "web_search_options",
+];
+
+/// Members for OpenAI's own book-keeping, which is not done here.
+const LEFT_OUT: [&str; 2] = ["metadata", "store"];
+
+/// The body of `POST /v1/chat/completions`. What is named neither here nor above goes to the
+/// model's provider as it is.
 #[derive(Debug, Deserialize)]
 pub(super) struct ChatRequest {
     /// There is one model; any name means it.
@@ -36,7 +56,9 @@ pub(super) struct ChatRequest {
     #[serde(default)]
     tool_choice: Option<Value>,
     #[serde(default)]
-    tools: Vec<Value>,
+    tools: Option<Vec<Value>>,
+    #[serde(default)]
+    response_format: Option<Value>,
     #[serde(default)]
     n: Option<u32>,
     #[serde(flatten)]
@@ -63,7 +85,7 @@ enum ChatMessage {
         #[serde(default)]
         content: Option<Content>,
         #[serde(default)]
-        tool_calls: Vec<ChatToolCall>,
+        tool_calls: Option<Vec<ChatToolCall>>,
     },
     Tool {
         tool_call_id: String,
@@ -121,18 +143,28 @@ impl ChatRequest {
         self.stream_options.as_ref().is_some_and(|options| options.include_usage)
     }
 
+    /// What is asked for, on the service's terms.
+    pub(super) async fn asked(self, chat: &ChatOptions) -> Result<Asked, ChatError> {
+        let (system, base) = chat.terms();
+        let settings = self.settings(base)?;
+        let tools = ClientTools::read(self.tools.as_deref().unwrap_or_default())?;
+        let transcript = self.into_transcript(system, chat.waiting()).await?;
+        Ok(Asked { transcript, settings, tools })
+    }
+
     /// The terms of the run: those of the service, and within them those of the request.
-    pub(super) fn settings(&self, base: &RunSettings) -> Result<RunSettings, ChatError> {
+    fn settings(&self, base: &RunSettings) -> Result<RunSettings, ChatError> {
         if self.n.is_some_and(|n| n != 1) {
-            return Err(ChatError::invalid("`n` must be 1"));
+            return Err(ChatError::unsupported("n", "`n` must be 1"));
         }
-        if !self.tools.is_empty() {
-            return Err(ChatError::invalid(
-                "`tools` cannot be given: the tools are those of the servers",
-            ));
-        }
-        if self.extra.get("response_format").is_some_and(|format| format["type"] != "text") {
-            return Err(ChatError::invalid("`response_format` can only be `text`"));
+        for param in REFUSED {
+            let idle = [Value::Null, Value::Bool(false), serde_json::json!(["text"])];
+            if self.extra.get(param).is_some_and(|value| !idle.contains(value)) {
+                return Err(ChatError::unsupported(
+                    param,
+                    format!("`{param}` is not offered here"),
+                ));
+            }
         }
         let mut settings = base.clone();
         settings.temperature = self.temperature.or(base.temperature);
@@ -140,17 +172,27 @@ impl ChatRequest {
         settings.seed = self.seed.or(base.seed);
         settings.parallel_tool_calls = self.parallel_tool_calls.or(base.parallel_tool_calls);
         if let Some(choice) = &self.tool_choice {
-            settings.tool_choice = tool_choice(choice)?;
+            settings.tool_choice = answer_terms::tool_choice(choice)?;
         }
-        settings.extra.extend(self.extra.clone());
-        settings.extra.remove("response_format");
+        if let Some(format) = &self.response_format {
+            settings.output = answer_terms::expected(format, "response_format")?;
+        }
+        let is_said = |name: &&String| {
+            !REFUSED.contains(&name.as_str()) && !LEFT_OUT.contains(&name.as_str())
+        };
+        let extra = self.extra.iter().filter(|(name, value)| is_said(name) && !value.is_null());
+        settings.extra.extend(extra.map(|(name, value)| (name.clone(), value.clone())));
         Ok(settings)
     }
 
     /// The conversation so far.
-    pub(super) fn into_transcript(self, system: Option<&str>) -> Result<Transcript, ChatError> {
+    async fn into_transcript(
+        self,
+        system: Option<&str>,
+        waiting: &WaitingCalls,
+    ) -> Result<Transcript, ChatError> {
         if self.messages.is_empty() {
-            return Err(ChatError::invalid("`messages` is empty"));
+            return Err(ChatError::invalid("`messages` is empty").of("messages"));
         }
         let mut transcript = Transcript::new();
         if let Some(system) = system {
@@ -161,35 +203,47 @@ impl ChatRequest {
                 ChatMessage::System { content } => transcript.push_system(content.into_parts()?),
                 ChatMessage::User { content } => transcript.push_user(content.into_parts()?),
                 ChatMessage::Assistant { content, tool_calls } => {
-                    let mut parts = content.map_or(Ok(Vec::new()), Content::into_parts)?;
-                    let stop = if tool_calls.is_empty() {
-                        StopReason::EndTurn
-                    } else {
-                        StopReason::ToolCalls
-                    };
-                    parts.extend(tool_calls.into_iter().map(|call| {
-                        Part::ToolCall(ToolCall {
-                            id: CallId(call.id),
-                            name: call.function.name,
-                            arguments: call.function.arguments,
-                        })
-                    }));
-                    transcript.push_response(ModelResponse::new(parts, stop));
+                    let calls = tool_calls.unwrap_or_default();
+                    let ids: Vec<&str> = calls.iter().map(|call| &*call.id).collect();
+                    if let Some(said) = waiting.said(&ids).await {
+                        transcript.extend(said);
+                        continue;
+                    }
+                    let parts = content.map_or(Ok(Vec::new()), Content::into_parts)?;
+                    transcript.push_response(said(parts, calls));
                 }
                 ChatMessage::Tool { tool_call_id, content } => {
                     let output = ToolOutput::parts(content.into_parts()?);
                     let id = CallId(tool_call_id);
                     if transcript.complete(&id, output).is_err() {
-                        return Err(ChatError::invalid(format!(
+                        let text = format!(
                             "a tool message answers `{}`, which the message before does not call",
                             id.as_str()
-                        )));
+                        );
+                        return Err(ChatError::invalid(text).of("messages"));
                     }
                 }
             }
         }
+        if let Some(call) = transcript.pending().next() {
+            let text = format!("no tool message answers the call `{}`", call.id.as_str());
+            return Err(ChatError::invalid(text).of("messages"));
+        }
         Ok(transcript)
     }
+}
+
+/// What a client says that the model said.
+fn said(mut parts: Vec<Part>, calls: Vec<ChatToolCall>) -> ModelResponse {
+    let stop = if calls.is_empty() { StopReason::EndTurn } else { StopReason::ToolCalls };
+    parts.extend(calls.into_iter().map(|call| {
+        Part::ToolCall(ToolCall {
+            id: CallId(call.id),
+            name: call.function.name,
+            arguments: call.function.arguments,
+        })
+    }));
+    ModelResponse::new(parts, stop)
 }
 
 impl Content {
@@ -216,7 +270,7 @@ impl ContentPart {
 }
 
 /// A picture at an address, or in it.
-fn image(url: String) -> Result<Media, ChatError> {
+pub(super) fn image(url: String) -> Result<Media, ChatError> {
     let Some(data) = url.strip_prefix("data:") else {
         return Ok(Media {
             mime_type: "image/*".into(),
@@ -231,21 +285,6 @@ fn image(url: String) -> Result<Media, ChatError> {
     Ok(Media { mime_type: mime_type.to_owned(), source, name: None })
 }
 
-fn tool_choice(choice: &Value) -> Result<ToolChoice, ChatError> {
-    Ok(match choice {
-        Value::String(word) if word == "auto" => ToolChoice::Auto,
-        Value::String(word) if word == "none" => ToolChoice::None,
-        Value::String(word) if word == "required" => ToolChoice::Required,
-        Value::Object(_) => match choice["function"]["name"].as_str() {
-            Some(name) => ToolChoice::Named(name.to_owned()),
-            None => return Err(ChatError::invalid("`tool_choice` names no function")),
-        },
-        _ => {
-            return Err(ChatError::invalid("`tool_choice` must be auto, none, required or a name"));
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -256,8 +295,12 @@ mod tests {
         serde_json::from_value(json).unwrap()
     }
 
-    #[test]
-    fn a_conversation_is_read() {
+    async fn transcript(json: Value) -> Result<Transcript, ChatError> {
+        read(json).into_transcript(Some("rules"), &WaitingCalls::default()).await
+    }
+
+    #[tokio::test]
+    async fn a_conversation_is_read() {
         let request = read(json!({"model": "any", "temperature": 0.5, "top_p": 0.9, "messages": [
             {"role": "developer", "content": "be brief"},
             {"role": "user", "content": [
@@ -272,7 +315,8 @@ mod tests {
         let settings = request.settings(&RunSettings::default()).unwrap();
         assert_eq!(settings.temperature, Some(0.5));
         assert_eq!(settings.extra["top_p"], json!(0.9));
-        let transcript = request.into_transcript(Some("rules")).unwrap();
+        let waiting = WaitingCalls::default();
+        let transcript = request.into_transcript(Some("rules"), &waiting).await.unwrap();
         assert_eq!(transcript.entries().len(), 4);
         let call = transcript.last_turn().unwrap().calls().next().unwrap();
         assert_eq!(call.call.name, "look");
@@ -280,21 +324,37 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_done_is_said() {
+    fn what_is_not_known_goes_to_the_provider() {
+        let request = read(json!({
+            "messages": [], "top_k": 3, "store": true, "metadata": {"a": "b"}, "logprobs": false,
+            "modalities": ["text"], "stop": null,
+        }));
+        let settings = request.settings(&RunSettings::default()).unwrap();
+        assert_eq!(Value::Object(settings.extra), json!({"top_k": 3}));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_done_is_said() {
         let user = json!([{"role": "user", "content": "hi"}]);
         for (more, word) in [
             (json!({"n": 2}), "`n`"),
-            (json!({"tools": [{"type": "function"}]}), "`tools`"),
-            (json!({"response_format": {"type": "json_object"}}), "`response_format`"),
+            (json!({"response_format": {"type": "yaml"}}), "`response_format`"),
             (json!({"tool_choice": 7}), "`tool_choice`"),
+            (json!({"logprobs": true}), "`logprobs`"),
+            (json!({"modalities": ["text", "audio"]}), "`modalities`"),
         ] {
             let mut body = json!({"messages": user});
             body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             let error = read(body).settings(&RunSettings::default()).unwrap_err();
             assert!(error.to_json()["error"]["message"].as_str().unwrap().contains(word));
         }
-        let orphan = json!({"messages": [{"role": "tool", "tool_call_id": "x", "content": ""}]});
-        assert!(read(orphan).into_transcript(None).is_err());
-        assert!(read(json!({"messages": []})).into_transcript(None).is_err());
+        let call = json!({"id": "a", "type": "function", "function": {"name": "f"}});
+        for messages in [
+            json!([]),
+            json!([{"role": "tool", "tool_call_id": "x", "content": ""}]),
+            json!([{"role": "assistant", "content": null, "tool_calls": [call]}]),
+        ] {
+            transcript(json!({ "messages": messages })).await.unwrap_err();
+        }
     }
 }

@@ -26,13 +26,15 @@
 //! | `GET /mcp/servers`, `GET /mcp/servers/status` | every server: state, reason, latency, use |
 //! | `POST /mcp/servers` | adds a server that is reached by URL |
 //! | `GET /mcp/servers/{name}` | the same of one, with the last lines of its standard error |
+//! | `PATCH /mcp/servers/{name}` | switches it on or off |
 //! | `DELETE /mcp/servers/{name}` | ends and forgets it |
 //! | `POST /mcp/servers/{name}/restart` | starts it anew, whatever it is doing |
 //! | `GET /mcp/tools?server_name=` | the tools, of all servers or of one |
 //! | `POST /mcp/tools/call` | calls one; with `Accept: text/event-stream`, progress comes first |
 //! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
 //! | `GET /mcp/prompts?server_name=`, `POST /mcp/prompts/get` | the same for prompts |
-//! | `GET /v1/models`, `POST /v1/chat/completions` | OpenAI-compatible chat |
+//! | `GET /v1/models`, `POST /v1/chat/completions`, `POST /v1/responses` | OpenAI-compatible chat |
+//! | `GET /v1/responses/{id}`, `DELETE /v1/responses/{id}` | an answer that is kept |
 //! | `GET /mcp/events` | what happens to servers and calls, as server-sent events |
 //! | `GET /metrics` | counters of all servers, for Prometheus |
 //! | `GET /healthz`, `GET /readyz` | for those who watch over the process; the second one also says whether what replicas share is there |
@@ -46,11 +48,14 @@
 
 mod access;
 mod aggregate;
+mod answer_terms;
 mod call_stream;
 mod chat;
 mod chat_noting;
 mod chat_reply;
 mod chat_request;
+mod chat_run;
+mod client_tools;
 mod dashboard;
 mod events;
 mod health;
@@ -61,11 +66,13 @@ mod problem;
 mod prompts;
 mod read_json;
 mod resources;
+mod responses;
 mod server_entry;
 mod server_report;
 mod servers;
 mod tools;
 mod view;
+mod waiting_calls;
 
 use std::{fmt, future::Future, io, sync::Arc, time::Duration};
 
@@ -290,7 +297,10 @@ impl Service {
             .route("/servers/{name}/mcp", any(mcp_endpoint::one))
             .route("/mcp/servers", get(servers::status).post(servers::add))
             .route("/mcp/servers/status", get(servers::status))
-            .route("/mcp/servers/{name}", get(servers::one).delete(servers::remove))
+            .route(
+                "/mcp/servers/{name}",
+                get(servers::one).patch(servers::switch).delete(servers::remove),
+            )
             .route("/mcp/servers/{name}/restart", post(servers::restart))
             .route("/mcp/events", get(events::stream))
             .route("/mcp/tools", get(tools::list))
@@ -301,6 +311,8 @@ impl Service {
             .route("/mcp/prompts/get", post(prompts::get))
             .route("/v1/models", get(chat::models))
             .route("/v1/chat/completions", post(chat::completions))
+            .route("/v1/responses", post(responses::create))
+            .route("/v1/responses/{id}", get(responses::retrieve).delete(responses::delete))
             .route("/", get(dashboard::page))
             .route("/dashboard/{file}", get(dashboard::file))
             .route("/metrics", get(health::metrics))

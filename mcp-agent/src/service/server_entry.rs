@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use mcp_client::{
     Secret,
-    config::{ServerConfig, TransportConfig},
+    config::{OAuthConfig, ServerConfig, TransportConfig},
 };
 use serde::Deserialize;
 use url::Url;
@@ -21,6 +21,21 @@ pub(super) struct ServerEntry {
     timeout: Option<f64>,
     #[serde(default)]
     headers: Headers,
+    /// Where the service gets tokens for the server, with its own id and secret.
+    oauth2_token_url: Option<String>,
+    oauth2_client_id: Option<String>,
+    oauth2_client_secret: Option<Hidden>,
+    oauth2_scopes: Option<Vec<String>>,
+}
+
+/// What is not to be seen in logs.
+#[derive(Deserialize)]
+struct Hidden(String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden(…)")
+    }
 }
 
 /// Written as a list of keys and values, or as an object.
@@ -53,7 +68,16 @@ impl std::fmt::Debug for Headers {
 impl ServerEntry {
     /// The configuration that it stands for.
     pub(super) fn into_config(self) -> Result<ServerConfig, Problem> {
-        let Self { name, url, timeout, headers } = self;
+        let Self {
+            name,
+            url,
+            timeout,
+            headers,
+            oauth2_token_url,
+            oauth2_client_id,
+            oauth2_client_secret,
+            oauth2_scopes,
+        } = self;
         let wrong = |detail: String| Problem::new(ProblemCode::Config, detail).server(&name);
         if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_control() || c == '/')
         {
@@ -90,6 +114,25 @@ impl ServerEntry {
         };
         let mut config = ServerConfig::new(&name, TransportConfig::Http { url, headers });
         config.call_timeout = call_timeout;
+        config.oauth = match (oauth2_token_url, oauth2_client_id, oauth2_client_secret) {
+            (Some(url), Some(id), Some(Hidden(secret))) => {
+                if let Err(error) = Url::parse(&url) {
+                    return Err(wrong(format!("`oauth2_token_url`: {error}")));
+                }
+                let mut oauth = OAuthConfig::default();
+                oauth.token_url = Some(url);
+                oauth.client_id = Some(id);
+                oauth.client_secret = Some(Secret::new(secret));
+                oauth.scopes = oauth2_scopes.unwrap_or_default();
+                Some(oauth)
+            }
+            (None, None, None) if oauth2_scopes.is_none() => None,
+            _ => {
+                let detail = "`oauth2_token_url`, `oauth2_client_id` and `oauth2_client_secret` \
+                              are given together";
+                return Err(wrong(detail.into()));
+            }
+        };
         Ok(config)
     }
 }
@@ -120,6 +163,22 @@ mod tests {
     }
 
     #[test]
+    fn a_login_is_read_and_not_shown() {
+        let entry: ServerEntry = serde_json::from_value(serde_json::json!({
+            "name": "my_server", "url": "https://api.example.com/mcp",
+            "oauth2_client_id": "client_id", "oauth2_client_secret": "client_secret",
+            "oauth2_token_url": "https://auth.example.com/oauth/token",
+            "oauth2_scopes": ["read:tools"], "timeout": 30,
+        }))
+        .unwrap();
+        assert!(!format!("{entry:?}").contains("\"client_secret\""), "{entry:?}");
+        let oauth = entry.into_config().unwrap().oauth.unwrap();
+        assert_eq!(oauth.token_url.as_deref(), Some("https://auth.example.com/oauth/token"));
+        assert_eq!(oauth.client_secret.unwrap().reveal(), "client_secret");
+        assert_eq!(oauth.scopes, ["read:tools"]);
+    }
+
+    #[test]
     fn commands_are_never_taken() {
         for url in ["stdio://sh?arg=-c&arg=id", "unix:///run/x.sock", "tcp://h:1", "file:///etc"] {
             let problem = read(serde_json::json!({"name": "x", "url": url})).unwrap_err();
@@ -135,6 +194,10 @@ mod tests {
             (serde_json::json!({"name": "", "url": "https://h"}), "`name`"),
             (serde_json::json!({"name": "a/b", "url": "https://h"}), "`name`"),
             (serde_json::json!({"name": "x", "url": "h"}), "`url`"),
+            (
+                serde_json::json!({"name": "x", "url": "https://h", "oauth2_client_id": "me"}),
+                "`oauth2_client_secret`",
+            ),
             (serde_json::json!({"name": "x", "url": "https://h", "timeout": -1}), "`timeout`"),
             (serde_json::json!({"name": "x", "url": "https://h", "headers": {"a b": ""}}), "a b"),
             (

@@ -6,6 +6,7 @@ use axum::{
     http::StatusCode,
 };
 use mcp_client::{ServerState, ServerStatus};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -46,6 +47,27 @@ pub(super) async fn one(
     };
     let report = ServerReport::new(&status, &service.stack().report(), Instant::now());
     Ok(Json(json!({"server": report, "stderr": said})))
+}
+
+/// The body of `PATCH /mcp/servers/{name}`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Switch {
+    enabled: bool,
+}
+
+/// Switches a server on or off. One that is off stays so whatever uses it, until it is switched on
+/// or restarted. Does not wait for it.
+pub(super) async fn switch(
+    State(service): State<Service>,
+    Path(name): Path<String>,
+    read_json::Json(Switch { enabled }): read_json::Json<Switch>,
+) -> Result<StatusCode, Problem> {
+    if service.hub().enable(&name, enabled) {
+        Ok(StatusCode::ACCEPTED)
+    } else {
+        Err(Problem::unknown_server(&name))
+    }
 }
 
 /// Starts a server anew, whatever it is doing. Does not wait for it.

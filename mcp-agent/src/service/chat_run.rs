@@ -1,0 +1,191 @@
+//! One request to the chat, whichever API it came in: a run, and what is told of it.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Service,
+    chat::{ChatError, ChatOptions},
+    chat_noting::Noting,
+    client_tools::ClientTools,
+    waiting_calls::{HandedCall, WaitingCalls, rename},
+};
+use crate::{
+    Agent, AgentError, AgentEvent, AgentRun, Finished,
+    model::Usage,
+    run::{Outcome, Pause, RunSettings, Stop},
+    toolbox::{Filtered, McpToolset, PreparedCall, ToolOutput, Toolset as _},
+    transcript::{Entry, Transcript},
+};
+
+/// What a request asks for.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) transcript: Transcript,
+    pub(super) settings: RunSettings,
+    pub(super) tools: ClientTools,
+}
+
+/// A run under way.
+#[derive(Debug)]
+pub(super) struct ChatRun {
+    run: AgentRun,
+    noting: Noting,
+    servers: Arc<McpToolset>,
+    tools: ClientTools,
+    waiting: WaitingCalls,
+    /// How long the conversation was before.
+    before: usize,
+    /// Whether the words may be part of an answer that goes back to the model.
+    holds: bool,
+    told: VecDeque<ChatEvent>,
+}
+
+/// What is heard of it.
+#[derive(Debug)]
+pub(super) enum ChatEvent {
+    /// The model says more.
+    Text(String),
+    /// The model thinks aloud.
+    Reasoning(String),
+    /// A tool of a server runs.
+    ToolStarted(PreparedCall),
+    /// It has ended.
+    ToolEnded { id: String, name: String, output: Arc<ToolOutput>, took: Duration },
+    /// A call is answered without running.
+    ToolRefused { id: String, name: String, arguments: String, output: Arc<ToolOutput> },
+    /// Nothing follows.
+    Ended(Box<Ended>),
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) why: Why,
+    /// The answer, or the last words.
+    pub(super) text: String,
+    /// What the client is to call.
+    pub(super) calls: Vec<HandedCall>,
+    pub(super) usage: Usage,
+    /// The conversation with this request's turns.
+    pub(super) transcript: Transcript,
+}
+
+/// Why it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// The model answered.
+    Answered,
+    /// The client is to call its tools.
+    Calls,
+    /// The provider held the answer back, or the model declined.
+    Filtered,
+    /// A limit was reached; the answer is not complete.
+    Limit,
+}
+
+impl ChatRun {
+    /// Begins, with the tools of the servers and those of the request.
+    pub(super) async fn begin(service: &Service, chat: &ChatOptions, asked: Asked) -> Self {
+        let Asked { transcript, settings, tools } = asked;
+        let servers = chat.tools(service).await;
+        let (known, offered) = (Arc::clone(&servers), chat.offered());
+        let noting = Noting::new(service, Arc::clone(&servers));
+        let offers = Filtered::new(Arc::clone(&servers), move |tool| {
+            known.tool(&tool.name).is_some_and(|tool| offered(&tool))
+        });
+        // Of two tools of one name the first keeps it, and that one is the client's.
+        let holds = settings.output.is_some();
+        let agent = Agent::builder(Arc::clone(chat.model()))
+            .settings(settings)
+            .tools(tools.clone())
+            .tools(offers)
+            .build();
+        let before = transcript.entries().len();
+        let run = agent.drive(agent.begin(transcript));
+        let waiting = chat.waiting().clone();
+        Self { run, noting, servers, tools, waiting, before, holds, told: VecDeque::new() }
+    }
+
+    /// The server of a tool.
+    pub(super) fn server_of(&self, name: &str) -> Option<String> {
+        self.servers.facts(name).server
+    }
+
+    /// What is heard next; the last is [`ChatEvent::Ended`] or an error.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when the future is dropped before the end of the run.
+    pub(super) async fn next(&mut self) -> Result<ChatEvent, ChatError> {
+        loop {
+            if let Some(event) = self.told.pop_front() {
+                return Ok(event);
+            }
+            let event = self.run.next().await.unwrap_or(Err(AgentError::AlreadyFinished))?;
+            self.noting.hear(&event);
+            match event {
+                AgentEvent::TextDelta(text) if !self.holds => return Ok(ChatEvent::Text(text)),
+                AgentEvent::ReasoningDelta(text) => return Ok(ChatEvent::Reasoning(text)),
+                AgentEvent::ToolCallStarted(call) if !self.tools.has(&call.name) => {
+                    return Ok(ChatEvent::ToolStarted(call));
+                }
+                AgentEvent::ToolCallFinished { id, name, output, took } => {
+                    return Ok(ChatEvent::ToolEnded { id: id.0, name, output, took });
+                }
+                AgentEvent::ToolCallRefused { call, output } => {
+                    return Ok(ChatEvent::ToolRefused {
+                        id: call.id.0,
+                        name: call.name,
+                        arguments: call.arguments,
+                        output,
+                    });
+                }
+                AgentEvent::Finished(finished) => {
+                    let ended = self.end(*finished).await?;
+                    if self.holds && !ended.text.is_empty() {
+                        self.told.push_back(ChatEvent::Text(ended.text.clone()));
+                    }
+                    self.told.push_back(ChatEvent::Ended(Box::new(ended)));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn end(&mut self, finished: Finished) -> Result<Ended, ChatError> {
+        let Finished { outcome, run, .. } = finished;
+        let usage = run.usage();
+        let mut transcript = run.into_transcript();
+        let mut calls = Vec::new();
+        let (why, text) = match outcome {
+            Outcome::Final { text } => (Why::Answered, text),
+            Outcome::Paused { pause: Pause::Input(requests) } => {
+                calls.extend(requests.into_iter().map(|request| HandedCall {
+                    id: request.call.id.0,
+                    name: request.call.name,
+                    arguments: Value::Object(request.call.arguments).to_string(),
+                }));
+                rename(&mut transcript, &mut calls);
+                self.waiting.keep(self.new_entries(&transcript), &calls).await;
+                let text = transcript.last_turn().map(crate::transcript::Turn::text);
+                (Why::Calls, text.unwrap_or_default())
+            }
+            Outcome::Stopped { why: Stop::InvalidOutput { problem }, .. } => {
+                return Err(ChatError::of_model(format!(
+                    "the model's answer does not have the shape asked for: {problem}"
+                )));
+            }
+            Outcome::Stopped { why: Stop::ContentFilter | Stop::Refusal, partial } => {
+                (Why::Filtered, partial.unwrap_or_default())
+            }
+            // Whatever else ended it, the answer is not complete.
+            other => (Why::Limit, other.text().to_owned()),
+        };
+        Ok(Ended { why, text, calls, usage, transcript })
+    }
+
+    fn new_entries<'a>(&self, transcript: &'a Transcript) -> &'a [Entry] {
+        transcript.entries().get(self.before..).unwrap_or_default()
+    }
+}
