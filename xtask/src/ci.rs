@@ -4,7 +4,7 @@ use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
-    bench, conformance, coverage, dashboard, databases, docs, interop, live, process, test, tidy,
+    bench, conformance, coverage, dashboard, databases, docs, interop, live, openai, process, test, tidy,
     tools,
 };
 
@@ -20,6 +20,7 @@ const STEPS: &[Step] = &[
     ("test", || test::run(&[])),
     ("tools", || tools::run(&[])),
     ("dashboard", || dashboard::run(&[])),
+    ("openai", || openai::run(&[])),
     ("interop", || interop::run(&[])),
     ("databases", || databases::run(&[])),
     ("live", || live::run(&[])),

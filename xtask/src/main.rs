@@ -16,6 +16,7 @@ mod interop;
 mod live;
 mod lock;
 mod model;
+mod openai;
 mod process;
 mod soak;
 mod stopwatch;
@@ -91,6 +92,12 @@ const TASKS: &[Task] = &[
         arguments: "[--pictures DIR]",
         about: "the service's page in a real browser",
         run: dashboard::run,
+    },
+    Task {
+        name: "openai",
+        arguments: "",
+        about: "the service's `/v1` through the official clients for Python and Node",
+        run: openai::run,
     },
     Task {
         name: "fidelity",

@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     interop()?;
     conformance()?;
     databases()?;
+    openai()?;
     Ok(())
 }
 
@@ -116,6 +117,18 @@ pub(crate) fn cargo_gateway(name: &str, version: &str) -> Result<PathBuf> {
 fn gateways() -> (PathBuf, PathBuf) {
     let root = process::root();
     (root.join("tests/benches/gateways"), root.join(".cache/gateways"))
+}
+
+/// The official clients of OpenAI's API: a copy of `tests/openai` with `node_modules` and `venv` in
+/// it.
+pub(crate) fn openai() -> Result<PathBuf> {
+    let from = process::root().join("tests/openai");
+    let to = process::root().join(".cache/openai");
+    let _lock = lock::hold(&to)?;
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    venv(&from, &to)?;
+    Ok(to)
 }
 
 /// The official suite, with the Node 22 that it needs in `node_modules/.bin`.
