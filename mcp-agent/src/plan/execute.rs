@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{StreamExt, stream};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -21,7 +22,7 @@ pub struct PlanRun {
 }
 
 /// What became of a step.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum StepOutcome {
@@ -57,6 +58,13 @@ impl PlanRun {
     /// A plan of which nothing has run.
     pub fn new(plan: CheckedPlan) -> Self {
         Self { plan, outcomes: BTreeMap::new() }
+    }
+
+    /// A plan of which some steps have ended well before, elsewhere perhaps. Steps that it does not
+    /// have count for nothing.
+    pub fn resumed(plan: CheckedPlan, mut outcomes: BTreeMap<String, StepOutcome>) -> Self {
+        outcomes.retain(|step, _| plan.step(step).is_some());
+        Self { plan, outcomes }
     }
 
     /// The plan.

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -12,19 +12,17 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use futures_util::FutureExt as _;
 use serde_json::{Value, json};
-use tokio::sync::OnceCell;
 
 use super::{
-    Service, chat_reply, chat_request::ChatRequest, chat_run::ChatRun, problem,
+    Service, access::Principal, chat_reply, chat_request::ChatRequest, chat_run::ChatRun, problem,
     responses::Responses, waiting_calls::WaitingCalls,
 };
 use crate::{
     AgentError,
     model::ChatModel,
     run::{RunId, RunSettings},
-    toolbox::{McpTool, McpToolset},
+    toolbox::McpTool,
 };
 
 /// The model that the service chats with, and its terms.
@@ -35,21 +33,12 @@ pub struct ChatOptions {
     system: Option<String>,
     settings: RunSettings,
     offered: Offered,
-    tools: Arc<Tools>,
     waiting: WaitingCalls,
     responses: Responses,
 }
 
 /// Which of the servers' tools are offered.
 pub(super) type Offered = Arc<dyn Fn(&McpTool) -> bool + Send + Sync>;
-
-/// The servers' tools as they were listed last.
-#[derive(Debug, Default)]
-struct Tools {
-    listed: OnceCell<Arc<McpToolset>>,
-    /// The count of the hub's changes at that time.
-    seen: Mutex<u64>,
-}
 
 impl ChatOptions {
     /// Chats with this model.
@@ -59,7 +48,6 @@ impl ChatOptions {
             system: None,
             settings: RunSettings::default(),
             offered: Arc::new(|_| true),
-            tools: Arc::default(),
             waiting: WaitingCalls::default(),
             responses: Responses::default(),
         }
@@ -102,10 +90,6 @@ impl ChatOptions {
 
     pub(super) fn responses(&self) -> &Responses {
         &self.responses
-    }
-
-    pub(super) async fn tools(&self, service: &Service) -> Arc<McpToolset> {
-        self.tools.of(service).await
     }
 }
 
@@ -198,12 +182,13 @@ pub(super) async fn models(State(service): State<Service>) -> Result<Json<Value>
 pub(super) async fn completions(
     State(service): State<Service>,
     principal: Principal,
+    principal: Principal,
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ChatError> {
     let chat = options(&service)?;
     let request = read(request)?;
     let (streams, tells_usage) = (request.streams(), request.tells_usage());
-    let asked = request.asked(chat).await?;
+    let asked = request.asked(chat, principal).await?;
     let reply = chat_reply::Reply {
         id: format!("chatcmpl-{}", RunId::random()),
         created: unix_seconds(),
@@ -225,25 +210,6 @@ pub(super) fn read<T>(request: Result<Json<T>, JsonRejection>) -> Result<T, Chat
         ..ChatError::invalid(rejection.body_text())
     })?;
     Ok(request)
-}
-
-impl Tools {
-    /// The tools of all servers; they are listed again when a server changed.
-    async fn of(&self, service: &Service) -> Arc<McpToolset> {
-        let hub = service.hub();
-        let toolset = self
-            .listed
-            .get_or_init(async || {
-                Arc::new(McpToolset::of_hub(hub.clone()).await.through(service.stack().clone()))
-            })
-            .await;
-        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = hub.changed_since(seen).now_or_never() {
-            toolset.refresh().await;
-            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = count;
-        }
-        Arc::clone(toolset)
-    }
 }
 
 pub(super) fn unix_seconds() -> u64 {

@@ -1,9 +1,11 @@
 //! A chat request, read into our own words.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{
+    access::Principal,
     answer_terms,
     chat::{ChatError, ChatOptions},
     chat_run::Asked,
@@ -33,7 +35,7 @@ const LEFT_OUT: [&str; 2] = ["metadata", "store"];
 
 /// The body of `POST /v1/chat/completions`. What is named neither here nor above goes to the
 /// model's provider as it is.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ChatRequest {
     /// There is one model; any name means it.
     #[serde(rename = "model", default)]
@@ -65,13 +67,13 @@ pub(super) struct ChatRequest {
     extra: Map<String, Value>,
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 struct StreamOptions {
     #[serde(default)]
     include_usage: bool,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "role", rename_all = "lowercase")]
 enum ChatMessage {
     #[serde(alias = "developer")]
@@ -93,14 +95,14 @@ enum ChatMessage {
     },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Content {
     Text(String),
     Parts(Vec<ContentPart>),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum ContentPart {
     Text { text: String },
@@ -109,24 +111,24 @@ enum ContentPart {
     Refusal { refusal: String },
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct ImageUrl {
     url: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct InputAudio {
     data: String,
     format: String,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct ChatToolCall {
     id: String,
     function: ChatFunction,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct ChatFunction {
     name: String,
     #[serde(default)]
@@ -144,12 +146,12 @@ impl ChatRequest {
     }
 
     /// What is asked for, on the service's terms.
-    pub(super) async fn asked(self, chat: &ChatOptions) -> Result<Asked, ChatError> {
+    pub(super) async fn asked(self, chat: &ChatOptions, principal: Principal) -> Result<Asked, ChatError> {
         let (system, base) = chat.terms();
         let settings = self.settings(base)?;
         let tools = ClientTools::read(self.tools.as_deref().unwrap_or_default())?;
-        let transcript = self.into_transcript(system, chat.waiting()).await?;
-        Ok(Asked { transcript, settings, tools })
+        let transcript = self.into_transcript(system, chat.waiting(), &principal).await?;
+        Ok(Asked { principal, transcript, settings, tools })
     }
 
     /// The terms of the run: those of the service, and within them those of the request.
@@ -190,6 +192,7 @@ impl ChatRequest {
         self,
         system: Option<&str>,
         waiting: &WaitingCalls,
+        principal: &Principal,
     ) -> Result<Transcript, ChatError> {
         if self.messages.is_empty() {
             return Err(ChatError::invalid("`messages` is empty").of("messages"));
@@ -205,7 +208,7 @@ impl ChatRequest {
                 ChatMessage::Assistant { content, tool_calls } => {
                     let calls = tool_calls.unwrap_or_default();
                     let ids: Vec<&str> = calls.iter().map(|call| &*call.id).collect();
-                    if let Some(said) = waiting.said(&ids).await {
+                    if let Some(said) = waiting.said(principal, &ids).await {
                         transcript.extend(said);
                         continue;
                     }
@@ -296,7 +299,8 @@ mod tests {
     }
 
     async fn transcript(json: Value) -> Result<Transcript, ChatError> {
-        read(json).into_transcript(Some("rules"), &WaitingCalls::default()).await
+        let (waiting, owner) = (WaitingCalls::default(), Principal::owner());
+        read(json).into_transcript(Some("rules"), &waiting, &owner).await
     }
 
     #[tokio::test]
@@ -315,8 +319,8 @@ mod tests {
         let settings = request.settings(&RunSettings::default()).unwrap();
         assert_eq!(settings.temperature, Some(0.5));
         assert_eq!(settings.extra["top_p"], json!(0.9));
-        let waiting = WaitingCalls::default();
-        let transcript = request.into_transcript(Some("rules"), &waiting).await.unwrap();
+        let (waiting, owner) = (WaitingCalls::default(), Principal::owner());
+        let transcript = request.into_transcript(Some("rules"), &waiting, &owner).await.unwrap();
         assert_eq!(transcript.entries().len(), 4);
         let call = transcript.last_turn().unwrap().calls().next().unwrap();
         assert_eq!(call.call.name, "look");

@@ -6,9 +6,11 @@ use serde_json::Value;
 
 use super::{
     Service,
+    access::Principal,
     chat::{ChatError, ChatOptions},
     chat_noting::Noting,
     client_tools::ClientTools,
+    view::View,
     waiting_calls::{HandedCall, WaitingCalls, rename},
 };
 use crate::{
@@ -22,6 +24,7 @@ use crate::{
 /// What a request asks for.
 #[derive(Debug)]
 pub(super) struct Asked {
+    pub(super) principal: Principal,
     pub(super) transcript: Transcript,
     pub(super) settings: RunSettings,
     pub(super) tools: ClientTools,
@@ -32,6 +35,7 @@ pub(super) struct Asked {
 pub(super) struct ChatRun {
     run: AgentRun,
     noting: Noting,
+    principal: Principal,
     servers: Arc<McpToolset>,
     tools: ClientTools,
     waiting: WaitingCalls,
@@ -88,12 +92,15 @@ pub(super) enum Why {
 impl ChatRun {
     /// Begins, with the tools of the servers and those of the request.
     pub(super) async fn begin(service: &Service, chat: &ChatOptions, asked: Asked) -> Self {
-        let Asked { transcript, settings, tools } = asked;
-        let servers = chat.tools(service).await;
+        let Asked { principal, transcript, settings, tools } = asked;
+        let servers = service.tools().await;
         let (known, offered) = (Arc::clone(&servers), chat.offered());
+        let view = View::new(principal.clone(), None);
         let noting = Noting::new(service, Arc::clone(&servers));
         let offers = Filtered::new(Arc::clone(&servers), move |tool| {
-            known.tool(&tool.name).is_some_and(|tool| offered(&tool))
+            known
+                .tool(&tool.name)
+                .is_some_and(|tool| offered(&tool) && view.has_tool(&tool.server, &tool.tool.name))
         });
         // Of two tools of one name the first keeps it, and that one is the client's.
         let holds = settings.output.is_some();
@@ -105,7 +112,7 @@ impl ChatRun {
         let before = transcript.entries().len();
         let run = agent.drive(agent.begin(transcript));
         let waiting = chat.waiting().clone();
-        Self { run, noting, servers, tools, waiting, before, holds, told: VecDeque::new() }
+        Self { run, noting, principal, servers, tools, waiting, before, holds, told: VecDeque::new() }
     }
 
     /// The server of a tool.
@@ -167,7 +174,7 @@ impl ChatRun {
                     arguments: Value::Object(request.call.arguments).to_string(),
                 }));
                 rename(&mut transcript, &mut calls);
-                self.waiting.keep(self.new_entries(&transcript), &calls).await;
+                self.waiting.keep(&self.principal, self.new_entries(&transcript), &calls).await;
                 let text = transcript.last_turn().map(crate::transcript::Turn::text);
                 (Why::Calls, text.unwrap_or_default())
             }

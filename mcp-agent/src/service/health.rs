@@ -1,5 +1,7 @@
 //! For those who watch over the process, and for those who are lost.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
@@ -7,7 +9,8 @@ use axum::{
     response::IntoResponse,
 };
 use mcp_client::StateKind;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::{
     Service,
@@ -21,9 +24,20 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
+/// How many servers there are, and what they are doing.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    servers: usize,
+    usable: usize,
+    starting: usize,
+    /// What replicas share, and whether it is there.
+    #[serde(flatten)]
+    companions: BTreeMap<String, &'static str>,
+}
+
 /// Ready when no server is starting any more. One that is down does not count: it may never come
 /// up, and the others are there. Nor does what replicas share: without it each is on its own.
-pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Value>) {
+pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Readiness>) {
     let servers = service.hub().status();
     let count = |wanted: fn(StateKind) -> bool| {
         servers.iter().filter(|status| wanted(status.state.kind())).count()
@@ -31,17 +45,17 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<V
     let starting = count(|kind| kind == StateKind::Starting);
     let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
     let status = if starting == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut report = json!({"servers": servers.len(), "usable": usable, "starting": starting});
-    for companion in &service.0.companions {
+    let companions = service.0.companions.iter().map(|companion| {
         // Why it is away may name addresses, which are not for everybody.
-        report[companion.name()] = match companion.presence() {
+        let presence = match companion.presence() {
             Presence::Here => "here",
             Presence::Unknown => "unknown",
             Presence::Away { .. } => "away",
-        }
-        .into();
-    }
-    (status, Json(report))
+        };
+        (companion.name().to_owned(), presence)
+    });
+    let companions = companions.collect();
+    (status, Json(Readiness { servers: servers.len(), usable, starting, companions }))
 }
 
 /// In the text format of Prometheus. It names all servers, so it is not for those who may see only
@@ -56,6 +70,11 @@ pub(super) async fn metrics(
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let text = service.hub().prometheus() + &service.stack().report().prometheus();
     Ok(([(header::CONTENT_TYPE, kind)], text))
+}
+
+pub(super) async fn no_such_method() -> Problem {
+    Problem::new(ProblemCode::Usage, "this path does not know the method")
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 pub(super) async fn nothing_here() -> Problem {

@@ -66,6 +66,7 @@ pub(super) enum Via {
     Rest,
     Mcp,
     Chat,
+    Plan,
 }
 
 impl Journal {

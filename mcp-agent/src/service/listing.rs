@@ -5,8 +5,9 @@ use std::future::Future;
 use axum::extract::{FromRequestParts, Query, rejection::QueryRejection};
 use axum::http::request::Parts;
 use mcp_client::{CallError, Client, Listing, Server};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Service,
@@ -15,9 +16,10 @@ use super::{
 };
 
 /// `?server_name=`
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
+    /// Of this server alone.
     server_name: Option<String>,
 }
 
@@ -40,7 +42,7 @@ fn refused(rejection: &QueryRejection) -> Problem {
 #[derive(Debug)]
 pub(super) struct Listed {
     /// Each with its `server_name`.
-    pub(super) items: Vec<Value>,
+    pub(super) items: Vec<Map<String, Value>>,
     pub(super) problems: Vec<Problem>,
 }
 
@@ -79,8 +81,10 @@ impl Service {
                 Ok(listing) => {
                     let items = listing.items.iter().filter(|item| has(server.name(), item));
                     listed.items.extend(items.filter_map(|item| {
-                        let mut item = serde_json::to_value(item).ok()?;
-                        item["server_name"] = server.name().into();
+                        let Ok(Value::Object(mut item)) = serde_json::to_value(item) else {
+                            return None;
+                        };
+                        item.insert("server_name".to_owned(), server.name().into());
                         Some(item)
                     }));
                     listed.problems.extend(listing.skipped.into_iter().map(|item| {

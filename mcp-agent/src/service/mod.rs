@@ -33,9 +33,13 @@
 //! | `POST /mcp/tools/call` | calls one; with `Accept: text/event-stream`, progress comes first |
 //! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
 //! | `GET /mcp/prompts?server_name=`, `POST /mcp/prompts/get` | the same for prompts |
+//! | `POST /mcp/plans/validate`, `/run`, `/resume` | steps of tool calls that use each other's results |
+//! | `GET /mcp/conversations`, `GET` and `DELETE /mcp/conversations/{name}` | what a store keeps |
+//! | `GET …/{name}/export`, `POST …/{name}/fork` | a conversation in Markdown, and under another name |
 //! | `GET /v1/models`, `POST /v1/chat/completions`, `POST /v1/responses` | OpenAI-compatible chat |
 //! | `GET /v1/responses/{id}`, `DELETE /v1/responses/{id}` | an answer that is kept |
 //! | `GET /mcp/events` | what happens to servers and calls, as server-sent events |
+//! | `GET /openapi.json` | all of this but MCP, for programs |
 //! | `GET /metrics` | counters of all servers, for Prometheus |
 //! | `GET /healthz`, `GET /readyz` | for those who watch over the process; the second one also says whether what replicas share is there |
 //!
@@ -56,12 +60,17 @@ mod chat_reply;
 mod chat_request;
 mod chat_run;
 mod client_tools;
+mod conversations;
 mod dashboard;
 mod events;
 mod health;
 mod journal;
+mod listed_tools;
 mod listing;
 mod mcp_endpoint;
+mod noted_tools;
+mod openapi;
+mod plans;
 mod problem;
 mod prompts;
 mod read_json;
@@ -87,7 +96,8 @@ use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
 
 use self::{
-    access::Access, aggregate::Aggregate, journal::Journal, mcp_endpoint::Endpoints, view::View,
+    access::Access, aggregate::Aggregate, journal::Journal, listed_tools::ListedTools,
+    mcp_endpoint::Endpoints, view::View,
 };
 pub use self::{
     access::{
@@ -101,6 +111,7 @@ use crate::{
     caller::ServerCaller,
     shared::Companion,
     stack::{Stack, StackOptions},
+    store::Store,
 };
 
 /// How long requests may go on after the service was told to stop.
@@ -122,6 +133,7 @@ pub struct ServiceOptions {
     layers: StackOptions,
     session_keys: Option<SessionKeys>,
     companions: Vec<Arc<dyn Companion>>,
+    conversations: Option<Arc<dyn Store>>,
 }
 
 impl Default for ServiceOptions {
@@ -136,6 +148,7 @@ impl Default for ServiceOptions {
             layers: StackOptions::default(),
             session_keys: None,
             companions: Vec::new(),
+            conversations: None,
         }
     }
 }
@@ -196,7 +209,14 @@ impl ServiceOptions {
         self
     }
 
-    /// Offers `/v1/chat/completions` with this model.
+    /// Shows the conversations of this store under `/mcp/conversations`. Whoever may use the service
+    /// may read, copy and delete them.
+    pub fn conversations(mut self, store: impl Store + 'static) -> Self {
+        self.conversations = Some(Arc::new(store));
+        self
+    }
+
+    /// Offers `/v1` with this model.
     pub fn chat(mut self, chat: ChatOptions) -> Self {
         self.chat = Some(chat);
         self
@@ -214,6 +234,9 @@ struct Shared {
     access: Arc<Access>,
     max_body_bytes: usize,
     chat: Option<ChatOptions>,
+    /// For the chat and for plans.
+    tools: ListedTools,
+    conversations: Option<Arc<dyn Store>>,
     endpoints: Endpoints,
     journal: Arc<Journal>,
     companions: Vec<Arc<dyn Companion>>,
@@ -240,7 +263,9 @@ impl Service {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
-        let ServiceOptions { guard, token, trusted, max_body_bytes, chat, layers, .. } = options;
+        let ServiceOptions {
+            guard, token, trusted, max_body_bytes, chat, layers, conversations, ..
+        } = options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
         let endpoint = endpoint(&guard, max_body_bytes, options.session_keys);
@@ -253,6 +278,8 @@ impl Service {
             access,
             max_body_bytes,
             chat,
+            tools: ListedTools::default(),
+            conversations,
             endpoints,
             journal,
             companions: options.companions,
@@ -309,12 +336,23 @@ impl Service {
             .route("/mcp/resources/read", post(resources::read))
             .route("/mcp/prompts", get(prompts::list))
             .route("/mcp/prompts/get", post(prompts::get))
+            .route("/mcp/plans/validate", post(plans::validate))
+            .route("/mcp/plans/run", post(plans::run))
+            .route("/mcp/plans/resume", post(plans::resume))
+            .route("/mcp/conversations", get(conversations::list))
+            .route(
+                "/mcp/conversations/{name}",
+                get(conversations::show).delete(conversations::remove),
+            )
+            .route("/mcp/conversations/{name}/export", get(conversations::export))
+            .route("/mcp/conversations/{name}/fork", post(conversations::fork))
             .route("/v1/models", get(chat::models))
             .route("/v1/chat/completions", post(chat::completions))
             .route("/v1/responses", post(responses::create))
             .route("/v1/responses/{id}", get(responses::retrieve).delete(responses::delete))
             .route("/", get(dashboard::page))
             .route("/dashboard/{file}", get(dashboard::file))
+            .route("/openapi.json", get(openapi::document))
             .route("/metrics", get(health::metrics))
             .route(access::challenge::METADATA, get(access::challenge::metadata))
             .route(
@@ -324,6 +362,7 @@ impl Service {
             .route("/healthz", get(health::alive))
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)
+            .method_not_allowed_fallback(health::no_such_method)
             .layer(DefaultBodyLimit::max(self.0.max_body_bytes))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.0.access), access::check))
             .with_state(self.clone())

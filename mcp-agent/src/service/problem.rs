@@ -1,6 +1,6 @@
 //! What went wrong, as RFC 9457 has it told.
 
-use std::{error::Error, time::Duration};
+use std::{borrow::Cow, error::Error, time::Duration};
 
 use axum::{
     Json,
@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use mcp_client::{CallError, CallErrorKind, ConnectFailure, ServerError, StateKind};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
 use crate::caller;
@@ -61,6 +62,10 @@ pub enum ProblemCode {
     Overloaded,
     /// There is no such thing here.
     NotFound,
+    /// The arguments do not fit the tools.
+    InvalidArguments,
+    /// Something that should not happen; the service's own fault.
+    Unexpected,
 }
 
 impl ProblemCode {
@@ -109,6 +114,14 @@ impl ProblemCode {
                 ("overloaded", "Too much at the same time", StatusCode::SERVICE_UNAVAILABLE)
             }
             Self::NotFound => ("not_found", "No such thing", StatusCode::NOT_FOUND),
+            Self::InvalidArguments => (
+                "invalid_arguments",
+                "The arguments do not fit the tools",
+                StatusCode::UNPROCESSABLE_ENTITY,
+            ),
+            Self::Unexpected => {
+                ("unexpected", "Something went wrong here", StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }
@@ -293,6 +306,34 @@ impl Serialize for Problem {
         // Whether the same request may be repeated without the danger of running twice.
         map.serialize_entry("retryable", &self.retryable)?;
         map.end()
+    }
+}
+
+/// What is wrong, as RFC 9457 has it.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+struct Shape {
+    /// `urn:mcp:problem:` and the code.
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// The word for it, the same as on the command line.
+    code: String,
+    /// The server that it is about.
+    #[serde(default)]
+    server: Option<String>,
+    /// Whether the same request may be repeated without the danger of running twice.
+    retryable: bool,
+}
+
+impl JsonSchema for Problem {
+    fn schema_name() -> Cow<'static, str> {
+        "Problem".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        Shape::json_schema(generator)
     }
 }
 

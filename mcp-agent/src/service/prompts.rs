@@ -4,17 +4,25 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use mcp_protocol::prompts::{GetPromptResult, Prompt};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Service, access::Principal, listing::Which, problem::Problem, read_json, view::View};
 use crate::caller::{Answer, Call, Caller as _, Operation};
+
+/// The prompts, each with its `server_name`, and what kept others from being listed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct PromptList {
+    prompts: Vec<Map<String, Value>>,
+    problems: Vec<Problem>,
+}
 
 pub(super) async fn list(
     State(service): State<Service>,
     principal: Principal,
     which: Which,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<PromptList>, Problem> {
     let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         if client.server().capabilities.prompts.is_none() {
@@ -24,10 +32,11 @@ pub(super) async fn list(
     };
     let has = |server: &str, _: &Prompt| view.has_contents(server);
     let listed = service.list(which, &view, list, has).await?;
-    Ok(Json(json!({"prompts": listed.items, "problems": listed.problems})))
+    Ok(Json(PromptList { prompts: listed.items, problems: listed.problems }))
 }
 
-#[derive(Debug, Deserialize)]
+/// The body of `POST /mcp/prompts/get`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Get {
     server_name: String,

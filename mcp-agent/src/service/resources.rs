@@ -4,17 +4,25 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use mcp_protocol::resources::{ReadResourceResult, Resource};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{Service, access::Principal, listing::Which, problem::Problem, read_json, view::View};
 use crate::caller::{Answer, Call, Caller as _, Operation};
+
+/// The resources, each with its `server_name`, and what kept others from being listed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ResourceList {
+    resources: Vec<Map<String, Value>>,
+    problems: Vec<Problem>,
+}
 
 pub(super) async fn list(
     State(service): State<Service>,
     principal: Principal,
     which: Which,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<ResourceList>, Problem> {
     let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         if client.server().capabilities.resources.is_none() {
@@ -24,10 +32,11 @@ pub(super) async fn list(
     };
     let has = |server: &str, _: &Resource| view.has_contents(server);
     let listed = service.list(which, &view, list, has).await?;
-    Ok(Json(json!({"resources": listed.items, "problems": listed.problems})))
+    Ok(Json(ResourceList { resources: listed.items, problems: listed.problems }))
 }
 
-#[derive(Debug, Deserialize)]
+/// The body of `POST /mcp/resources/read`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Read {
     server_name: String,

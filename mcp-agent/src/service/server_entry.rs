@@ -6,13 +6,14 @@ use mcp_client::{
     Secret,
     config::{OAuthConfig, ServerConfig, TransportConfig},
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 use url::Url;
 
 use super::problem::{Problem, ProblemCode};
 
 /// The body of `POST /mcp/servers`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerEntry {
     name: String,
@@ -29,7 +30,7 @@ pub(super) struct ServerEntry {
 }
 
 /// What is not to be seen in logs.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Hidden(String);
 
 impl std::fmt::Debug for Hidden {
@@ -39,14 +40,15 @@ impl std::fmt::Debug for Hidden {
 }
 
 /// Written as a list of keys and values, or as an object.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Headers {
     List(Vec<Header>),
     Object(BTreeMap<String, String>),
 }
 
-#[derive(Deserialize)]
+/// A header that is sent with every request to the server.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Header {
     key: String,

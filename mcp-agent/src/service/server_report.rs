@@ -3,14 +3,15 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use mcp_client::{ServerState, ServerStatus};
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::problem;
 use crate::stack::StackReport;
 
-/// Times are in milliseconds.
-#[derive(Debug, Serialize)]
+/// A server and what it is doing. Times are in milliseconds.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ServerReport {
     name: String,
     /// A command line or a URL, without secrets.
@@ -47,7 +48,7 @@ pub(super) struct ServerReport {
 }
 
 /// Whether the server is called at all.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Breaker {
     /// `closed`, `open` or `half-open`.
     state: String,
@@ -59,13 +60,15 @@ struct Breaker {
     retry_in_ms: Option<f64>,
 }
 
-#[derive(Debug, Serialize)]
+/// Half of the calls are faster than the first, and 95 % than the second.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Latency {
     p50: f64,
     p95: f64,
 }
 
-#[derive(Debug, Serialize)]
+/// How a tool was used.
+#[derive(Debug, Serialize, JsonSchema)]
 struct ToolReport {
     calls: u64,
     errors: u64,

@@ -6,8 +6,8 @@ use axum::{
     http::StatusCode,
 };
 use mcp_client::{ServerState, ServerStatus};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{
@@ -20,13 +20,30 @@ use super::{
     view::View,
 };
 
-pub(super) async fn status(State(service): State<Service>, principal: Principal) -> Json<Value> {
+/// All servers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ServerList {
+    servers: Vec<ServerReport>,
+}
+
+/// One server.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct OneServer {
+    server: ServerReport,
+    /// The last lines of its standard error.
+    stderr: Vec<String>,
+}
+
+pub(super) async fn status(
+    State(service): State<Service>,
+    principal: Principal,
+) -> Json<ServerList> {
     let view = View::new(principal, None);
     let (now, layers) = (Instant::now(), service.stack().report());
     let statuses = service.hub().status();
     let seen = statuses.iter().filter(|status| view.sees(&status.name));
-    let reports: Vec<_> = seen.map(|status| ServerReport::new(status, &layers, now)).collect();
-    Json(json!({ "servers": reports }))
+    let servers = seen.map(|status| ServerReport::new(status, &layers, now)).collect();
+    Json(ServerList { servers })
 }
 
 /// One server, with the last lines that it wrote to its standard error, which are for operators.
@@ -34,25 +51,26 @@ pub(super) async fn one(
     State(service): State<Service>,
     principal: Principal,
     Path(name): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<OneServer>, Problem> {
     let is_operator = principal.is(Role::Operator);
     let server = service.server(&name, &View::new(principal, None))?;
     let status = server.status();
-    let said = match &status.state {
+    let stderr = match &status.state {
         _ if !is_operator => Vec::new(),
         ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
             failure.stderr_tail().to_vec()
         }
         state => state.client().map(mcp_client::Client::stderr_tail).unwrap_or_default(),
     };
-    let report = ServerReport::new(&status, &service.stack().report(), Instant::now());
-    Ok(Json(json!({"server": report, "stderr": said})))
+    let server = ServerReport::new(&status, &service.stack().report(), Instant::now());
+    Ok(Json(OneServer { server, stderr }))
 }
 
 /// The body of `PATCH /mcp/servers/{name}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Switch {
+    /// Whether it is to run.
     enabled: bool,
 }
 
@@ -60,9 +78,11 @@ pub(super) struct Switch {
 /// or restarted. Does not wait for it.
 pub(super) async fn switch(
     State(service): State<Service>,
+    principal: Principal,
     Path(name): Path<String>,
     read_json::Json(Switch { enabled }): read_json::Json<Switch>,
 ) -> Result<StatusCode, Problem> {
+    service.server(&name, &View::new(principal, None))?;
     if service.hub().enable(&name, enabled) {
         Ok(StatusCode::ACCEPTED)
     } else {

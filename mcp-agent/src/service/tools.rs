@@ -7,8 +7,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use mcp_protocol::tools::Tool;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::{
     Service, access::Principal, call_stream, journal::Via, listing::Which, problem::Problem,
@@ -16,11 +17,18 @@ use super::{
 };
 use crate::caller::{self, Caller as _, ToolHints};
 
+/// The tools, each with its `server_name`, and what kept others from being listed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ToolList {
+    tools: Vec<Map<String, Value>>,
+    problems: Vec<Problem>,
+}
+
 pub(super) async fn list(
     State(service): State<Service>,
     principal: Principal,
     which: Which,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<ToolList>, Problem> {
     let view = View::new(principal, None);
     let list = |client: mcp_client::Client| async move {
         // A server without tools may refuse to list them.
@@ -34,10 +42,11 @@ pub(super) async fn list(
         server.is_some_and(|server| view.offers(&server, &tool.name))
     };
     let listed = service.list(which, &view, list, has).await?;
-    Ok(Json(json!({"tools": listed.items, "problems": listed.problems})))
+    Ok(Json(ToolList { tools: listed.items, problems: listed.problems }))
 }
 
-#[derive(Debug, Deserialize)]
+/// The body of `POST /mcp/tools/call`.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Call {
     server_name: String,
@@ -82,7 +91,7 @@ fn known_hints(server: &mcp_client::Server, name: &str) -> ToolHints {
     tool.and_then(|tool| tool.annotations.as_ref()).map(ToolHints::from).unwrap_or_default()
 }
 
-fn wants_events(headers: &HeaderMap) -> bool {
+pub(super) fn wants_events(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|value| value.split(','))

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use moka::future::Cache;
 
+use super::access::Principal;
 use crate::{
     model::CallId,
     run::RunId,
@@ -36,6 +37,8 @@ pub(super) struct WaitingCalls(Cache<String, Arc<Waiting>>);
 
 #[derive(Debug)]
 struct Waiting {
+    /// To others it does not exist.
+    principal: Principal,
     said: Vec<Entry>,
     bytes: u32,
 }
@@ -60,20 +63,28 @@ pub(super) fn rename(transcript: &mut Transcript, handed: &mut [HandedCall]) {
 
 impl WaitingCalls {
     /// Keeps the turns that end with these calls.
-    pub(super) async fn keep(&self, said: &[Entry], handed: &[HandedCall]) {
+    pub(super) async fn keep(
+        &self,
+        principal: &Principal,
+        said: &[Entry],
+        handed: &[HandedCall],
+    ) {
         let bytes = serde_json::to_vec(said).map_or(usize::MAX, |json| json.len());
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let waiting = Arc::new(Waiting { said: said.to_vec(), bytes });
+        let waiting = Arc::new(Waiting { principal: principal.clone(), said: said.to_vec(), bytes });
         for call in handed {
             self.0.insert(call.id.clone(), Arc::clone(&waiting)).await;
         }
     }
 
     /// The turns that ended with these calls, all of them.
-    pub(super) async fn said(&self, ids: &[&str]) -> Option<Vec<Entry>> {
+    pub(super) async fn said(&self, principal: &Principal, ids: &[&str]) -> Option<Vec<Entry>> {
         let mut found: Option<Arc<Waiting>> = None;
         for id in ids {
             let waiting = self.0.get(*id).await?;
+            if waiting.principal != *principal {
+                return None;
+            }
             if found.is_some_and(|found| !Arc::ptr_eq(&found, &waiting)) {
                 return None;
             }

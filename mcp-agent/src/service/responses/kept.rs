@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use moka::future::Cache;
 use serde_json::Value;
 
-use crate::{service::chat::ChatError, transcript::Entry};
+use crate::{
+    service::{access::Principal, chat::ChatError},
+    transcript::Entry,
+};
 
 /// How long they are kept.
 const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -21,6 +24,8 @@ pub(in crate::service) struct Responses(Cache<String, Arc<Kept>>);
 /// An answer, and what was said up to it.
 #[derive(Debug)]
 pub(super) struct Kept {
+    /// To others it does not exist.
+    principal: Principal,
     pub(super) body: Value,
     /// Without the rules of the service and of the request.
     pub(super) said: Vec<Entry>,
@@ -35,20 +40,26 @@ impl Default for Responses {
 }
 
 impl Responses {
-    pub(super) async fn keep(&self, id: &str, body: &Value, said: &[Entry]) {
+    pub(super) async fn keep(
+        &self,
+        principal: &Principal,
+        id: &str,
+        body: &Value,
+        said: &[Entry],
+    ) {
         let bytes = serde_json::to_vec(said).map_or(usize::MAX, |json| json.len());
         let bytes = u32::try_from(bytes.saturating_add(body.to_string().len()));
         let (body, said) = (body.clone(), said.to_vec());
-        let kept = Kept { body, said, bytes: bytes.unwrap_or(u32::MAX) };
+        let kept = Kept { principal: principal.clone(), body, said, bytes: bytes.unwrap_or(u32::MAX) };
         self.0.insert(id.to_owned(), Arc::new(kept)).await;
     }
 
-    pub(super) async fn get(&self, id: &str) -> Option<Arc<Kept>> {
-        self.0.get(id).await
+    pub(super) async fn get(&self, principal: &Principal, id: &str) -> Option<Arc<Kept>> {
+        self.0.get(id).await.filter(|kept| kept.principal == *principal)
     }
 
-    pub(super) async fn remove(&self, id: &str) -> bool {
-        self.0.remove(id).await.is_some()
+    pub(super) async fn remove(&self, principal: &Principal, id: &str) -> bool {
+        self.get(principal, id).await.is_some() && self.0.remove(id).await.is_some()
     }
 }
 

@@ -13,10 +13,11 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-pub(super) use self::kept::Responses;
-use self::{reply::Reply, request::ResponseRequest};
+use self::reply::Reply;
+pub(super) use self::{kept::Responses, request::ResponseRequest};
 use super::{
     Service,
+    access::Principal,
     chat::{self, ChatError, options},
     chat_run::ChatRun,
 };
@@ -25,14 +26,15 @@ use super::{
 /// tools that are running are told to stop.
 pub(super) async fn create(
     State(service): State<Service>,
+    principal: Principal,
     request: Result<Json<ResponseRequest>, JsonRejection>,
 ) -> Result<Response, ChatError> {
     let chat = options(&service)?;
     let request = chat::read(request)?;
     let streams = request.streams();
-    let reply = Reply::new(&request, &chat.model().id().model, chat.responses().clone());
-    let (asked, rules) = request.asked(chat).await?;
-    let reply = reply.without_rules(rules);
+    let reply = Reply::new(&request, &chat.model().id().model);
+    let (asked, rules) = request.asked(chat, principal.clone()).await?;
+    let reply = reply.kept_in(chat.responses().clone(), principal, rules);
     let run = ChatRun::begin(&service, chat, asked).await;
     if streams {
         Ok(reply.stream(run).into_response())
@@ -44,18 +46,20 @@ pub(super) async fn create(
 /// An answer that is kept.
 pub(super) async fn retrieve(
     State(service): State<Service>,
+    principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ChatError> {
-    let kept = options(&service)?.responses().get(&id).await;
+    let kept = options(&service)?.responses().get(&principal, &id).await;
     kept.map(|kept| Json(kept.body.clone())).ok_or_else(|| kept::unknown(&id))
 }
 
 /// Forgets an answer.
 pub(super) async fn delete(
     State(service): State<Service>,
+    principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ChatError> {
-    if options(&service)?.responses().remove(&id).await {
+    if options(&service)?.responses().remove(&principal, &id).await {
         Ok(Json(json!({"id": id, "object": "response", "deleted": true})))
     } else {
         Err(kept::unknown(&id))

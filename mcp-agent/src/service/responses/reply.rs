@@ -12,6 +12,7 @@ use crate::{
     model::Usage,
     run::RunId,
     service::{
+        access::Principal,
         chat::{ChatError, unix_seconds},
         chat_run::{ChatRun, Ended, Why},
     },
@@ -21,18 +22,23 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Reply {
     id: String,
-    is_kept: bool,
     /// All that is known before the model speaks.
     base: Value,
+    keeping: Option<Keeping>,
+}
+
+/// Where an answer is kept.
+#[derive(Debug)]
+struct Keeping {
+    place: Responses,
+    principal: Principal,
     /// How many entries of the conversation are rules for this request alone.
     rules: usize,
-    kept: Responses,
 }
 
 impl Reply {
-    pub(super) fn new(request: &ResponseRequest, model: &str, kept: Responses) -> Self {
+    pub(super) fn new(request: &ResponseRequest, model: &str) -> Self {
         let id = format!("resp_{}", RunId::random());
-        let is_kept = request.is_kept();
         let format = request.text.as_ref().and_then(|text| text.format.clone());
         let base = json!({
             "id": id,
@@ -51,7 +57,7 @@ impl Reply {
             "parallel_tool_calls": request.parallel_tool_calls.unwrap_or(true),
             "previous_response_id": request.previous_response_id,
             "reasoning": {"effort": null, "summary": null},
-            "store": is_kept,
+            "store": request.is_kept(),
             "temperature": request.temperature,
             "text": {"format": format.unwrap_or_else(|| json!({"type": "text"}))},
             "tool_choice": request.tool_choice.clone().unwrap_or_else(|| "auto".into()),
@@ -61,12 +67,13 @@ impl Reply {
             "usage": null,
             "user": null,
         });
-        Self { id, is_kept, base, rules: 0, kept }
+        Self { id, base, keeping: None }
     }
 
-    /// So many entries of the conversation are not kept with the answer.
-    pub(super) fn without_rules(self, rules: usize) -> Self {
-        Self { rules, ..self }
+    /// The answer is kept here, where that is wanted, without so many entries of the conversation.
+    pub(super) fn kept_in(self, place: Responses, principal: Principal, rules: usize) -> Self {
+        let is_wanted = self.base["store"] == true;
+        Self { keeping: is_wanted.then_some(Keeping { place, principal, rules }), ..self }
     }
 
     /// The whole answer at once.
@@ -112,9 +119,9 @@ impl Reply {
             }
             None => body["status"] = "completed".into(),
         }
-        if self.is_kept {
-            let said = ended.transcript.entries().get(self.rules..).unwrap_or_default();
-            self.kept.keep(&self.id, &body, said).await;
+        if let Some(Keeping { place, principal, rules }) = &self.keeping {
+            let said = ended.transcript.entries().get(*rules..).unwrap_or_default();
+            place.keep(principal, &self.id, &body, said).await;
         }
         body
     }

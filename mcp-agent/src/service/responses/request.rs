@@ -1,5 +1,6 @@
 //! A request to `/v1/responses`, read into our own words.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -7,6 +8,7 @@ use super::{items::read_items, kept};
 use crate::{
     run::RunSettings,
     service::{
+        access::Principal,
         answer_terms,
         chat::{ChatError, ChatOptions},
         chat_run::Asked,
@@ -20,7 +22,7 @@ const REFUSED: [&str; 5] =
     ["conversation", "prompt", "max_tool_calls", "top_logprobs", "moderation"];
 
 /// The body of `POST /v1/responses`. What is named neither here nor above is left out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(in crate::service) struct ResponseRequest {
     #[serde(default)]
     input: Option<Input>,
@@ -56,13 +58,13 @@ pub(in crate::service) struct ResponseRequest {
     extra: Map<String, Value>,
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct TextOptions {
     #[serde(default)]
     pub(super) format: Option<Value>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Input {
     Text(String),
@@ -81,7 +83,11 @@ impl ResponseRequest {
 
     /// What is asked for, on the service's terms, and how many entries of the conversation are
     /// rules that hold for this request alone.
-    pub(super) async fn asked(self, chat: &ChatOptions) -> Result<(Asked, usize), ChatError> {
+    pub(super) async fn asked(
+        self,
+        chat: &ChatOptions,
+        principal: Principal,
+    ) -> Result<(Asked, usize), ChatError> {
         let (system, base) = chat.terms();
         let settings = self.settings(base)?;
         let tools = ClientTools::read(self.tools.as_deref().unwrap_or_default())?;
@@ -91,7 +97,7 @@ impl ResponseRequest {
         }
         let rules = transcript.entries().len();
         if let Some(id) = &self.previous_response_id {
-            let kept = chat.responses().get(id).await;
+            let kept = chat.responses().get(&principal, id).await;
             let kept = kept.ok_or_else(|| kept::unknown(id).of("previous_response_id"))?;
             transcript.extend(kept.said.iter().cloned());
         }
@@ -107,7 +113,7 @@ impl ResponseRequest {
             let text = format!("no function_call_output answers the call `{}`", call.id.as_str());
             return Err(ChatError::invalid(text).of("input"));
         }
-        Ok((Asked { transcript, settings, tools }, rules))
+        Ok((Asked { principal, transcript, settings, tools }, rules))
     }
 
     fn settings(&self, base: &RunSettings) -> Result<RunSettings, ChatError> {
