@@ -20,6 +20,13 @@ const checks = {
     const models = await client.models.list();
     assert.equal(models.data.length, 1);
   },
+  async "chat: without a client, as the documentation of mistral.rs asks"() {
+    const body = { model: "phi-3.5", messages: [{ role: "user", content: "What is 6*7?" }] };
+    const headers = { "content-type": "application/json", authorization: `Bearer ${apiKey}` };
+    const options = { method: "POST", headers, body: JSON.stringify(body) };
+    const answer = await (await fetch(`${baseURL}/chat/completions`, options)).json();
+    assert.equal(answer.choices[0].message.content, "The results are 42.");
+  },
   async "chat: a server's tool is used"() {
     const answer = await ask("What is 6*7?");
     assert.equal(answer.choices[0].message.content, "The results are 42.");

@@ -1,6 +1,8 @@
 //! Tools that the client of the chat runs itself, beside those of the servers, and the shape of
 //! answers.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use mcp_agent::{
     model::{
         Part,

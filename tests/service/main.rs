@@ -2,12 +2,13 @@
 
 mod access;
 mod asking;
+mod belongings;
 mod chat;
 mod client_tools;
 mod conversations;
 mod dashboard;
-mod jwt;
 mod gateway_bodies;
+mod jwt;
 mod layers;
 mod mcp;
 mod offered;

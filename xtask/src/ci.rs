@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
-    bench, conformance, coverage, dashboard, databases, docs, interop, live, openai, process, test,
-    tidy, tools,
+    bench, conformance, coverage, dashboard, databases, docs, interop, live, process, test, tidy,
+    tools,
 };
 
 type Step = (&'static str, fn() -> Result<()>);
@@ -20,7 +20,6 @@ const STEPS: &[Step] = &[
     ("test", || test::run(&[])),
     ("tools", || tools::run(&[])),
     ("dashboard", || dashboard::run(&[])),
-    ("openai", || openai::run(&[])),
     ("interop", || interop::run(&[])),
     ("databases", || databases::run(&[])),
     ("live", || live::run(&[])),

@@ -17,6 +17,7 @@ mod live;
 mod lock;
 mod model;
 mod openai;
+mod openapi;
 mod process;
 mod soak;
 mod stopwatch;
@@ -98,6 +99,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "the service's `/v1` through the official clients for Python and Node",
         run: openai::run,
+    },
+    Task {
+        name: "openapi",
+        arguments: "",
+        about: "the service's description of itself, held against it by schemathesis",
+        run: openapi::run,
     },
     Task {
         name: "fidelity",

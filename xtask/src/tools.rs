@@ -119,8 +119,8 @@ fn gateways() -> (PathBuf, PathBuf) {
     (root.join("tests/benches/gateways"), root.join(".cache/gateways"))
 }
 
-/// The official clients of OpenAI's API: a copy of `tests/openai` with `node_modules` and `venv` in
-/// it.
+/// The official clients of OpenAI's API, and schemathesis: a copy of `tests/openai` with
+/// `node_modules` and `venv` in it.
 pub(crate) fn openai() -> Result<PathBuf> {
     let from = process::root().join("tests/openai");
     let to = process::root().join(".cache/openai");

@@ -182,7 +182,6 @@ pub(super) async fn models(State(service): State<Service>) -> Result<Json<Value>
 pub(super) async fn completions(
     State(service): State<Service>,
     principal: Principal,
-    principal: Principal,
     request: Result<Json<ChatRequest>, JsonRejection>,
 ) -> Result<Response, ChatError> {
     let chat = options(&service)?;

@@ -146,7 +146,11 @@ impl ChatRequest {
     }
 
     /// What is asked for, on the service's terms.
-    pub(super) async fn asked(self, chat: &ChatOptions, principal: Principal) -> Result<Asked, ChatError> {
+    pub(super) async fn asked(
+        self,
+        chat: &ChatOptions,
+        principal: Principal,
+    ) -> Result<Asked, ChatError> {
         let (system, base) = chat.terms();
         let settings = self.settings(base)?;
         let tools = ClientTools::read(self.tools.as_deref().unwrap_or_default())?;

@@ -112,7 +112,17 @@ impl ChatRun {
         let before = transcript.entries().len();
         let run = agent.drive(agent.begin(transcript));
         let waiting = chat.waiting().clone();
-        Self { run, noting, principal, servers, tools, waiting, before, holds, told: VecDeque::new() }
+        Self {
+            run,
+            noting,
+            principal,
+            servers,
+            tools,
+            waiting,
+            before,
+            holds,
+            told: VecDeque::new(),
+        }
     }
 
     /// The server of a tool.

@@ -209,8 +209,8 @@ impl ServiceOptions {
         self
     }
 
-    /// Shows the conversations of this store under `/mcp/conversations`. Whoever may use the service
-    /// may read, copy and delete them.
+    /// Shows the conversations of this store under `/mcp/conversations`, to [operators](Role::Operator),
+    /// who may also copy and delete them.
     pub fn conversations(mut self, store: impl Store + 'static) -> Self {
         self.conversations = Some(Arc::new(store));
         self
@@ -264,7 +264,14 @@ impl Service {
     /// Outside a tokio runtime.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
         let ServiceOptions {
-            guard, token, trusted, max_body_bytes, chat, layers, conversations, ..
+            guard,
+            token,
+            trusted,
+            max_body_bytes,
+            chat,
+            layers,
+            conversations,
+            ..
         } = options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());

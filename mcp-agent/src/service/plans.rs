@@ -177,10 +177,7 @@ async fn answer(mut run: PlanRun, tools: Tools, headers: &HeaderMap) -> Response
 }
 
 /// The run as it goes on. Dropping the stream abandons it.
-fn told(
-    mut run: PlanRun,
-    tools: Tools,
-) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
+fn told(mut run: PlanRun, tools: Tools) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     // No more than the steps of the plan.
     let (tell, heard) = mpsc::unbounded_channel();
     let running = Box::pin(async move {
@@ -193,7 +190,7 @@ fn told(
         run.execute_with(&tools, ExecuteOptions::default(), observer).await;
         event("result", &json!(PlanReport::new(&run)))
     });
-    stream::unfold(Running { call: Some(running), heard, last: None }, |mut state| async move {
+    stream::unfold(Running { job: Some(running), heard, last: None }, |mut state| async move {
         let event = state.next().await?;
         Some((Ok(event), state))
     })
@@ -201,20 +198,20 @@ fn told(
 
 struct Running {
     /// Gone once the run has ended.
-    call: Option<BoxFuture<'static, Event>>,
+    job: Option<BoxFuture<'static, Event>>,
     heard: mpsc::UnboundedReceiver<Event>,
     last: Option<Event>,
 }
 
 impl Running {
     async fn next(&mut self) -> Option<Event> {
-        if let Some(running) = self.call.as_mut() {
+        if let Some(running) = self.job.as_mut() {
             tokio::select! {
                 biased;
                 Some(event) = self.heard.recv() => return Some(event),
                 event = running => self.last = Some(event),
             }
-            self.call = None;
+            self.job = None;
         }
         // What was told on the way comes before the end.
         self.heard.recv().await.or_else(|| self.last.take())

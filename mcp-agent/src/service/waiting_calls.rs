@@ -63,15 +63,11 @@ pub(super) fn rename(transcript: &mut Transcript, handed: &mut [HandedCall]) {
 
 impl WaitingCalls {
     /// Keeps the turns that end with these calls.
-    pub(super) async fn keep(
-        &self,
-        principal: &Principal,
-        said: &[Entry],
-        handed: &[HandedCall],
-    ) {
+    pub(super) async fn keep(&self, principal: &Principal, said: &[Entry], handed: &[HandedCall]) {
         let bytes = serde_json::to_vec(said).map_or(usize::MAX, |json| json.len());
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let waiting = Arc::new(Waiting { principal: principal.clone(), said: said.to_vec(), bytes });
+        let waiting =
+            Arc::new(Waiting { principal: principal.clone(), said: said.to_vec(), bytes });
         for call in handed {
             self.0.insert(call.id.clone(), Arc::clone(&waiting)).await;
         }

@@ -7,6 +7,7 @@ use clap::{Args, ValueHint};
 use super::{LayerOptions, ModelOptions, ReplicaOptions, ServeAction, ServerOptions};
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct ServeArgs {
     #[command(subcommand)]
@@ -39,6 +40,9 @@ pub(crate) struct ServeArgs {
         help = "Also answer web pages of this origin, such as https://app.example"
     )]
     pub(crate) origins: Vec<String>,
+    /// Show operators under `/mcp/conversations` the sessions that `mcp chat` keeps
+    #[arg(long, conflicts_with = "stdio")]
+    pub(crate) sessions: bool,
     /// Do not look for a model; `/v1` is not offered
     #[arg(long)]
     pub(crate) no_model: bool,

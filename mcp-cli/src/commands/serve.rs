@@ -25,7 +25,7 @@ use crate::{
     reload::{Following, Selection},
     serve_file::{self, ServeFile},
     server_line::say_that_demo_is_used,
-    targets,
+    sessions, targets,
 };
 
 pub(super) async fn run(
@@ -66,6 +66,9 @@ pub(super) async fn run(
     }
     if !args.no_model {
         options = options.chat(chat(&args, context).await?);
+    }
+    if args.sessions {
+        options = options.conversations(sessions::open()?);
     }
     let (hub, layers, _following) = start(&args, context).await?;
     let service = Service::of_hub(hub, options.layers(shared.layers(layers)));

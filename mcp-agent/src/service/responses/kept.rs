@@ -40,17 +40,12 @@ impl Default for Responses {
 }
 
 impl Responses {
-    pub(super) async fn keep(
-        &self,
-        principal: &Principal,
-        id: &str,
-        body: &Value,
-        said: &[Entry],
-    ) {
+    pub(super) async fn keep(&self, principal: &Principal, id: &str, body: &Value, said: &[Entry]) {
         let bytes = serde_json::to_vec(said).map_or(usize::MAX, |json| json.len());
         let bytes = u32::try_from(bytes.saturating_add(body.to_string().len()));
         let (body, said) = (body.clone(), said.to_vec());
-        let kept = Kept { principal: principal.clone(), body, said, bytes: bytes.unwrap_or(u32::MAX) };
+        let kept =
+            Kept { principal: principal.clone(), body, said, bytes: bytes.unwrap_or(u32::MAX) };
         self.0.insert(id.to_owned(), Arc::new(kept)).await;
     }
 
