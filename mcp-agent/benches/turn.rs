@@ -8,7 +8,9 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use mcp_agent::{
     Agent, CallOrder,
     model::{
-        ModelResponse, Part, StopReason, ToolCall, ToolDefinition,
+        ModelId, ModelRequest, ModelResponse, Part, StopReason, ToolCall, ToolDefinition,
+        anthropic, gemini, openai_chat, openai_responses,
+        schema::SchemaCache,
         scripted::{Scene, ScriptedModel},
     },
     run::{Feed, Run, RunSettings, Step},
@@ -108,6 +110,44 @@ fn whole(c: &mut Criterion) {
     });
 }
 
+/// The request of a turn as the bytes that each provider is sent.
+fn written(c: &mut Criterion) {
+    let tools: Vec<_> = (0..100).map(definition).collect();
+    let mut request = ModelRequest::new(history().messages());
+    request.tools = tools.into();
+    let (id, schemas) = (ModelId::new("api.openai.com", "m"), SchemaCache::default());
+    let (id, schemas) = (&id, &schemas);
+    let (max_tokens, media, stream) = (None, true, true);
+    let mut bench = |name: &str, encode: &dyn Fn(&ModelRequest) -> usize| {
+        c.bench_function(&format!("turn/written for {name}, 100 tools, 50 messages"), |b| {
+            b.iter(|| assert!(encode(black_box(&request)) > 10_000));
+        });
+    };
+    let dialect = openai_chat::dialect::Dialect::of_host("api.openai.com");
+    let chat = openai_chat::encode::Encoding { id, dialect, stream, media, max_tokens, schemas };
+    bench("chat", &|request| {
+        openai_chat::encode::encode(request, chat).map_or(0, |body| body.len())
+    });
+    let (reasoning, strict_tools) = (true, true);
+    let responses = openai_responses::Encoding {
+        id,
+        max_tokens,
+        media,
+        stream,
+        reasoning,
+        strict_tools,
+        schemas,
+    };
+    bench("responses", &|request| {
+        openai_responses::encode(request, responses).map_or(0, |body| body.len())
+    });
+    let cache = true;
+    let messages = anthropic::Encoding { id, max_tokens, media, stream, cache, schemas };
+    bench("messages", &|request| anthropic::encode(request, messages).map_or(0, |body| body.len()));
+    let contents = gemini::Encoding { id, max_tokens, media, schemas };
+    bench("gemini", &|request| gemini::encode(request, contents).map_or(0, |body| body.len()));
+}
+
 /// How long the server takes for each call of [`parallel`].
 const CALL: Duration = Duration::from_millis(20);
 
@@ -148,6 +188,6 @@ fn parallel(c: &mut Criterion) {
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(50).measurement_time(Duration::from_secs(3));
-    targets = state_machine, whole, parallel
+    targets = state_machine, whole, written, parallel
 }
 criterion_main!(benches);

@@ -9,6 +9,7 @@ use mcp_agent::{
     Agent,
     model::{
         ModelId, ModelRequest, anthropic, gemini, openai_chat, openai_responses,
+        schema::SchemaCache,
         scripted::{Scene, ScriptedModel},
     },
     toolbox::McpToolset,
@@ -24,12 +25,14 @@ use serde_json::{Value, json};
 /// The body of the request at each provider, as bytes.
 fn bodies(request: &ModelRequest) -> Vec<(&'static str, String)> {
     let id = ModelId::new("api.example", "one");
+    let schemas = &SchemaCache::default();
     let chat = openai_chat::encode::Encoding {
         id: &id,
         dialect: openai_chat::dialect::Dialect::of_host("api.openai.com"),
         stream: true,
         media: true,
         max_tokens: None,
+        schemas,
     };
     let responses = openai_responses::Encoding {
         id: &id,
@@ -37,11 +40,19 @@ fn bodies(request: &ModelRequest) -> Vec<(&'static str, String)> {
         media: true,
         stream: true,
         reasoning: true,
+        strict_tools: true,
+        schemas,
     };
     // Its marks wander along with the conversation; they are no part of what is cached.
-    let messages =
-        anthropic::Encoding { id: &id, max_tokens: None, media: true, stream: true, cache: false };
-    let gemini = gemini::Encoding { id: &id, max_tokens: None, media: true };
+    let messages = anthropic::Encoding {
+        id: &id,
+        max_tokens: None,
+        media: true,
+        stream: true,
+        cache: false,
+        schemas,
+    };
+    let gemini = gemini::Encoding { id: &id, max_tokens: None, media: true, schemas };
     let all = [
         ("chat", openai_chat::encode::encode(request, chat)),
         ("responses", openai_responses::encode(request, responses)),

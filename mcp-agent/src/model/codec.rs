@@ -14,7 +14,7 @@ use url::Url;
 
 use super::{
     ModelError, ModelErrorKind, ModelEvent, ModelId, ModelRequest, OutputSchema, address::invalid,
-    wire_names::NameRule,
+    schema::SchemaCache, wire_names::NameRule,
 };
 
 /// The API of a provider.
@@ -60,6 +60,8 @@ pub struct Terms<'a> {
     pub max_tokens: Option<u32>,
     /// Whether pictures, sounds and files may be sent; otherwise a note stands in their place.
     pub media: bool,
+    /// The schemas of tools that were compiled before.
+    pub schemas: &'a SchemaCache,
 }
 
 /// Reads one answer, piece by piece or whole.

@@ -32,6 +32,7 @@ use super::{
     address::{self, invalid},
     codec::{Codec, Decode, Terms},
     failure,
+    schema::SchemaCache,
     wire_names::WireNames,
 };
 
@@ -57,6 +58,7 @@ pub struct HostedModel<C> {
     stall: Option<Duration>,
     max_tokens: Option<u32>,
     media: AtomicBool,
+    schemas: SchemaCache,
 }
 
 impl<C: Codec> HostedModel<C> {
@@ -78,6 +80,7 @@ impl<C: Codec> HostedModel<C> {
             stall: Some(Duration::from_secs(900)),
             max_tokens: None,
             media: AtomicBool::new(true),
+            schemas: SchemaCache::default(),
         }
     }
 
@@ -186,7 +189,8 @@ impl<C: Codec> HostedModel<C> {
     }
 
     async fn ask(&self, request: &ModelRequest, media: bool) -> Result<PlainAnswer, ModelError> {
-        let terms = Terms { id: &self.id, max_tokens: self.max_tokens, media };
+        let terms =
+            Terms { id: &self.id, max_tokens: self.max_tokens, media, schemas: &self.schemas };
         let body = self.codec.encode(request, terms)?;
         let mut post = Request::post(self.endpoint.as_str())
             .body(body)
@@ -204,17 +208,18 @@ impl<C: Codec> HostedModel<C> {
             return Ok(answer);
         }
         let body = answer.bytes(MAX_FAILURE_BYTES).await.unwrap_or_default();
-        Err(failure::decode(answer.status, &answer.headers, &self.without_key(&body)))
+        let body = without_key(self.key.as_ref(), &body);
+        Err(failure::decode(answer.status, &answer.headers, &body))
     }
+}
 
-    /// Some servers quote the key in their refusal.
-    fn without_key(&self, body: &Bytes) -> Bytes {
-        match (&self.key, std::str::from_utf8(body)) {
-            (Some(key), Ok(text)) if !key.reveal().is_empty() && text.contains(key.reveal()) => {
-                text.replace(key.reveal(), "***").into()
-            }
-            _ => body.clone(),
+/// Some servers quote the key in their refusal.
+pub(super) fn without_key(key: Option<&Secret>, body: &Bytes) -> Bytes {
+    match (key, std::str::from_utf8(body)) {
+        (Some(key), Ok(text)) if !key.reveal().is_empty() && text.contains(key.reveal()) => {
+            text.replace(key.reveal(), "***").into()
         }
+        _ => body.clone(),
     }
 }
 

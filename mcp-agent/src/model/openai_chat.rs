@@ -79,8 +79,9 @@ impl Codec for ChatCompletions {
     }
 
     fn encode(&self, request: &ModelRequest, terms: Terms<'_>) -> Result<Bytes, ModelError> {
-        let Terms { id, max_tokens, media } = terms;
-        encode(request, Encoding { id, dialect: self.dialect, stream: true, media, max_tokens })
+        let Terms { id, max_tokens, media, schemas } = terms;
+        let dialect = self.dialect;
+        encode(request, Encoding { id, dialect, stream: true, media, max_tokens, schemas })
     }
 
     fn decoder(&self, origin: ModelId) -> Decoder {

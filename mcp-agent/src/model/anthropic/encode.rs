@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 
 use super::messages;
 use crate::model::{
-    ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice,
+    ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice, ToolDefinition,
     codec::{invalid_request, shortest},
-    schema::{self, SchemaDialect},
+    schema::{self, SchemaCache, SchemaDialect, ToolParameters},
 };
 
 /// The API wants a limit; this one stands where nobody names one.
@@ -27,6 +27,8 @@ pub struct Encoding<'a> {
     pub stream: bool,
     /// Whether to mark what shall be cached.
     pub cache: bool,
+    /// The schemas of tools that were compiled before.
+    pub schemas: &'a SchemaCache,
 }
 
 /// Writes the body of `POST /messages`.
@@ -39,10 +41,12 @@ pub struct Encoding<'a> {
 /// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool
 /// that it does not offer, or for a shape of answer that the provider cannot be held to.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, max_tokens, media, stream, cache } = encoding;
+    let Encoding { id, max_tokens, media, stream, cache, schemas } = encoding;
     let overridden = |name: &str| request.extra.contains_key(name);
     let (mut system, mut messages) = messages::encode(&request.messages, id, media);
-    let mut tools = request.tools.iter().map(tool).collect::<Vec<_>>();
+    let parameters = schemas.parameters(&request.tools, SchemaDialect::Anthropic);
+    let offered = request.tools.iter().zip(&*parameters);
+    let mut tools: Vec<_> = offered.map(|(one, schema)| tool(one, schema)).collect();
     if cache {
         mark(tools.last_mut());
         mark(system.last_mut());
@@ -93,10 +97,10 @@ struct Body<'a> {
     messages: Vec<messages::WireMessage>,
 }
 
-fn tool(tool: &crate::model::ToolDefinition) -> Value {
+fn tool(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
     let mut wire = json!({
         "name": tool.name,
-        "input_schema": schema::parameters(&tool.parameters, SchemaDialect::Anthropic),
+        "input_schema": parameters.schema,
     });
     if !tool.description.is_empty() {
         wire["description"] = tool.description.as_str().into();

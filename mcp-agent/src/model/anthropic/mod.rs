@@ -112,8 +112,9 @@ impl Codec for Messages {
     }
 
     fn encode(&self, request: &ModelRequest, terms: Terms<'_>) -> Result<Bytes, ModelError> {
-        let Terms { id, max_tokens, media } = terms;
-        encode(request, Encoding { id, max_tokens, media, stream: true, cache: self.cache })
+        let Terms { id, max_tokens, media, schemas } = terms;
+        let cache = self.cache;
+        encode(request, Encoding { id, max_tokens, media, stream: true, cache, schemas })
     }
 
     fn decoder(&self, origin: ModelId) -> Decoder {

@@ -8,6 +8,7 @@ use crate::model::{
     Reasoning, StopReason, ToolChoice,
     canned_server::{CannedServer, answer, events},
     golden,
+    schema::SchemaCache,
 };
 
 fn id() -> ModelId {
@@ -16,7 +17,9 @@ fn id() -> ModelId {
 
 fn body(request: &ModelRequest, cache: bool) -> Value {
     let id = id();
-    let encoding = Encoding { id: &id, max_tokens: Some(16_384), media: true, stream: true, cache };
+    let schemas = &SchemaCache::default();
+    let encoding =
+        Encoding { id: &id, max_tokens: Some(16_384), media: true, stream: true, cache, schemas };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
 }
 
@@ -134,8 +137,14 @@ fn an_answer_goes_back_as_it_came() {
     golden::check("anthropic_replay", &body(&request, false)["messages"][1]["content"]);
     // Another model gets neither thoughts nor what it would not understand.
     let other = ModelId::new("api.anthropic.com", "claude-opus-4-5");
-    let encoding =
-        Encoding { id: &other, max_tokens: None, media: true, stream: true, cache: false };
+    let encoding = Encoding {
+        id: &other,
+        max_tokens: None,
+        media: true,
+        stream: true,
+        cache: false,
+        schemas: &SchemaCache::default(),
+    };
     let body: Value = serde_json::from_slice(&encode(&request, encoding).unwrap()).unwrap();
     let kinds: Vec<_> = body["messages"][1]["content"]
         .as_array()

@@ -8,7 +8,7 @@ use super::{contents, is_third_generation};
 use crate::model::{
     ModelError, ModelId, ModelRequest, ToolChoice, ToolDefinition,
     codec::{invalid_request, shortest},
-    schema::{self, SchemaDialect},
+    schema::{self, SchemaCache, SchemaDialect, ToolParameters},
 };
 
 /// How a request is to be written.
@@ -20,6 +20,8 @@ pub struct Encoding<'a> {
     pub max_tokens: Option<u32>,
     /// Whether pictures, sounds and files may be sent; otherwise a note stands in their place.
     pub media: bool,
+    /// The schemas of tools that were compiled before.
+    pub schemas: &'a SchemaCache,
 }
 
 /// Writes the body of `POST /models/MODEL:streamGenerateContent`.
@@ -31,7 +33,7 @@ pub struct Encoding<'a> {
 /// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool
 /// that it does not offer.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, max_tokens, media } = encoding;
+    let Encoding { id, max_tokens, media, schemas } = encoding;
     let overridden = |name: &str| request.extra.contains_key(name);
     let mut extra = request.extra.clone();
     let mut config = generation_config(request, max_tokens);
@@ -40,7 +42,10 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
     }
     let (system, contents) =
         contents::encode(&request.messages, id, media, is_third_generation(&id.model));
-    let declarations: Vec<_> = request.tools.iter().map(declaration).collect();
+    let parameters = schemas.parameters(&request.tools, SchemaDialect::Gemini);
+    let declared = request.tools.iter().zip(&*parameters);
+    let declarations: Vec<_> =
+        declared.map(|(tool, parameters)| declaration(tool, parameters)).collect();
     let body = Body {
         tools: (!declarations.is_empty() && !overridden("tools"))
             .then(|| [json!({"functionDeclarations": declarations})]),
@@ -70,10 +75,10 @@ struct Body {
     contents: Vec<contents::Content>,
 }
 
-fn declaration(tool: &ToolDefinition) -> Value {
+fn declaration(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
     let mut wire = json!({
         "name": tool.name,
-        "parametersJsonSchema": schema::parameters(&tool.parameters, SchemaDialect::Gemini),
+        "parametersJsonSchema": parameters.schema,
     });
     if !tool.description.is_empty() {
         wire["description"] = tool.description.as_str().into();

@@ -98,8 +98,8 @@ impl Codec for GenerateContent {
     }
 
     fn encode(&self, request: &ModelRequest, terms: Terms<'_>) -> Result<Bytes, ModelError> {
-        let Terms { id, max_tokens, media } = terms;
-        encode(request, Encoding { id, max_tokens, media })
+        let Terms { id, max_tokens, media, schemas } = terms;
+        encode(request, Encoding { id, max_tokens, media, schemas })
     }
 
     fn decoder(&self, origin: ModelId) -> Decoder {

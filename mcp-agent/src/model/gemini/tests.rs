@@ -8,6 +8,7 @@ use crate::model::{
     StopReason, ToolChoice,
     canned_server::{CannedServer, answer, events},
     golden,
+    schema::SchemaCache,
 };
 
 const STREAM: &str = include_str!("../golden/gemini.stream");
@@ -18,7 +19,8 @@ fn id() -> ModelId {
 }
 
 fn body_for(id: &ModelId, request: &ModelRequest) -> Value {
-    let encoding = Encoding { id, max_tokens: None, media: true };
+    let schemas = &SchemaCache::default();
+    let encoding = Encoding { id, max_tokens: None, media: true, schemas };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
 }
 

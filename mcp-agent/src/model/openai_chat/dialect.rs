@@ -15,8 +15,9 @@ pub struct Dialect {
     /// Whether it can hold the last answer to a schema while tools are offered. Many local servers
     /// force the schema on the first answer, which then cannot call a tool.
     pub output_with_tools: bool,
-    /// Whether the shape of an answer may be marked as strict.
-    pub strict_output: bool,
+    /// Whether the shape of an answer and the parameters of tools may be marked as strict: those
+    /// that have such a form are.
+    pub strict: bool,
 }
 
 /// What the limit on the answer's length is called.
@@ -61,14 +62,14 @@ impl Dialect {
             tool_choice: ToolChoiceSupport::AutoAndRequired,
             reasoning: ReasoningReplay::Nothing,
             output_with_tools: false,
-            strict_output: false,
+            strict: false,
         };
         let full = Self { tool_choice: ToolChoiceSupport::Full, ..base };
         match host {
             "api.openai.com" => Self {
                 token_limit: TokenLimit::MaxCompletionTokens,
                 output_with_tools: true,
-                strict_output: true,
+                strict: true,
                 ..full
             },
             "openrouter.ai" => Self { reasoning: ReasoningReplay::Details, ..full },

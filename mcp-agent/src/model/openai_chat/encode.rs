@@ -14,7 +14,7 @@ use super::{
 use crate::model::{
     ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice, ToolDefinition,
     codec::{invalid_request, shortest},
-    schema::{self, SchemaDialect},
+    schema::{self, SchemaCache, SchemaDialect, ToolParameters},
 };
 
 /// How a request is to be written.
@@ -30,6 +30,8 @@ pub struct Encoding<'a> {
     pub media: bool,
     /// The longest answer where the request does not say.
     pub max_tokens: Option<u32>,
+    /// The schemas of tools that were compiled before.
+    pub schemas: &'a SchemaCache,
 }
 
 /// Writes the body of `POST /chat/completions`.
@@ -40,9 +42,12 @@ pub struct Encoding<'a> {
 /// # Errors
 /// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool that it does not offer.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, dialect, stream, media, max_tokens } = encoding;
+    let Encoding { id, dialect, stream, media, max_tokens, schemas } = encoding;
     let longest = request.max_tokens.or(max_tokens);
-    let (tools, tool_choice) = offer(request, dialect.tool_choice)?;
+    let schema_dialect =
+        if dialect.strict { SchemaDialect::OpenAiStrict } else { SchemaDialect::OpenAi };
+    let parameters = schemas.parameters(&request.tools, schema_dialect);
+    let (tools, tool_choice) = offer(request, &parameters, dialect.tool_choice)?;
     let (max_tokens, max_completion_tokens) = match dialect.token_limit {
         TokenLimit::MaxTokens => (longest, None),
         TokenLimit::MaxCompletionTokens => (None, longest),
@@ -64,7 +69,7 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
         response_format: request.output.as_ref().filter(|_| !overridden("response_format")).map(
             |output| ResponseFormat {
                 kind: "json_schema",
-                json_schema: JsonSchema::new(output, dialect.strict_output),
+                json_schema: JsonSchema::new(output, dialect.strict),
             },
         ),
         stream: stream && !overridden("stream"),
@@ -77,11 +82,14 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
 }
 
 /// Which tools the model is shown, and what it is told about choosing.
-fn offer(
-    request: &ModelRequest,
+fn offer<'a>(
+    request: &'a ModelRequest,
+    parameters: &'a [ToolParameters],
     support: ToolChoiceSupport,
-) -> Result<(Vec<WireTool<'_>>, Option<Value>), ModelError> {
-    let all = || request.tools.iter().map(WireTool::new).collect::<Vec<_>>();
+) -> Result<(Vec<WireTool<'a>>, Option<Value>), ModelError> {
+    let offered = || request.tools.iter().zip(parameters);
+    let wire = |(tool, parameters)| WireTool::new(tool, parameters);
+    let all = || offered().map(wire).collect::<Vec<_>>();
     match &request.tool_choice {
         _ if request.tools.is_empty() => match &request.tool_choice {
             ToolChoice::Auto | ToolChoice::None => Ok((Vec::new(), None)),
@@ -97,17 +105,16 @@ fn offer(
             ToolChoiceSupport::AutoAndRequired => Ok((Vec::new(), None)),
         },
         ToolChoice::Named(name) => {
-            let tool =
-                request.tools.iter().find(|tool| tool.name == *name).ok_or_else(|| {
-                    invalid_request(format!("`{name}` is required, but not offered"))
-                })?;
+            let tool = offered()
+                .find(|(tool, _)| tool.name == *name)
+                .ok_or_else(|| invalid_request(format!("`{name}` is required, but not offered")))?;
             match support {
                 ToolChoiceSupport::Full => {
                     let choice = json!({"type": "function", "function": {"name": name}});
                     Ok((all(), Some(choice)))
                 }
                 ToolChoiceSupport::AutoAndRequired => {
-                    Ok((vec![WireTool::new(tool)], Some("required".into())))
+                    Ok((vec![wire(tool)], Some("required".into())))
                 }
             }
         }
@@ -156,17 +163,20 @@ struct WireFunction<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
-    parameters: Cow<'a, RawJson>,
+    parameters: &'a RawJson,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
 }
 
 impl<'a> WireTool<'a> {
-    fn new(tool: &'a ToolDefinition) -> Self {
+    fn new(tool: &'a ToolDefinition, parameters: &'a ToolParameters) -> Self {
         Self {
             kind: "function",
             function: WireFunction {
                 name: &tool.name,
                 description: &tool.description,
-                parameters: schema::parameters(&tool.parameters, SchemaDialect::OpenAi),
+                parameters: &parameters.schema,
+                strict: parameters.is_strict,
             },
         }
     }

@@ -8,11 +8,12 @@ use super::items;
 use crate::model::{
     ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice, ToolDefinition,
     codec::{invalid_request, shortest},
-    schema::{self, SchemaDialect},
+    schema::{self, SchemaCache, SchemaDialect, ToolParameters},
 };
 
 /// How a request is to be written.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches that have nothing to do with another")]
 pub struct Encoding<'a> {
     /// Who is asked; only its own reasoning goes back to it.
     pub id: &'a ModelId,
@@ -24,6 +25,10 @@ pub struct Encoding<'a> {
     pub stream: bool,
     /// Whether the model's thoughts are asked for, encrypted.
     pub reasoning: bool,
+    /// Whether the model is held to the parameters of tools that have a strict form.
+    pub strict_tools: bool,
+    /// The schemas of tools that were compiled before.
+    pub schemas: &'a SchemaCache,
 }
 
 /// Writes the body of `POST /responses`.
@@ -35,9 +40,12 @@ pub struct Encoding<'a> {
 /// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool
 /// that it does not offer.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, max_tokens, media, stream, reasoning } = encoding;
+    let Encoding { id, max_tokens, media, stream, reasoning, strict_tools, schemas } = encoding;
     let overridden = |name: &str| request.extra.contains_key(name);
-    let tools: Vec<_> = request.tools.iter().map(tool).collect();
+    let dialect = if strict_tools { SchemaDialect::OpenAiStrict } else { SchemaDialect::OpenAi };
+    let parameters = schemas.parameters(&request.tools, dialect);
+    let tools: Vec<_> =
+        request.tools.iter().zip(&*parameters).map(|(one, schema)| tool(one, schema)).collect();
     let body = Body {
         model: (!overridden("model")).then_some(&id.model),
         store: (!overridden("store")).then_some(false),
@@ -89,12 +97,12 @@ struct Body<'a> {
 }
 
 /// Without a word the API would take the schema as strict and refuse most.
-fn tool(tool: &ToolDefinition) -> Value {
+fn tool(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
     let mut wire = json!({
         "type": "function",
         "name": tool.name,
-        "parameters": schema::parameters(&tool.parameters, SchemaDialect::OpenAi),
-        "strict": false,
+        "parameters": parameters.schema,
+        "strict": parameters.is_strict,
     });
     if !tool.description.is_empty() {
         wire["description"] = tool.description.as_str().into();

@@ -44,6 +44,7 @@ pub type OpenAiResponses = HostedModel<Responses>;
 #[derive(Clone, Copy, Debug)]
 pub struct Responses {
     reasoning: bool,
+    strict_tools: bool,
 }
 
 impl HostedModel<Responses> {
@@ -65,7 +66,9 @@ impl HostedModel<Responses> {
         let name = model.rsplit('/').next().unwrap_or_default();
         let reasoning =
             !["gpt-3", "gpt-4", "chatgpt-4"].iter().any(|start| name.starts_with(start));
-        Ok(Self::of(Responses { reasoning }, &base_url_of(base_url)?, model))
+        let base = base_url_of(base_url)?;
+        let strict_tools = base.host_str() == Some("api.openai.com");
+        Ok(Self::of(Responses { reasoning, strict_tools }, &base, model))
     }
 
     /// Whether the model thinks before it answers, and its thoughts are asked for in encrypted
@@ -73,6 +76,14 @@ impl HostedModel<Responses> {
     /// `gpt-4…`, which refuse to be asked.
     pub fn reasoning(mut self, thinks: bool) -> Self {
         self.codec.reasoning = thinks;
+        self
+    }
+
+    /// Whether the provider holds the model to the parameters of tools that have a
+    /// [strict form](super::schema::strict_parameters). Without a word OpenAI's own service does;
+    /// others may not know how.
+    pub fn strict_tools(mut self, strict: bool) -> Self {
+        self.codec.strict_tools = strict;
         self
     }
 }
@@ -89,9 +100,11 @@ impl Codec for Responses {
     }
 
     fn encode(&self, request: &ModelRequest, terms: Terms<'_>) -> Result<Bytes, ModelError> {
-        let Terms { id, max_tokens, media } = terms;
-        let reasoning = self.reasoning;
-        encode(request, Encoding { id, max_tokens, media, stream: true, reasoning })
+        let Terms { id, max_tokens, media, schemas } = terms;
+        let Self { reasoning, strict_tools } = *self;
+        let stream = true;
+        let encoding = Encoding { id, max_tokens, media, stream, reasoning, strict_tools, schemas };
+        encode(request, encoding)
     }
 
     fn decoder(&self, origin: ModelId) -> Decoder {

@@ -8,6 +8,7 @@ use crate::model::{
     StopReason, ToolChoice,
     canned_server::{CannedServer, events},
     golden,
+    schema::SchemaCache,
 };
 
 const STREAM: &str = include_str!("../golden/openai_responses.stream");
@@ -18,8 +19,15 @@ fn id() -> ModelId {
 
 fn body(request: &ModelRequest) -> Value {
     let id = id();
-    let encoding =
-        Encoding { id: &id, max_tokens: None, media: true, stream: true, reasoning: true };
+    let encoding = Encoding {
+        id: &id,
+        max_tokens: None,
+        media: true,
+        stream: true,
+        reasoning: true,
+        strict_tools: true,
+        schemas: &SchemaCache::default(),
+    };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
 }
 

@@ -18,7 +18,9 @@
 mod document;
 mod loose;
 mod merge;
+mod optional;
 mod strict;
+mod tools;
 
 use std::borrow::Cow;
 
@@ -26,6 +28,7 @@ use mcp_protocol::raw::RawJson;
 use serde_json::{Map, Value, json};
 
 use self::document::Document;
+pub use self::tools::{SchemaCache, ToolParameters, strict_parameters};
 
 /// A provider's way to read JSON Schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,6 +11,7 @@ use crate::model::{
         dialect::Dialect,
         encode::{Encoding, encode},
     },
+    schema::SchemaCache,
 };
 
 fn id() -> ModelId {
@@ -25,6 +26,7 @@ fn body_for(host: &str, request: &ModelRequest) -> Value {
         stream: false,
         media: true,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
 }
@@ -70,6 +72,7 @@ fn a_plain_question() {
         stream: true,
         media: true,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     let mut request = ModelRequest::new(vec![Message::system("Be brief."), Message::user("Hello")]);
     request.temperature = Some(0.7);
@@ -91,6 +94,7 @@ fn a_longer_conversation_starts_with_the_bytes_of_the_shorter() {
         stream: true,
         media: true,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     let mut request = ModelRequest::new(vec![Message::user("Hello")]);
     request.tools = vec![tool("add")].into();
@@ -215,6 +219,7 @@ fn a_model_without_eyes_gets_a_note() {
         stream: false,
         media: false,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     let request = ModelRequest::new(vec![Message::user(vec![
         Part::Text("Look".into()),
@@ -265,6 +270,7 @@ fn a_choice_that_cannot_be_is_an_error() {
         stream: false,
         media: true,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     let mut request = ModelRequest::new(vec![]);
     request.tool_choice = ToolChoice::Named("gone".into());
@@ -325,6 +331,7 @@ fn extra_members_win_and_occur_once() {
         stream: false,
         media: true,
         max_tokens: None,
+        schemas: &SchemaCache::default(),
     };
     let body = encode(&request, encoding).unwrap();
     assert_eq!(
@@ -363,4 +370,39 @@ fn thoughts_go_back_to_their_origin_within_the_turn() {
     );
     assert_eq!(sent("openrouter.ai", "reasoning_details")[2], json!([{"text": "hm"}]));
     assert!(sent("api.openai.com", "reasoning_content").iter().all(Value::is_null));
+}
+
+#[test]
+fn tools_are_strict_where_the_server_knows_the_word_and_the_schema_has_the_form() {
+    let tool = |name: &str, parameters: Value| ToolDefinition {
+        name: name.into(),
+        description: String::new(),
+        parameters: RawJson::from(parameters),
+    };
+    let query = json!({
+        "type": "object",
+        "properties": {"sql": {"type": "string"}, "limit": {"type": "integer"}},
+        "required": ["sql"],
+    });
+    let open = json!({"type": "object", "properties": {}, "additionalProperties": true});
+    let mut request = ModelRequest::new(vec![Message::user("?")]);
+    request.tools = [tool("open", open.clone()), tool("query", query.clone())].into();
+    let strict = json!({
+        "type": "object",
+        "properties": {"sql": {"type": "string"}, "limit": {"type": ["integer", "null"]}},
+        "required": body_for("api.openai.com", &request)["tools"][1]["function"]["parameters"]["required"],
+        "additionalProperties": false,
+    });
+    assert_eq!(strict["required"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        body_for("api.openai.com", &request)["tools"],
+        json!([
+            {"type": "function", "function": {"name": "open", "parameters": open}},
+            {"type": "function", "function": {"name": "query", "parameters": strict, "strict": true}},
+        ])
+    );
+    assert_eq!(
+        body_for("localhost", &request)["tools"][1],
+        json!({"type": "function", "function": {"name": "query", "parameters": query}})
+    );
 }
