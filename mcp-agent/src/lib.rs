@@ -28,6 +28,7 @@ pub mod context;
 pub mod glob;
 pub mod plan;
 pub mod policy;
+pub mod prices;
 pub mod rank;
 pub mod resources;
 pub mod run;

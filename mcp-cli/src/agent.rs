@@ -156,8 +156,10 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let (budget, store) = (request.terms.budget(), request.store);
     let answers_later = request.approve == Some(Approve::Later);
     let compaction = request.model.context_window.map(Compaction::of_window);
+    let prices = request.terms.prices.clone().unwrap_or_default();
     let configure = move |builder: AgentBuilder| {
-        let builder = builder.policy(policy.clone()).budget(budget.clone());
+        let builder =
+            builder.policy(policy.clone()).budget(budget.clone()).prices(&prices);
         let builder = if answers_later { builder } else { builder.person(asker.clone()) };
         let builder = offered.iter().fold(builder, |builder, what| match what {
             Offer::Resources => builder.tools(contents.resources()),
@@ -192,6 +194,13 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         }
         (None, None) => return Err(Report::new(ErrorCode::NoModel, "no model was found").into()),
     };
+    request.terms.check_price(&agent)?;
+    for (name, _) in agents.iter().flat_map(Agents::list) {
+        agents
+            .iter()
+            .filter_map(|agents| agents.get(name))
+            .try_for_each(|agent| request.terms.check_price(agent))?;
+    }
     Ok(Assembled {
         agent,
         agents,

@@ -36,7 +36,8 @@ pub use self::{
 use crate::{
     model::{BoxFuture, ChatModel, Parts, ToolChoice, ToolDefinition},
     policy::{Grants, Policy},
-    run::{Budget, Compaction, Feed, Run, RunSettings, Step},
+    prices::PriceTable,
+    run::{Budget, Compaction, Feed, Run, RunSettings, Step, TokenPrices},
     toolbox::{Artifacts, ToolFacts, Toolbox, Toolset, results::ResultLimits},
     transcript::Transcript,
 };
@@ -100,6 +101,7 @@ pub struct AgentBuilder {
     person: Option<Arc<dyn Person>>,
     journal: Option<Arc<dyn Journal>>,
     grants: Grants,
+    prices: Option<TokenPrices>,
 }
 
 impl Agent {
@@ -118,6 +120,7 @@ impl Agent {
             person: None,
             journal: None,
             grants: Grants::new(),
+            prices: None,
         }
     }
 
@@ -193,6 +196,11 @@ impl Agent {
         Arc::clone(&self.0.tools.snapshot().tools)
     }
 
+    /// What the model costs, where the agent was told.
+    pub fn prices(&self) -> Option<TokenPrices> {
+        self.0.settings.budget.prices
+    }
+
     /// The model.
     pub fn model(&self) -> &Arc<dyn ChatModel> {
         &self.0.model
@@ -261,6 +269,12 @@ impl AgentBuilder {
         self
     }
 
+    /// What the model costs by this table, unless the [budget](Self::budget) says it.
+    pub fn prices(mut self, table: &PriceTable) -> Self {
+        self.prices = table.of(self.model.id());
+        self
+    }
+
     /// Which calls run. Where the policy wants a person asked and [nobody](Self::person) is there,
     /// the run pauses.
     pub fn policy(mut self, policy: Policy) -> Self {
@@ -321,6 +335,8 @@ impl AgentBuilder {
     pub fn build(mut self) -> Agent {
         let artifacts = Artifacts::default();
         self.tools.push(Arc::new(artifacts.clone()));
+        let budget = &mut self.settings.budget;
+        budget.prices = budget.prices.or(self.prices);
         Agent(Arc::new(Shared {
             model: self.model,
             tools: Arc::new(Toolbox::new(self.tools)),

@@ -183,6 +183,7 @@ pub struct Spent {
 
 /// What a million tokens cost, in US dollars.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TokenPrices {
     /// That are read.
@@ -190,6 +191,9 @@ pub struct TokenPrices {
     /// That are read from the provider's cache; as the others where it is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_input: Option<f64>,
+    /// That are read and kept in the provider's cache; as the others where it is missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
     /// That are written.
     pub output: f64,
 }
@@ -197,7 +201,7 @@ pub struct TokenPrices {
 impl TokenPrices {
     /// US dollars for a million tokens read, and for a million written.
     pub fn new(input: f64, output: f64) -> Self {
-        Self { input, cached_input: None, output }
+        Self { input, cached_input: None, cache_write: None, output }
     }
 
     /// US dollars for a million tokens read from the provider's cache.
@@ -211,11 +215,12 @@ impl TokenPrices {
     pub fn cost_of(&self, usage: &Usage) -> Cost {
         #[expect(clippy::cast_precision_loss, reason = "nobody is billed for 2^52 tokens")]
         let count = |tokens: u64| tokens as f64 / 1e6;
-        let fresh = usage.input_tokens.saturating_sub(usage.cached_input_tokens);
-        let cached = self.cached_input.unwrap_or(self.input);
+        let kept = usage.cached_input_tokens.saturating_add(usage.cache_write_tokens);
+        let fresh = usage.input_tokens.saturating_sub(kept);
         Cost::dollars(
             count(fresh) * self.input
-                + count(usage.cached_input_tokens) * cached
+                + count(usage.cached_input_tokens) * self.cached_input.unwrap_or(self.input)
+                + count(usage.cache_write_tokens) * self.cache_write.unwrap_or(self.input)
                 + count(usage.output_tokens) * self.output,
         )
     }

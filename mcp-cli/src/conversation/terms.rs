@@ -1,14 +1,16 @@
 //! The terms of a run, as the command line says them.
 
-use std::time::Duration;
+use std::{error::Error as _, time::Duration};
 
 use clap::Args;
 use mcp_agent::{
+    Agent,
     policy::{Policy, Rule},
+    prices::PriceTable,
     run::{Budget, Cost, TokenPrices},
 };
 
-use crate::measure;
+use crate::{error_report::Report, exit_code::ErrorCode, measure};
 
 /// What may be called, and what may be spent.
 #[derive(Clone, Debug, Default, Args)]
@@ -30,12 +32,16 @@ pub(crate) struct Terms {
     /// At most this time for one answer, such as `90s` or `5m`
     #[arg(long, value_name = "TIME", value_parser = measure::parse_time)]
     pub(crate) max_time: Option<Duration>,
-    /// At most so many US dollars for one answer; needs --price
-    #[arg(long, value_name = "DOLLARS", requires = "price")]
+    /// At most so many US dollars for one answer; needs --price or --prices
+    #[arg(long, value_name = "DOLLARS", requires = "pricing")]
     pub(crate) max_cost: Option<f64>,
     /// What a million tokens cost in US dollars, read and written, such as `3/15`
-    #[arg(long, value_name = "IN/OUT", value_parser = prices)]
+    #[arg(long, value_name = "IN/OUT", value_parser = prices, group = "pricing")]
     pub(crate) price: Option<TokenPrices>,
+    /// A table of what models cost, in TOML or JSON: patterns for models, each with `input` and
+    /// `output` in US dollars for a million tokens
+    #[arg(long, value_name = "FILE", value_parser = price_table, group = "pricing")]
+    pub(crate) prices: Option<PriceTable>,
 }
 
 impl Terms {
@@ -55,6 +61,23 @@ impl Terms {
         budget.prices = self.price;
         budget
     }
+
+    /// A limit of money holds only where the price is known.
+    pub(crate) fn check_price(&self, agent: &Agent) -> Result<(), Report> {
+        if self.max_cost.is_none() || agent.prices().is_some() {
+            return Ok(());
+        }
+        let model = &agent.model().id().model;
+        Err(Report::new(ErrorCode::Usage, format!("the price of `{model}` is not known"))
+            .help(format!("add `{model}` to the table of --prices, or give --price")))
+    }
+}
+
+fn price_table(path: &str) -> Result<PriceTable, String> {
+    PriceTable::read(path.as_ref()).map_err(|error| match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    })
 }
 
 fn tool_budget(text: &str) -> Result<(String, u32), String> {

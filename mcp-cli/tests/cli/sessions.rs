@@ -98,3 +98,24 @@ fn budgets_and_rules_are_told_to_the_model() {
     let document: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(document["outcome"], "token_limit");
 }
+
+#[test]
+fn prices_are_those_of_the_table() {
+    let sandbox = Sandbox::new();
+    sandbox.write("prices.toml", "[\"scr*\"]\ninput = 3000\noutput = 15000\n");
+    sandbox.write("others.json", r#"{"other": {"input": 1, "output": 1}}"#);
+    let call = || Answer::Calls(vec![("mcp__demo__calculator", json!({"expression": "1 + 1"}))]);
+    let run = |prices: &str, limit: &str| {
+        let server = Model::start(vec![call(), Answer::Text("2")]);
+        let first = ["run", "--base-url", &server.url, "-m", "scripted", "go"];
+        sandbox.mcp(&[&first[..], &["--prices", prices, "--max-cost", limit]].concat())
+    };
+    let ended = run("prices.toml", "1000000");
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ended = run("prices.toml", "0.001");
+    assert_eq!(ended.code, Some(8), "{}", ended.stderr);
+    assert!(ended.stderr.contains("$0.0010 allowed was spent"), "{}", ended.stderr);
+    let ended = run("others.json", "0.001");
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("the price of `scripted` is not known"), "{}", ended.stderr);
+}
