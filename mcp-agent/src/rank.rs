@@ -1,7 +1,10 @@
 //! What is most relevant to a query: tools, resources, anything with words.
 
+mod meaning;
+
 use std::{collections::HashMap, fmt, sync::Arc};
 
+pub use self::meaning::Meaning;
 use crate::model::BoxFuture;
 
 /// Something that can be found by its words.
@@ -29,7 +32,8 @@ impl Document {
     }
 }
 
-/// Says how relevant documents are to a query. Put an embedding model behind it to rank by meaning.
+/// Says how relevant documents are to a query. [`Keywords`] and [`Meaning`] do,
+/// and both as one by [`Fused`].
 pub trait Ranker: Send + Sync + fmt::Debug {
     /// A number for each document, in their order: the higher the more relevant, 0 or less for
     /// what has nothing to do with the query.

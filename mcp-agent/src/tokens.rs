@@ -1,10 +1,15 @@
 //! How many tokens a text has, before a model says so.
 
+#[cfg(feature = "tiktoken")]
+mod openai;
+
 use std::{
     fmt,
     sync::{Mutex, PoisonError},
 };
 
+#[cfg(feature = "tiktoken")]
+pub use self::openai::OpenAiTokens;
 use crate::model::{Part, ToolDefinition};
 
 /// What a picture costs where nobody says: providers take from 85 to about 1,600 tokens for one.
@@ -12,7 +17,8 @@ const TOKENS_PER_IMAGE: usize = 1_200;
 
 /// Counts tokens.
 pub trait TokenCounter: Send + Sync + fmt::Debug {
-    /// The tokens of a text. A longer text never has fewer tokens than its start.
+    /// The tokens of a text. A longer text has no fewer tokens than its start, but for the last
+    /// few.
     fn count(&self, text: &str) -> usize;
 }
 
@@ -124,7 +130,7 @@ pub fn of_part(part: &Part, counter: &dyn TokenCounter) -> usize {
     }
 }
 
-/// The longest start of a text that has no more than so many tokens.
+/// The longest start of a text, but for the last few tokens, that has no more than so many.
 pub fn start_of<'a>(text: &'a str, max_tokens: usize, counter: &dyn TokenCounter) -> &'a str {
     if counter.count(text) <= max_tokens {
         return text;

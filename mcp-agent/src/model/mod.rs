@@ -6,6 +6,7 @@
 mod address;
 pub mod anthropic;
 pub mod codec;
+pub mod embeddings;
 mod error;
 mod event;
 pub mod failure;
