@@ -158,8 +158,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let compaction = request.model.context_window.map(Compaction::of_window);
     let prices = request.terms.prices.clone().unwrap_or_default();
     let configure = move |builder: AgentBuilder| {
-        let builder =
-            builder.policy(policy.clone()).budget(budget.clone()).prices(&prices);
+        let builder = builder.policy(policy.clone()).budget(budget.clone()).prices(&prices);
         let builder = if answers_later { builder } else { builder.person(asker.clone()) };
         let builder = offered.iter().fold(builder, |builder, what| match what {
             Offer::Resources => builder.tools(contents.resources()),

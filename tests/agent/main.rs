@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
 mod cancelling;
+mod coming_from;
 mod contents;
 mod history;
 mod hooks;
