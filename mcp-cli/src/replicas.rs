@@ -77,6 +77,10 @@ impl Shared {
     }
 
     /// The layers with what they share.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(clippy::unused_self, reason = "nothing is shared without Redis")
+    )]
     pub(crate) fn layers(&self, options: StackOptions) -> StackOptions {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
