@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method};
 use mcp_protocol::version::Era;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -70,12 +70,9 @@ impl HttpTransport {
             answer.let_go().await;
             return Ok(());
         }
-        let lost = session.filter(|_| answer.status == StatusCode::NOT_FOUND);
+        let session_lost = message.era == Era::Legacy
+            && self.shared.session.is_refused(session.as_ref(), answer.status);
         let failure = answer.into_failure().await;
-        let session_lost = lost.is_some();
-        if let Some(lost) = lost {
-            self.shared.session.forget(&lost);
-        }
         Err(crate::error::HttpFailure { session_lost, ..failure }.into())
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use tokio::sync::watch;
 
 use super::headers::SESSION_ID;
@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) generation: u64,
     /// The id, treated as a secret.
     pub(super) id: Option<HeaderValue>,
+    /// There was an id, and the next handshake is not answered yet.
+    is_lost: bool,
 }
 
 impl Default for Session {
@@ -37,7 +39,7 @@ impl Session {
 
     /// A handshake begins: requests carry no id until it is answered.
     pub(super) fn begin(&self) {
-        self.0.send_if_modified(|state| state.id.take().is_some());
+        self.0.send_if_modified(State::lose);
     }
 
     /// A handshake was answered.
@@ -53,18 +55,26 @@ impl Session {
             id.set_sensitive(true);
             id
         });
-        self.0.send_modify(|state| *state = State { generation: state.generation + 1, id });
+        self.0.send_modify(|state| {
+            *state = State { generation: state.generation + 1, id, is_lost: false };
+        });
     }
 
-    /// The server has forgotten the session that a request carried.
-    pub(super) fn forget(&self, lost: &HeaderValue) {
-        self.0.send_if_modified(|state| {
-            let current = state.id.as_ref() == Some(lost);
-            if current {
-                state.id = None;
+    /// Whether a server refuses a request because it knows no session of ours: it has forgotten
+    /// the one that the request carried, or the request carried none since the last was lost.
+    pub(super) fn is_refused(&self, carried: Option<&HeaderValue>, status: StatusCode) -> bool {
+        match carried {
+            Some(id) if status == StatusCode::NOT_FOUND => {
+                self.forget(id);
+                true
             }
-            current
-        });
+            None if status == StatusCode::BAD_REQUEST => self.0.borrow().is_lost,
+            _ => false,
+        }
+    }
+
+    fn forget(&self, lost: &HeaderValue) {
+        self.0.send_if_modified(|state| state.id.as_ref() == Some(lost) && state.lose());
     }
 
     /// Takes the id, for the farewell.
@@ -83,11 +93,21 @@ impl Session {
     }
 }
 
+impl State {
+    /// Gives up the id. False when there is none.
+    fn lose(&mut self) -> bool {
+        let had = self.id.take().is_some();
+        self.is_lost |= had;
+        had
+    }
+}
+
 impl std::fmt::Debug for State {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("State")
             .field("generation", &self.generation)
             .field("has_id", &self.id.is_some())
+            .field("is_lost", &self.is_lost)
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use mcp_protocol::{jsonrpc::Message, version::Era};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -31,10 +31,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 const MAX_FAILURES: u32 = 6;
 /// How many event ids are remembered to recognize repeated events.
 const MAX_SEEN: usize = 1024;
+/// The longest event id that is remembered. After a longer one there is nowhere to go on.
+const MAX_ID_BYTES: usize = 1024;
 
 /// Where a stream can be taken up again.
 pub(super) struct Resumable {
     era: Era,
+    /// The session that the stream belongs to.
+    session: Option<HeaderValue>,
     /// The ids of the latest events; the last one is where to go on.
     seen: VecDeque<Box<[u8]>>,
     /// Whether events may come again.
@@ -46,8 +50,8 @@ pub(super) struct Resumable {
 
 impl Resumable {
     /// A stream from its beginning.
-    pub(super) fn new(era: Era) -> Self {
-        Self { era, seen: VecDeque::new(), resumed: false, retry: None, failures: 0 }
+    pub(super) fn new(era: Era, session: Option<HeaderValue>) -> Self {
+        Self { era, session, seen: VecDeque::new(), resumed: false, retry: None, failures: 0 }
     }
 
     /// Notes where the stream stands. False for an event that came before.
@@ -61,8 +65,8 @@ impl Resumable {
         if self.resumed && self.seen.iter().any(|seen| **seen == id[..]) {
             return false;
         }
-        if id.is_empty() {
-            // The server takes its ids back: there is nowhere to go on.
+        if id.is_empty() || id.len() > MAX_ID_BYTES {
+            // The server takes its ids back, or they are no positions: there is nowhere to go on.
             self.seen.clear();
             return true;
         }
@@ -74,10 +78,19 @@ impl Resumable {
         true
     }
 
+    /// An event turned out to be cut off: the stream goes on before it.
+    pub(super) fn take_back(&mut self, event: &Event) {
+        let is_last = self.seen.back().map(AsRef::as_ref) == event.id.as_deref();
+        if is_last {
+            self.seen.pop_back();
+        }
+    }
+
     /// Opens the rest of a stream that broke before its response.
     ///
     /// # Errors
-    /// The stream has no ids, as all modern ones, or the server does not go on.
+    /// The stream has no ids, as all modern ones, or the server does not go on. It has taken the
+    /// request, so a lost session is no reason to send it again.
     pub(super) async fn resume(
         &mut self,
         shared: &Shared,
@@ -88,11 +101,6 @@ impl Resumable {
             match self.open(shared, shared.limits.idle).await {
                 Ok(events) => return Ok(events),
                 Err(error) if is_passing(&error) => cause = Some(error.into()),
-                Err(DeliveryError { kind: DeliveryErrorKind::Http(failure), .. })
-                    if failure.session_lost =>
-                {
-                    return Err((*failure).into());
-                }
                 Err(error) => return Err(truncated(Some(error.into()))),
             }
         }
@@ -117,12 +125,12 @@ impl Resumable {
         shared: &Shared,
         idle: Option<Duration>,
     ) -> Result<Events, DeliveryError> {
-        let session = shared.session.id();
+        let session = self.session.as_ref();
         let position = self.seen.back().map(AsRef::as_ref);
         self.resumed = position.is_some();
         let draft = Draft {
             method: Method::GET,
-            headers: || shared.headers.bodiless(session.clone(), position),
+            headers: || shared.headers.bodiless(session.cloned(), position),
             body: &Bytes::new(),
             lane: Lane::Side,
             // Some servers send the head together with the first event.
@@ -133,11 +141,7 @@ impl Resumable {
             answer.body.set_idle(idle);
             return Ok(Events::new(answer.body, shared.limits.message_bytes));
         }
-        let lost = session.filter(|_| answer.status == StatusCode::NOT_FOUND);
-        let session_lost = lost.is_some();
-        if let Some(lost) = lost {
-            shared.session.forget(&lost);
-        }
+        let session_lost = shared.session.is_refused(session, answer.status);
         Err(HttpFailure { session_lost, ..answer.into_failure().await }.into())
     }
 }
@@ -202,7 +206,7 @@ async fn listen_in_session(
     messages: &mpsc::Sender<Message>,
     opened: &mut Option<oneshot::Sender<()>>,
 ) -> Over {
-    let mut resumable = Resumable::new(Era::Legacy);
+    let mut resumable = Resumable::new(Era::Legacy, shared.session.id());
     loop {
         let attempt = resumable.open(shared, None).await;
         if let Some(opened) = opened.take() {
@@ -268,8 +272,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn ids_that_are_no_positions_are_not_kept() {
+        let mut stream = Resumable::new(Era::Legacy, None);
+        let event = |id: Vec<u8>| Event { id: Some(id.into()), ..Event::default() };
+        assert!(stream.is_new(&event(b"e1".to_vec())));
+        assert!(stream.is_new(&event(vec![b'x'; MAX_ID_BYTES + 1])));
+        assert!(stream.seen.is_empty());
+    }
+
+    #[test]
     fn the_server_says_how_long_to_wait() {
-        let mut stream = Resumable::new(Era::Legacy);
+        let mut stream = Resumable::new(Era::Legacy, None);
         assert_eq!(stream.next_wait(), FIRST_WAIT);
         let retry = Some(Duration::from_millis(150));
         assert!(stream.is_new(&Event { retry, ..Event::default() }));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use mcp_protocol::{
     decode::snippet,
     jsonrpc::{Message, ParseError, RequestId},
@@ -21,7 +21,10 @@ use super::{
     shared::{Draft, Shared},
     tasks::Tasks,
 };
-use crate::{DeliveryError, OutgoingRequest, error::DeliveryErrorKind};
+use crate::{
+    DeliveryError, OutgoingRequest,
+    error::{DeliveryErrorKind, HttpFailure},
+};
 
 /// Sends a request; the result is its response, and what comes before goes to the outbox.
 pub(super) async fn run(
@@ -63,20 +66,18 @@ async fn exchange(
         shared.session.establish(&answer.headers);
     }
     if !answer.status.is_success() {
-        let lost = session.filter(|_| answer.status == StatusCode::NOT_FOUND);
-        let mut failure = answer.into_failure().await;
-        if let Some(lost) = lost {
-            shared.session.forget(&lost);
-            failure.session_lost = true;
-        }
-        return Err(failure.into());
+        let session_lost = request.era == Era::Legacy
+            && !handshake
+            && shared.session.is_refused(session.as_ref(), answer.status);
+        let failure = answer.into_failure().await;
+        return Err(HttpFailure { session_lost, ..failure }.into());
     }
     match answer.content() {
         Content::Json => {
             let text = answer.body.whole(shared.limits.message_bytes).await?;
             read_json(&text, request, outbox).await
         }
-        Content::Events => read_events(shared, request, answer, outbox).await,
+        Content::Events => read_events(shared, request, answer, session, outbox).await,
         // Some servers forget the header; what reads as a message is one.
         Content::Unnamed if answer.status == StatusCode::OK => {
             let text = answer.body.whole(shared.limits.message_bytes).await?;
@@ -138,6 +139,7 @@ async fn read_events(
     shared: &Shared,
     request: &OutgoingRequest,
     mut answer: Answer,
+    session: Option<HeaderValue>,
     outbox: &Outbox,
 ) -> Result<Message, DeliveryError> {
     if request.method == "subscriptions/listen" {
@@ -146,7 +148,7 @@ async fn read_events(
     }
     let limit_bytes = shared.limits.message_bytes;
     let mut events = Events::new(answer.body, limit_bytes);
-    let mut resumable = Resumable::new(request.era);
+    let mut resumable = Resumable::new(request.era, session);
     loop {
         match events.next().await {
             Ok(Some(event)) => {
@@ -167,7 +169,10 @@ async fn read_events(
                 let message = match parsed {
                     Ok(message) => message,
                     // Cut off, rather than wrong.
-                    Err(_) if events.has_ended() => continue,
+                    Err(_) if events.has_ended() => {
+                        resumable.take_back(&event);
+                        continue;
+                    }
                     Err(error) => return Err(not_mcp(error)),
                 };
                 match message {

@@ -82,6 +82,21 @@ async fn a_forgotten_session_is_told_apart_and_replaced() {
     assert_eq!(last.header("mcp-session-id"), Some("s-1"));
 }
 
+// covers: session-lost
+#[tokio::test]
+async fn until_there_is_another_session_its_lack_is_the_same_error() {
+    let (server, transport) = with_session(|request| match request.header("mcp-session-id") {
+        Some(_) => Reply::status("404 Not Found"),
+        None => Reply::status("400 Bad Request"),
+    })
+    .await;
+    for id in 1..4 {
+        let error = run(&transport, legacy(id, "tools/list", &json!({}))).await.1.unwrap_err();
+        assert!(http_failure(error).session_lost, "request {id}");
+    }
+    assert_eq!(server.received().last().unwrap().header("mcp-session-id"), None);
+}
+
 // covers: legacy-version-header, session-id
 #[tokio::test]
 async fn only_a_legacy_handshake_opens_a_session() {
@@ -205,6 +220,37 @@ async fn a_broken_stream_goes_on() {
         assert_eq!(get.header("mcp-session-id"), Some("s-1"));
         assert_eq!(get.header("content-type"), None);
     }
+}
+
+/// The server has taken the call, so it must not be sent to another session.
+#[tokio::test]
+async fn a_stream_whose_session_is_gone_is_no_call_that_was_not_taken() {
+    let (_server, transport) = with_session(|request| {
+        if request.method == "GET" {
+            return Reply::status("404 Not Found");
+        }
+        Reply::events().chunk("id: e1\nretry: 1\ndata:\n\n").end()
+    })
+    .await;
+    let error = run(&transport, legacy(5, "tools/call", &json!({}))).await.1.unwrap_err();
+    assert!(matches!(error.kind, DeliveryErrorKind::Truncated { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn an_event_that_was_cut_off_comes_again() {
+    let response = json!({ "jsonrpc": "2.0", "id": 5, "result": { "late": true } }).to_string();
+    let (server, transport) = with_session(move |request| {
+        if request.method == "GET" {
+            return Reply::events().chunk(format!("id: e2\ndata: {response}\n\n")).end();
+        }
+        let half = &response[..response.len() / 2];
+        Reply::events().chunk(format!("id: e1\nretry: 1\ndata:\n\nid: e2\ndata: {half}")).end()
+    })
+    .await;
+    let (_, response) = run(&transport, legacy(5, "tools/call", &json!({}))).await;
+    assert_eq!(response.unwrap().outcome.unwrap(), r#"{"late":true}"#);
+    let get = server.received().pop().unwrap();
+    assert_eq!(get.header("last-event-id"), Some("e1"));
 }
 
 #[tokio::test]
