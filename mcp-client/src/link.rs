@@ -31,7 +31,7 @@ use mcp_transport::{
     transport::{Binding, Mirrored},
 };
 use serde::Serialize;
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 
 use crate::{
     CallError, CallErrorKind, TimeLimit,
@@ -117,6 +117,18 @@ pub(crate) struct Link {
     pub(crate) log_level: Option<LoggingLevel>,
 }
 
+/// How many requests of a server are answered at a time.
+const MAX_ANSWERS: usize = 256;
+
+/// Room for answers. A server that asks and asks, and hears nothing, must not fill the memory.
+struct Answers(Arc<Semaphore>);
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_ANSWERS)))
+    }
+}
+
 /// What goes on beside the calls.
 #[derive(Default)]
 pub(crate) struct Beside {
@@ -124,8 +136,10 @@ pub(crate) struct Beside {
     pub(crate) asking: Asking,
     /// Calls that want to be asked themselves (legacy).
     callers: Callers,
-    /// The answers in the making.
-    answers: Mutex<JoinSet<()>>,
+    /// What goes on beside the calls.
+    others: Mutex<JoinSet<()>>,
+    /// Room for answers to requests of the server.
+    answers: Answers,
     alarms: Alarms,
     /// Wakes those who wait for a task.
     pub(crate) tasks: News,
@@ -432,13 +446,34 @@ impl Link {
 
     /// Runs a task that ends with the connection at the latest.
     pub(crate) fn keep(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.beside.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.beside.others.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
         tasks.spawn(task);
     }
 
+    /// Runs the answer to a request of the server. Beyond what is answered at a time, a request is
+    /// dropped.
+    pub(crate) fn keep_answer(
+        &self,
+        method: &str,
+        answer: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let Ok(room) = Arc::clone(&self.beside.answers.0).try_acquire_owned() else {
+            tracing::warn!(
+                endpoint = %self.endpoint,
+                method,
+                "dropped a request of the server: {MAX_ANSWERS} wait for their answers"
+            );
+            return;
+        };
+        self.keep(async move {
+            answer.await;
+            drop(room);
+        });
+    }
+
     pub(crate) fn abort_tasks(&self) {
-        self.beside.answers.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
+        self.beside.others.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
     }
 
     /// Sends a notification.

@@ -28,7 +28,7 @@ impl Link {
             return;
         }
         let link = Arc::clone(self);
-        self.keep(async move {
+        self.keep_answer(&request.method.clone(), async move {
             let Request { id, method, params } = request;
             let outcome = link.handle(&method, &params, answering.as_deref()).await;
             link.deliver(&id, &method, outcome).await;
@@ -41,7 +41,7 @@ impl Link {
             return self.answer(request, None);
         }
         let link = Arc::clone(self);
-        self.keep(async move {
+        self.keep_answer(&request.method.clone(), async move {
             let text = "several calls are under way, and it is not said which of them asks";
             let error = ErrorObject::new(error_code::INVALID_REQUEST, text);
             link.deliver(&request.id, &request.method, Err(error)).await;

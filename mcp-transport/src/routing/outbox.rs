@@ -182,6 +182,11 @@ impl Outbox {
         Ok(put)
     }
 
+    /// Whether a message would be taken at once.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock().queued_bytes < CAPACITY_BYTES
+    }
+
     /// Gives up waiting for room.
     pub(crate) fn leave(&self, place: &mut Place) {
         let Some(mine) = place.0.take() else { return };
