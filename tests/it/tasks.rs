@@ -91,6 +91,45 @@ async fn a_call_follows_its_task_and_answers_each_question_once() {
     assert!(!seen.methods().contains(&"tasks/cancel".to_owned()));
 }
 
+// covers: tasks-input
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_got_lost_is_sent_again_and_nobody_asked_twice() {
+    let mut updates = 0;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let extensions = json!({"tools": {}, "extensions": {"io.modelcontextprotocol/tasks": {}}});
+    let (recipe, seen) = TestServer::scripted(move |method, _| {
+        modern_opening(method, &extensions).unwrap_or_else(|| match method {
+            "tools/call" => Answer::result(task("working", json!({"resultType": "task"}))),
+            "tasks/get" if updates < 2 => {
+                Answer::result(task("input_required", json!({"inputRequests": question()})))
+            }
+            "tasks/get" => Answer::result(task("completed", json!({"result": text("done")}))),
+            "tasks/update" => {
+                updates += 1;
+                if updates == 1 {
+                    Answer::Silence
+                } else {
+                    Answer::result(json!({"resultType": "complete"}))
+                }
+            }
+            _ => Answer::Silence,
+        })
+    })
+    .parts();
+    let client = Client::connect_with(recipe).tasks().on_elicitation(move |_, _| {
+        let before = asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = json!(format!("answer {}", before + 1));
+        async move { Ok(ElicitResult::accept(Object::from_iter([("name", name)]))) }
+    });
+    let client = client.connect().await.unwrap();
+    assert_eq!(client.call_tool("job", json!({})).await.unwrap().joined_text(), "done");
+    let sent = seen.params("tasks/update");
+    assert_eq!(sent.len(), 2, "{sent:?}");
+    for update in sent {
+        assert_eq!(update["inputResponses"]["who"]["content"]["name"], "answer 1");
+    }
+}
+
 // covers: meta-capabilities-honest, extension-ids
 #[tokio::test(start_paused = true)]
 async fn the_extension_is_declared_only_where_it_counts_and_only_by_choice() {

@@ -18,11 +18,13 @@ pub(super) struct ModernTask<'a> {
     idle: Option<Duration>,
     /// Keys are never used for two questions, so an answered one is not asked again.
     answered: HashSet<String>,
+    /// Answers that may not have arrived. A person is not asked twice, so they are sent again.
+    given: InputResponses,
 }
 
 impl<'a> ModernTask<'a> {
     pub(super) fn new(client: &'a Client, handle: &'a TaskHandle, idle: Option<Duration>) -> Self {
-        Self { client, handle, idle, answered: HashSet::new() }
+        Self { client, handle, idle, answered: HashSet::new(), given: InputResponses::default() }
     }
 
     /// Asks how the task stands, and answers what it asks.
@@ -49,16 +51,27 @@ impl<'a> ModernTask<'a> {
     async fn answer(&mut self, questions: &InputRequests) -> Result<(), CallError> {
         let mut open = InputRequests::default();
         for (key, question) in questions.iter() {
-            if !self.answered.contains(key) {
+            if !self.answered.contains(key) && self.given.get(key).is_none() {
                 open.insert(key, question.clone());
             }
         }
-        if open.is_empty() {
+        if !open.is_empty() {
+            let responses = answer_all(self.client.link(), "tools/call", &open).await?;
+            for (key, response) in responses.iter() {
+                self.given.insert(key, response.clone());
+            }
+        }
+        let mut due = InputResponses::default();
+        for (key, _) in questions.iter().filter(|(key, _)| !self.answered.contains(*key)) {
+            if let Some(response) = self.given.get(key) {
+                due.insert(key, response.clone());
+            }
+        }
+        if due.is_empty() {
             return Ok(());
         }
-        let responses = answer_all(self.client.link(), "tools/call", &open).await?;
-        let keys: Vec<_> = open.iter().map(|(key, _)| key.to_owned()).collect();
-        update(self.client, self.handle, responses, self.idle).await?;
+        let keys: Vec<_> = due.iter().map(|(key, _)| key.to_owned()).collect();
+        update(self.client, self.handle, due, self.idle).await?;
         self.answered.extend(keys);
         Ok(())
     }
