@@ -115,6 +115,21 @@ async fn a_refresh_token_that_was_taken_back_leads_to_the_person() {
     assert_eq!(grants, ["authorization_code", "refresh_token", "authorization_code"]);
 }
 
+// covers: auth-refresh
+#[tokio::test]
+async fn a_client_that_the_server_forgot_is_registered_anew() {
+    let server = ProtectedServer::start().await.unwrap();
+    let client = connect(&server, pasted()).await.unwrap();
+    {
+        let mut world = server.world();
+        (world.access_token, world.client_error) = (None, Some("invalid_client"));
+    }
+    client.list_tools().await.unwrap();
+    let world = server.world();
+    assert_eq!(world.count("POST /register"), 2);
+    assert_eq!(world.authorizations.len(), 2);
+}
+
 async fn access_outlives_the_process(open: impl Fn() -> Arc<dyn TokenStore>) {
     let server = ProtectedServer::start().await.unwrap();
     connect(&server, pasted().shared_store(open())).await.unwrap().close().await;

@@ -48,6 +48,8 @@ pub struct World {
     pub document_error: Option<&'static str>,
     /// What the token endpoint says to them.
     pub document_token_error: Option<&'static str>,
+    /// What the token endpoint says to everybody until a client registers.
+    pub client_error: Option<&'static str>,
     /// What clients said of themselves when they registered.
     pub registrations: Vec<Value>,
     /// What the metadata of the authorization server says beside the usual.
@@ -257,6 +259,7 @@ fn answer(request: &Request<'_>, origin: &str, world: &mut World) -> Reply {
                 _ => false,
             };
             let refusal = world.document_token_error.filter(|_| is_document(&form));
+            let refusal = refusal.or(world.client_error);
             world.token_requests.push(form);
             if let Some(refusal) = refusal {
                 return error(&json!({"error": refusal}));
@@ -282,6 +285,7 @@ fn more(mut document: Value, more: &Value) -> Value {
 
 fn register(body: &[u8], world: &mut World) -> Reply {
     let client: Value = serde_json::from_slice(body).unwrap_or_default();
+    world.client_error = None;
     world.registrations.push(client.clone());
     if let Some(refusal) = &world.registration_error {
         return error(refusal);

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Core, Credential};
 use crate::oauth::{
-    OAuthError, TokenEndpoint, TokenErrorCode, TokenSet, discovery::Found, readable,
+    OAuthError, StoreEntry, TokenEndpoint, TokenErrorCode, TokenSet, discovery::Found, readable,
     single_flight::renewed,
 };
 
@@ -132,6 +132,11 @@ impl Core {
             }
             Err(error) => {
                 let refused = error.refusal().map(|refusal| &refusal.code);
+                if refused == Some(&TokenErrorCode::InvalidClient) {
+                    // The server has forgotten this client; for new tokens it is registered anew.
+                    let issuer = metadata.issuer.clone();
+                    self.settings.store.remove(&StoreEntry::Client { issuer }).await?;
+                }
                 if refused == Some(&TokenErrorCode::InvalidGrant) {
                     // It will never be good again.
                     let spent = TokenSet { refresh_token: None, ..kept };
