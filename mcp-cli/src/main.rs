@@ -13,6 +13,7 @@ mod targets;
 // The way through.
 mod access;
 mod agent;
+mod alerts;
 mod commands;
 mod connect;
 mod context;

@@ -1,4 +1,5 @@
-//! The file of `mcp serve`: who is let in.
+//! The file of `mcp serve`: who is let in, how much is taken on, and who is told when something is
+//! wrong.
 
 use std::{
     fmt, fs, io,
@@ -7,12 +8,13 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use mcp_agent::service::{AccessSettings, ApiKey, JwtIssuer, Service};
-use mcp_client::config::ConfigWatch;
+use mcp_agent::service::{AccessSettings, ApiKey, JwtIssuer, Service, ServiceLimits};
+use mcp_client::{Hub, config::ConfigWatch};
 use serde::Deserialize;
 use tokio::task::AbortHandle;
 
 use crate::{
+    alerts::{self, AlertEntry, Alerting, WebhookEntry},
     error_report::{CliError, Report, Result},
     exit_code::ErrorCode,
     messages::Messages,
@@ -29,6 +31,11 @@ pub(crate) struct ServeFile {
     key: Vec<ApiKey>,
     #[serde(default)]
     jwt: Vec<JwtIssuer>,
+    #[serde(default)]
+    limits: ServiceLimits,
+    #[serde(default)]
+    alert: Vec<AlertEntry>,
+    webhook: Option<WebhookEntry>,
 }
 
 impl ServeFile {
@@ -49,11 +56,22 @@ impl ServeFile {
             Report::new(ErrorCode::Config, format!("{} cannot be used", path.display()))
                 .cause(error.to_string().trim_end().to_owned())
         })?;
+        alerts::rules(&file.alert, file.webhook.as_ref())?;
         file.access().check().map_err(|error| {
             let text = format!("{} cannot be used", path.display());
             Report::new(ErrorCode::Config, text).cause(error.to_string())
         })?;
         Ok(file)
+    }
+
+    /// How much is taken on.
+    pub(crate) fn limits(&self) -> ServiceLimits {
+        self.limits.clone()
+    }
+
+    /// Tells of what is wrong with servers, as long as what is given lives.
+    pub(crate) fn alerts(&self, hub: &Hub) -> Result<Option<Alerting>> {
+        alerts::begin(&self.alert, self.webhook.as_ref(), hub)
     }
 
     /// Who is let in.
@@ -179,6 +197,8 @@ mod tests {
             &key.replace("'user'", "'root'"),
             &format!("{key}{key}"),
             "[[jwt]]\nissuer = 'https://id.example'\naudience = []\ngrant = []\n",
+            "[limits]\nrequest = 3\n",
+            "[[alert]]\nname = 'x'\nwhen = 'down'\n",
             "[[jwt]]\nissuer = 'http://id.example'\naudience = ['x']\n\
              grant = [{value = '*', role = 'user'}]\n",
         ] {

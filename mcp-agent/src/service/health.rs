@@ -1,6 +1,6 @@
 //! For those who watch over the process, and for those who are lost.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::atomic::Ordering};
 
 use axum::{
     Json,
@@ -35,8 +35,8 @@ pub(super) struct Readiness {
     companions: BTreeMap<String, &'static str>,
 }
 
-/// Ready when no server is starting any more. One that is down does not count: it may never come
-/// up, and the others are there. Nor does what replicas share: without it each is on its own.
+/// Ready when no server is starting any more, until the service is told to stop. One that is down
+/// does not count: it may never come up, and the others are there. Nor does what replicas share: without it each is on its own.
 pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Readiness>) {
     let servers = service.hub().status();
     let count = |wanted: fn(StateKind) -> bool| {
@@ -44,7 +44,9 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<R
     };
     let starting = count(|kind| kind == StateKind::Starting);
     let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
-    let status = if starting == 0 { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let leaving = service.0.leaving.load(Ordering::Relaxed);
+    let is_ready = starting == 0 && !leaving;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let companions = service.0.companions.iter().map(|companion| {
         // Why it is away may name addresses, which are not for everybody.
         let presence = match companion.presence() {

@@ -19,7 +19,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::problem;
+use super::{
+    problem,
+    running::{Running, UnderWay},
+};
 use crate::caller::{Answer, CallError, Reply};
 
 /// How many entries are kept, and how large they may be together.
@@ -35,6 +38,7 @@ pub(super) struct Journal {
     /// Tells one run of the process from another.
     era: String,
     calls: AtomicU64,
+    running: Running,
     kept: Mutex<Kept>,
     /// The number of the last entry; the end of the journal is told by `None`.
     news: watch::Sender<Option<u64>>,
@@ -75,7 +79,8 @@ impl Journal {
         // Writing to a string cannot fail.
         let _ = write!(era, "{:x}", unix_time().as_millis());
         let news = watch::Sender::new(Some(0));
-        Self { era, calls: AtomicU64::new(0), kept: Mutex::default(), news }
+        let (calls, running) = Default::default();
+        Self { era, calls, running, kept: Mutex::default(), news }
     }
 
     pub(super) fn note(&self, kind: &'static str, mut what: Value) {
@@ -125,6 +130,11 @@ impl Journal {
         self.news.send_replace(None);
     }
 
+    /// What is under way, noted or not.
+    pub(super) fn running(&self) -> &Running {
+        &self.running
+    }
+
     /// Notes a call, and how it ends. Dropped before that, it was abandoned.
     pub(super) fn call(
         self: &Arc<Self>,
@@ -139,6 +149,7 @@ impl Journal {
             about: json!({"call": number, "server": server, "tool": tool, "via": via}),
             began: Instant::now(),
             told: false,
+            _under_way: self.running.begin(),
         };
         let mut what = call.about.clone();
         what["phase"] = "started".into();
@@ -159,6 +170,7 @@ pub(super) struct NotedCall {
     about: Value,
     began: Instant,
     told: bool,
+    _under_way: UnderWay,
 }
 
 impl NotedCall {

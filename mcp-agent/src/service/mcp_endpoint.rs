@@ -108,7 +108,10 @@ impl Endpoints {
             *request.uri_mut() = uri;
         }
         let endpoint = self.of(view, &path);
+        // What streams after that is a call, which counts by itself, or only listens.
+        let under_way = self.journal.running().begin();
         let response = endpoint.answer(request).await;
+        drop(under_way);
         // An endpoint ends what it answers when it goes.
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {

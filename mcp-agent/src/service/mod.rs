@@ -51,6 +51,7 @@
 //! command can only be configured, never added over HTTP.
 
 mod access;
+mod admission;
 mod aggregate;
 mod answer_terms;
 mod call_stream;
@@ -65,7 +66,9 @@ mod dashboard;
 mod events;
 mod health;
 mod journal;
+mod limits;
 mod listed_tools;
+mod listen;
 mod listing;
 mod mcp_endpoint;
 mod noted_tools;
@@ -76,14 +79,19 @@ mod prompts;
 mod read_json;
 mod resources;
 mod responses;
+mod running;
 mod server_entry;
 mod server_report;
 mod servers;
+mod serving;
 mod tools;
 mod view;
 mod waiting_calls;
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use axum::{
     Router,
@@ -93,11 +101,11 @@ use axum::{
 };
 use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
 use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet, time::timeout};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use self::{
-    access::Access, aggregate::Aggregate, journal::Journal, listed_tools::ListedTools,
-    mcp_endpoint::Endpoints, view::View,
+    access::Access, admission::Admission, aggregate::Aggregate, journal::Journal,
+    listed_tools::ListedTools, mcp_endpoint::Endpoints, view::View,
 };
 pub use self::{
     access::{
@@ -105,6 +113,7 @@ pub use self::{
         KeyDigest, Principal, Role, Ruling, random_token,
     },
     chat::ChatOptions,
+    limits::ServiceLimits,
     problem::{Problem, ProblemCode},
 };
 use crate::{
@@ -114,43 +123,20 @@ use crate::{
     store::Store,
 };
 
-/// How long requests may go on after the service was told to stop.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
-
-/// How long connections may take to end once their streams have.
-const LAST_BYTES: Duration = Duration::from_secs(1);
-
 /// How a [`Service`] behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct ServiceOptions {
     hub: HubOptions,
     guard: Guard,
     token: Option<Secret>,
     trusted: AccessSettings,
-    max_body_bytes: usize,
+    limits: ServiceLimits,
     chat: Option<ChatOptions>,
     layers: StackOptions,
     session_keys: Option<SessionKeys>,
     companions: Vec<Arc<dyn Companion>>,
     conversations: Option<Arc<dyn Store>>,
-}
-
-impl Default for ServiceOptions {
-    fn default() -> Self {
-        Self {
-            hub: HubOptions::default(),
-            guard: Guard::default(),
-            token: None,
-            trusted: AccessSettings::default(),
-            max_body_bytes: 4 << 20,
-            chat: None,
-            layers: StackOptions::default(),
-            session_keys: None,
-            companions: Vec::new(),
-            conversations: None,
-        }
-    }
 }
 
 impl ServiceOptions {
@@ -185,7 +171,13 @@ impl ServiceOptions {
 
     /// The largest body of a request, in bytes. Default: 4 MiB.
     pub fn max_body_bytes(mut self, limit: usize) -> Self {
-        self.max_body_bytes = limit;
+        self.limits.body_bytes = limit;
+        self
+    }
+
+    /// How much is taken on.
+    pub fn limits(mut self, limits: ServiceLimits) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -232,7 +224,10 @@ struct Shared {
     hub: Hub,
     stack: Stack,
     access: Arc<Access>,
-    max_body_bytes: usize,
+    limits: ServiceLimits,
+    admission: Arc<Admission>,
+    /// Whether the service was told to stop.
+    leaving: AtomicBool,
     chat: Option<ChatOptions>,
     /// For the chat and for plans.
     tools: ListedTools,
@@ -263,19 +258,11 @@ impl Service {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
-        let ServiceOptions {
-            guard,
-            token,
-            trusted,
-            max_body_bytes,
-            chat,
-            layers,
-            conversations,
-            ..
-        } = options;
+        let ServiceOptions { guard, token, trusted, limits, chat, layers, conversations, .. } =
+            options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
-        let endpoint = endpoint(&guard, max_body_bytes, options.session_keys);
+        let endpoint = endpoint(&guard, &limits, options.session_keys);
         let endpoints = Endpoints::new(&hub, &stack, &journal, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
@@ -283,7 +270,9 @@ impl Service {
             hub,
             stack,
             access,
-            max_body_bytes,
+            admission: Arc::new(Admission::new(&limits)),
+            limits,
+            leaving: AtomicBool::new(false),
             chat,
             tools: ListedTools::default(),
             conversations,
@@ -370,54 +359,20 @@ impl Service {
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)
             .method_not_allowed_fallback(health::no_such_method)
-            .layer(DefaultBodyLimit::max(self.0.max_body_bytes))
+            // What is larger was refused before.
+            .layer(DefaultBodyLimit::disable())
+            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.admission), admission::admit))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.0.access), access::check))
             .with_state(self.clone())
     }
-
-    /// Serves until `stop` is ready; then requests under way get 5 s to finish, and the servers
-    /// are ended.
-    ///
-    /// # Errors
-    /// The listener failed.
-    ///
-    /// # Cancel safety
-    /// Dropping the future ends all connections at once.
-    pub async fn serve(
-        &self,
-        listener: TcpListener,
-        stop: impl Future<Output = ()> + Send + 'static,
-    ) -> io::Result<()> {
-        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-        let journal = Arc::clone(&self.0.journal);
-        let stop = async move {
-            stop.await;
-            // Who only watches is not waited for.
-            journal.end();
-            // The receiver is gone only if the server has ended.
-            let _ = stopping.send(());
-        };
-        let serving = axum::serve(listener, self.router()).with_graceful_shutdown(stop);
-        let mut serving = std::pin::pin!(serving.into_future());
-        let ended = tokio::select! {
-            ended = &mut serving => ended,
-            _ = stopped => {
-                if let Ok(ended) = timeout(SHUTDOWN_GRACE, &mut serving).await {
-                    ended
-                } else {
-                    // Streams that would never end by themselves.
-                    self.0.endpoints.end();
-                    timeout(LAST_BYTES, serving).await.unwrap_or(Ok(()))
-                }
-            }
-        };
-        self.0.hub.close().await;
-        ended
-    }
 }
 
-fn endpoint(guard: &Guard, max_body_bytes: usize, keys: Option<SessionKeys>) -> HttpServeConfig {
-    let config = HttpServeConfig::new().guard(guard.clone()).max_body_bytes(max_body_bytes);
+fn endpoint(guard: &Guard, limits: &ServiceLimits, keys: Option<SessionKeys>) -> HttpServeConfig {
+    let config = HttpServeConfig::new()
+        .guard(guard.clone())
+        .max_body_bytes(limits.body_bytes)
+        .max_sessions(limits.sessions)
+        .session_idle(limits.session_idle);
     match keys.map_or_else(SessionKeys::random, Ok) {
         Ok(keys) => config.session_keys(keys),
         Err(error) => {

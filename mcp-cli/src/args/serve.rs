@@ -15,7 +15,7 @@ pub(crate) struct ServeArgs {
     /// Servers to put behind the address; all configured ones when none is named
     #[arg(value_name = "TARGET")]
     pub(crate) servers: Vec<String>,
-    /// Where to listen; port 0 is any free one
+    /// Where to listen; port 0 is any free one. A socket that is passed on (LISTEN_FDS) comes first
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7777")]
     pub(crate) listen: String,
     /// Be one MCP server on standard input and output, and listen nowhere
@@ -24,8 +24,8 @@ pub(crate) struct ServeArgs {
     /// The environment variable that holds the token; a new token is made when none is named
     #[arg(long, value_name = "NAME", conflicts_with = "no_token")]
     pub(crate) token_env: Option<String>,
-    /// Who is let in, in TOML: API keys and issuers of tokens. Changes are heeded;
-    /// ~/.config/mcp/serve.toml by default
+    /// Who is let in (API keys, issuers of tokens), limits and alerts, in TOML; whom it lets in is
+    /// heeded while it changes. ~/.config/mcp/serve.toml by default
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) settings: Option<PathBuf>,
     /// Answer whoever asks without a token. Only on addresses of this machine
@@ -46,6 +46,12 @@ pub(crate) struct ServeArgs {
     /// Do not look for a model; `/v1` is not offered
     #[arg(long)]
     pub(crate) no_model: bool,
+    /// Say what would be served, and what is wrong with it; start nothing
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Say who may use a server or a tool, and which line decides; start nothing
+    #[arg(long, value_name = "SERVER[/TOOL]", conflicts_with = "check")]
+    pub(crate) explain: Option<String>,
     /// The command of a server, after `--`
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

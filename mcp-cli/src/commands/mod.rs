@@ -19,6 +19,7 @@ mod resources;
 mod run;
 mod search;
 mod serve;
+mod serve_check;
 mod serve_keys;
 mod sessions;
 mod status;

@@ -2,6 +2,7 @@
 
 use std::{env, io, net::SocketAddr};
 
+use listenfd::ListenFd;
 use mcp_agent::{
     service::{ChatOptions, Service, ServiceOptions, random_token},
     stack::StackOptions,
@@ -11,7 +12,7 @@ use mcp_transport::serve::{self, Guard};
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::serve_keys;
+use super::{serve_check, serve_keys};
 use crate::{
     agent::is_chosen,
     args::{Output, ServeAction, ServeArgs},
@@ -36,6 +37,12 @@ pub(super) async fn run(
     if let Some(ServeAction::Keys { action }) = args.action {
         return serve_keys::run(action, printer);
     }
+    if args.check {
+        return serve_check::check(&args, context, printer);
+    }
+    if let Some(what) = &args.explain {
+        return serve_check::explain(what, &args, context, printer);
+    }
     if args.stdio {
         let (hub, layers, _following) = start(&args, context).await?;
         let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
@@ -44,13 +51,10 @@ pub(super) async fn run(
             .map(|()| ExitCode::Success)
             .map_err(|error| stopped(&error));
     }
-    let listener = TcpListener::bind(&args.listen).await.map_err(|error| {
-        Report::new(ErrorCode::Usage, format!("cannot listen at {}", args.listen))
-            .cause(error.to_string())
-            .help("give another address with --listen HOST:PORT; port 0 is any free one")
-    })?;
+    let listener = listener(&args).await?;
     let address = listener.local_addr().map_err(|error| stopped(&error))?;
-    let access = ServeFile::read(args.settings.as_deref())?.access();
+    let file = ServeFile::read(args.settings.as_deref())?;
+    let access = file.access();
     let token = token(&args, address, access.is_empty())?;
     let mut guard = Guard::default();
     for host in &args.hosts {
@@ -60,7 +64,8 @@ pub(super) async fn run(
         guard = guard.allow_origin(origin);
     }
     let shared = args.replicas.shared(context).await?;
-    let mut options = shared.service(ServiceOptions::new().guard(guard).access(access));
+    let options = ServiceOptions::new().guard(guard).access(access).limits(file.limits());
+    let mut options = shared.service(options);
     if let Some(token) = &token {
         options = options.token(token.clone());
     }
@@ -71,12 +76,40 @@ pub(super) async fn run(
         options = options.conversations(sessions::open()?);
     }
     let (hub, layers, _following) = start(&args, context).await?;
+    let _alerting = file.alerts(&hub)?;
     let service = Service::of_hub(hub, options.layers(shared.layers(layers)));
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
     announce(address, token.as_ref(), !args.no_model, printer)?;
-    service.serve(listener, asked_to_end()).await.map_err(|error| stopped(&error))?;
+    let again = asked_to_end();
+    let served = service.serve_until(listener, asked_to_end(), again).await;
+    served.map_err(|error| stopped(&error))?;
     Ok(ExitCode::Success)
+}
+
+/// A socket that whoever started this program passes on, such as a service manager that lets the
+/// next process take over before this one has ended; else a new one.
+async fn listener(args: &ServeArgs) -> Result<TcpListener> {
+    let passed = ListenFd::from_env().take_tcp_listener(0);
+    let passed = passed.and_then(|listener| {
+        let Some(listener) = listener else { return Ok(None) };
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Some)
+    });
+    match passed {
+        Ok(Some(listener)) => return Ok(listener),
+        Ok(None) => {}
+        Err(error) => {
+            let text = "the socket that was passed on cannot be listened at";
+            return Err(Report::new(ErrorCode::Usage, text).cause(error.to_string()).into());
+        }
+    }
+    TcpListener::bind(&args.listen).await.map_err(|error| {
+        Report::new(ErrorCode::Usage, format!("cannot listen at {}", args.listen))
+            .cause(error.to_string())
+            .help("give another address with --listen HOST:PORT; port 0 is any free one")
+            .into()
+    })
 }
 
 /// Starts the servers that are meant, and sets the layers in front of them.

@@ -27,6 +27,7 @@ impl Way {
             }
             _ => None,
         };
+        let _under_way = self.journal.running().begin();
         let outcome = self.stack.call(call).await;
         if let Some(noted) = noted {
             noted.ended(&outcome);

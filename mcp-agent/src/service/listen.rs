@@ -1,0 +1,124 @@
+//! Connections of clients: bounded in number and patience, and closed without cutting anybody off.
+
+use std::{convert::Infallible, io, pin::pin, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderValue, header},
+};
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+    time::sleep,
+};
+use tower_service::Service as _;
+
+use super::limits::ServiceLimits;
+
+/// The smallest head that hyper can be bound to.
+const LEAST_HEAD_BYTES: usize = 8 << 10;
+
+/// How long to wait when the system has no more sockets.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// What becomes of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Serving,
+    /// No new ones; those that there are end with their next answer, which says so.
+    Leaving,
+    /// Those on which nothing happens end now.
+    Closing,
+}
+
+/// Serves until the phase is another and all connections have ended. Connections that nobody has
+/// accepted by then stay with the socket, for another process that has it too.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: &ServiceLimits,
+    phase: watch::Receiver<Phase>,
+) -> io::Result<()> {
+    let mut connections = JoinSet::new();
+    let mut now = phase.clone();
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.head_bytes.max(LEAST_HEAD_BYTES));
+    loop {
+        tokio::select! {
+            // The sender is gone only with the service.
+            _ = now.wait_for(|phase| *phase != Phase::Serving) => break,
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
+                Ok((stream, _)) => {
+                    let carrying = carry(stream, router.clone(), builder.clone(), phase.clone());
+                    connections.spawn(carrying);
+                }
+                Err(error) if is_passing(&error) => {
+                    tracing::warn!(%error, "cannot accept a connection now");
+                    sleep(EXHAUSTED).await;
+                }
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    drop(listener);
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Whether the listener itself is well: the client has gone already, or the system is short of
+/// something.
+fn is_passing(error: &io::Error) -> bool {
+    // ENFILE and EMFILE have no kind of their own.
+    matches!(error.raw_os_error(), Some(23 | 24))
+        || matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+                | io::ErrorKind::OutOfMemory
+        )
+}
+
+async fn carry(
+    stream: TcpStream,
+    router: Router,
+    builder: http1::Builder,
+    mut phase: watch::Receiver<Phase>,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "small packets may be late");
+    }
+    let now = phase.clone();
+    let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (mut router, now) = (router.clone(), now.clone());
+        async move {
+            let Ok(mut response) = router.call(request.map(Body::new)).await;
+            if *now.borrow() != Phase::Serving {
+                let close = HeaderValue::from_static("close");
+                response.headers_mut().insert(header::CONNECTION, close);
+            }
+            Ok::<_, Infallible>(response)
+        }
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));
+    let outcome = tokio::select! {
+        outcome = &mut connection => outcome,
+        // The sender is gone only with the service.
+        () = async { drop(phase.wait_for(|phase| *phase == Phase::Closing).await) } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "a connection ended out of order");
+    }
+}

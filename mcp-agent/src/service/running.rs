@@ -1,0 +1,30 @@
+//! How many calls are under way, for those who wait for their end.
+
+use tokio::sync::watch;
+
+/// Counts what is under way. Clones count together.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Running(watch::Sender<usize>);
+
+/// Something is under way as long as this lives.
+#[derive(Debug)]
+pub(super) struct UnderWay(watch::Sender<usize>);
+
+impl Running {
+    pub(super) fn begin(&self) -> UnderWay {
+        self.0.send_modify(|count| *count += 1);
+        UnderWay(self.0.clone())
+    }
+
+    /// Waits until nothing is under way.
+    pub(super) async fn idle(&self) {
+        // The sender lives as long as this.
+        let _ = self.0.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! How much the service takes on, and how it says no.
+
+use mcp_agent::service::{ServiceLimits, ServiceOptions};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::asking::{Serving, misbehaving};
+
+/// Limits as they are written down.
+fn limits(written: Value) -> ServiceOptions {
+    let limits: ServiceLimits = serde_json::from_value(written).expect("limits");
+    ServiceOptions::new().limits(limits)
+}
+
+/// Sends a text, and reads until the service ends the connection.
+async fn say(serving: &Serving, text: &str) -> String {
+    let mut stream = TcpStream::connect(&serving.address).await.unwrap();
+    // The service may refuse before all is sent.
+    let _ = stream.write_all(text.as_bytes()).await;
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer).await;
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+const MODERN: &str = "accept: application/json, text/event-stream\r\n";
+
+#[tokio::test]
+async fn a_body_that_is_too_large_or_too_deep_is_refused() {
+    let serving = Serving::start(vec![], limits(json!({"body_bytes": 2000}))).await;
+    let large = json!({"server_name": "x".repeat(2000), "tool_name": "x"}).to_string();
+    let deep = format!("{{\"arguments\":{}1{}}}", "[".repeat(70), "]".repeat(70));
+    let unclosed = "[".repeat(1900);
+    for path in ["/mcp", "/mcp/tools/call", "/mcp/servers", "/v1/chat/completions"] {
+        let answer = serving.ask("POST", path, MODERN, Some(&large)).await;
+        assert_eq!(answer.status, 413, "{path}: {answer:?}");
+        for body in [&deep, &unclosed] {
+            let answer = serving.ask("POST", path, MODERN, Some(body)).await;
+            assert_eq!(answer.status, 400, "{path}: {answer:?}");
+            assert!(answer.body.contains("nested at most 64 deep"), "{answer:?}");
+        }
+    }
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn heads_are_bounded_in_number_and_size() {
+    let serving = Serving::start(vec![], limits(json!({"headers": 20, "head_bytes": 8192}))).await;
+    let many: String = (0..30).map(|number| format!("x-{number}: 1\r\n")).collect();
+    let large = format!("x-large: {}\r\n", "x".repeat(16 << 10));
+    for headers in [many, large] {
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: localhost\r\n{headers}\r\n");
+        let answer = say(&serving, &request).await;
+        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    }
+    assert_eq!(serving.get("/healthz").await.status, 200);
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn who_sends_slowly_is_not_waited_for() {
+    let serving = Serving::start(vec![], limits(json!({"head": 0.1, "body": 0.1}))).await;
+    // A head that does not come, and one that does not end.
+    for text in ["", "GET /healthz HTTP/1.1\r\nhost: localhost\r\nx-a: 1\r\n"] {
+        let answer = say(&serving, text).await;
+        assert!(!answer.contains("200 OK"), "{answer}");
+    }
+    let text = "POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                content-type: application/json\r\ncontent-length: 100\r\n\r\n{";
+    let answer = say(&serving, text).await;
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_refused_at_once() {
+    let options = limits(json!({"requests": 1, "waiting": 0, "streams": 1, "drain": 0}));
+    let serving = Serving::start(vec![misbehaving("one", "no-answer")], options).await;
+    let body = json!({"server_name": "one", "tool_name": "good"}).to_string();
+    let mut busy = TcpStream::connect(&serving.address).await.unwrap();
+    let request = format!(
+        "POST /mcp/tools/call HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    busy.write_all(request.as_bytes()).await.unwrap();
+    // Once it is told of, it is under way.
+    serving.events("", |told| told.contains("started")).await;
+    let refused = serving.ask("POST", "/mcp/tools/call", "", Some(&body)).await;
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("overloaded")));
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    assert_eq!(refused.json()["retryable"], true);
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(serving.get(path).await.status, 200, "{path}");
+    }
+    // Listeners have room of their own, and a bound of their own.
+    let mut listener = TcpStream::connect(&serving.address).await.unwrap();
+    let listen = "GET /mcp/events HTTP/1.1\r\nhost: localhost\r\naccept: text/event-stream\r\n\r\n";
+    listener.write_all(listen.as_bytes()).await.unwrap();
+    let mut first = [0; 12];
+    listener.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200");
+    let refused = serving.ask("GET", "/mcp/events", "accept: text/event-stream\r\n", None).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn a_request_waits_for_its_turn() {
+    let options = limits(json!({"requests": 1, "waiting": 8, "wait": 60}));
+    let serving = Serving::start(vec![misbehaving("one", "ok")], options).await;
+    let body = json!({"server_name": "one", "tool_name": "slow", "arguments": {"ms": 10}});
+    let calls = (0..8).map(|_| serving.post("/mcp/tools/call", &body));
+    for answer in futures_util::future::join_all(calls).await {
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    serving.end().await;
+}
+
+#[tokio::test]
+async fn sessions_are_bounded() {
+    let options = limits(json!({"sessions": 1}));
+    let serving = Serving::start(vec![misbehaving("one", "ok")], options).await;
+    let opening = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    }})
+    .to_string();
+    let list = json!({"jsonrpc": "2.0", "id": 2, "method": "tools/list"}).to_string();
+    let mut ids = Vec::new();
+    for _ in 0..2 {
+        let opened = serving.ask("POST", "/mcp", MODERN, Some(&opening)).await;
+        let id = opened.head.lines().find_map(|line| line.strip_prefix("mcp-session-id: "));
+        ids.push(id.expect("a session").to_owned());
+    }
+    for (id, status) in ids.iter().zip([404, 200]) {
+        let headers = format!("{MODERN}mcp-session-id: {id}\r\n");
+        let answer = serving.ask("POST", "/mcp", &headers, Some(&list)).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+    }
+    serving.end().await;
+}
