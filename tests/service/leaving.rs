@@ -44,7 +44,7 @@ async fn what_is_under_way_ends_and_nothing_new_begins() {
     });
     let mut idle = TcpStream::connect(address).await.unwrap();
     idle.write_all(request("GET", "/readyz", "").as_bytes()).await.unwrap();
-    assert!(read_until(&mut idle, "starting").await.starts_with("HTTP/1.1 200"));
+    assert!(read_until(&mut idle, "}").await.starts_with("HTTP/1.1 200"));
     let mut calling = TcpStream::connect(address).await.unwrap();
     let body = json!({"server_name": "one", "tool_name": "slow", "arguments": {"ms": 300}});
     let call = request("POST", "/mcp/tools/call", &body.to_string());
@@ -57,7 +57,7 @@ async fn what_is_under_way_ends_and_nothing_new_begins() {
     read_until(&mut watching, "\r\n0\r\n\r\n").await;
     // Who comes on a connection that is there still hears that this is no place to come to.
     idle.write_all(request("GET", "/readyz", "").as_bytes()).await.unwrap();
-    let answer = read_until(&mut idle, "starting").await;
+    let answer = read_until(&mut idle, "}").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     assert!(answer.contains("connection: close"), "{answer}");
     let answer = read_until(&mut calling, "}").await;

@@ -4,6 +4,7 @@
 mod markers;
 mod page;
 mod requirements;
+mod security;
 
 use std::fs;
 
@@ -29,6 +30,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (markers, mut complaints) = markers::collect(&root)?;
     let all: Vec<_> = groups.iter().flat_map(|group| &group.requirements).collect();
     complaints.extend(judge(&all, &markers));
+    complaints.extend(security::complaints(&root)?);
     for complaint in &complaints {
         println!("{complaint}");
     }

@@ -85,6 +85,7 @@ mod server_report;
 mod servers;
 mod serving;
 mod tools;
+mod trace;
 mod view;
 mod waiting_calls;
 
@@ -247,13 +248,20 @@ impl Service {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn start(servers: Vec<ServerConfig>, mut options: ServiceOptions) -> Self {
-        // What servers ask is for those who call them through this service.
-        options.hub.client.questions_per_call();
+        Self::prepare(&mut options.hub);
         let hub = Hub::start(servers, &options.hub);
         Self::of_hub(hub, options)
     }
 
-    /// Puts servers that are running already behind one address. The hub's own options hold.
+    /// Prepares the options of a hub that is for a service: what servers ask is for those who call
+    /// them through it, and so is the trace of their calls. [`Service::start`] does so itself.
+    pub fn prepare(options: &mut HubOptions) {
+        options.client.questions_per_call();
+        trace::hand_on(options);
+    }
+
+    /// Puts servers that are running already behind one address. The hub's own options hold; see
+    /// [`prepare`](Self::prepare).
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -359,6 +367,7 @@ impl Service {
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)
             .method_not_allowed_fallback(health::no_such_method)
+            .layer(middleware::from_fn(trace::follow))
             // What is larger was refused before.
             .layer(DefaultBodyLimit::disable())
             .layer(middleware::from_fn_with_state(Arc::clone(&self.0.admission), admission::admit))

@@ -1,5 +1,6 @@
 //! Who asks, and what a request says beside its question.
 
+use mcp_client::TraceContext;
 use mcp_protocol::{
     capabilities::ClientCapabilities,
     error_code::{self, UnsupportedProtocolVersion},
@@ -12,6 +13,7 @@ use mcp_transport::serve::Peer;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::conversation::Conversation;
+use crate::service::trace;
 
 /// The client as one request shows it. Modern requests say everything themselves, legacy ones
 /// belong to a conversation that was opened before.
@@ -22,6 +24,7 @@ pub(super) struct Caller<'a> {
     pub(super) progress_token: Option<RequestId>,
     pub(super) capabilities: ClientCapabilities,
     pub(super) log_level: Option<LoggingLevel>,
+    pub(super) trace: Option<TraceContext>,
 }
 
 #[derive(Default, Deserialize)]
@@ -40,6 +43,8 @@ struct Entries {
     log_level: Option<LoggingLevel>,
     #[serde(default, rename = "progressToken")]
     progress_token: Option<RequestId>,
+    traceparent: Option<String>,
+    tracestate: Option<String>,
 }
 
 impl<'a> Caller<'a> {
@@ -50,8 +55,9 @@ impl<'a> Caller<'a> {
         peer: &'a Peer,
         conversation: Option<&Conversation>,
     ) -> Result<Self, ErrorObject> {
-        let Entries { version, capabilities, log_level, progress_token } =
+        let Entries { version, capabilities, log_level, progress_token, traceparent, tracestate } =
             params::<Params>(request)?.meta;
+        let trace = trace::read(traceparent.as_deref(), tracestate.as_deref());
         let is_modern = match version {
             None => false,
             Some(version) if version == ProtocolVersion::V2026_07_28 => true,
@@ -63,7 +69,7 @@ impl<'a> Caller<'a> {
         } else {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };
-        Ok(Self { era, peer, progress_token, capabilities, log_level })
+        Ok(Self { era, peer, progress_token, capabilities, log_level, trace })
     }
 }
 

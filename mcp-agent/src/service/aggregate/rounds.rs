@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     caller::{Answer, Answers, Call, CallError, Dialog, Reply},
-    service::problem,
+    service::{problem, trace},
 };
 
 impl Aggregate {
@@ -71,7 +71,8 @@ impl Aggregate {
         let answers = Answers::Rounds { responses, state };
         let call = ear.listen_to(call, caller).dialog(caller.dialog(answers));
         let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
-        let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
+        let calling = trace::within(caller.trace.clone(), self.0.way.call(call));
+        let outcome = caller.hear_until(heard, calling).await;
         told(outcome, &server, is_tool, caller.era)
     }
 
@@ -84,7 +85,8 @@ impl Aggregate {
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
         let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
-        let outcome = caller.hear_until(heard, self.0.way.call(call)).await;
+        let calling = trace::within(caller.trace.clone(), self.0.way.call(call));
+        let outcome = caller.hear_until(heard, calling).await;
         told(outcome, &server, is_tool, caller.era)
     }
 }
