@@ -54,7 +54,7 @@ pub(super) async fn serve(
     loop {
         tokio::select! {
             // The sender is gone only with the service.
-            _ = now.wait_for(|phase| *phase != Phase::Serving) => break,
+            () = async { drop(now.wait_for(|phase| *phase != Phase::Serving).await) } => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {

@@ -15,9 +15,12 @@ pub(super) fn hand_on(options: &mut HubOptions) {
     options.client.trace(|| TRACE.try_with(Clone::clone).ok().flatten());
 }
 
-/// Does something for a trace.
-pub(super) async fn within<T>(trace: Option<TraceContext>, work: impl Future<Output = T>) -> T {
-    TRACE.scope(trace, work).await
+/// Does something for a trace. Calls are large, and are moved no more from here on.
+pub(super) fn within<T>(
+    trace: Option<TraceContext>,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    TRACE.scope(trace, Box::pin(work))
 }
 
 /// A trace by its fields; what is none is nobody's.

@@ -83,7 +83,7 @@ pub(super) fn explain(
     let (server, tool) = what.split_once('/').map_or((what, None), |(s, t)| (s, Some(t)));
     let configured = chosen.servers.iter().find(|known| known.name == server);
     let problem = chosen.problems.iter().find(|problem| problem.server == server);
-    let (served, reason) = match (configured, problem) {
+    let (is_served, reason) = match (configured, problem) {
         (Some(known), _) if known.enabled => (true, place(known)),
         (Some(known), _) => (false, format!("it is disabled  {}", place(known))),
         (None, Some(problem)) => (false, format!("{}  {}", problem.reason, problem.origin)),
@@ -111,7 +111,7 @@ pub(super) fn explain(
         }
     }
     if printer.output() == Output::Text {
-        let word = if served { "served" } else { "not served:" };
+        let word = if is_served { "served" } else { "not served:" };
         printer.line(format_args!("{}  {word}  {}", one_line(server), one_line(&reason)))?;
         for (who, may, why) in &rights {
             let may = if *may { "yes" } else { "no" };
@@ -123,11 +123,11 @@ pub(super) fn explain(
             .map(|(who, may, why)| json!({"who": who, "may": may, "why": why}))
             .collect();
         printer.json(&json!({
-            "schema": 1, "server": server, "tool": tool, "served": served, "reason": reason,
+            "schema": 1, "server": server, "tool": tool, "served": is_served, "reason": reason,
             "rights": rights,
         }))?;
     }
-    Ok(if served { ExitCode::Success } else { ExitCode::Usage })
+    Ok(if is_served { ExitCode::Success } else { ExitCode::Usage })
 }
 
 fn chosen(args: &ServeArgs, context: &Context) -> Result<Chosen> {
