@@ -283,7 +283,7 @@ async fn nothing_of_a_client_reaches_a_server_but_its_call() {
     let secret = "cookie: session=c1\r\nx-api-key: c2\r\nproxy-authorization: Basic c3\r\n\
                   x-forwarded-for: c4\r\nmcp-param-region: c5\r\nforwarded: for=c6\r\n";
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let shown = format!("{}{secret}traceparent: {trace}\r\nbaggage: c8=1\r\n", header(&key));
+    let shown = format!("{}{secret}traceparent: {trace}\r\nbaggage: zz8=1\r\n", header(&key));
     let answer =
         serving.ask("POST", "/mcp/tools/call", &shown, Some(&call("remote", "good"))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -292,7 +292,7 @@ async fn nothing_of_a_client_reaches_a_server_but_its_call() {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
-            "example.com/secret": "c7", "baggage": "c8=1",
+            "example.com/secret": "c7", "baggage": "zz8=1",
             "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         },
     }});
@@ -312,7 +312,7 @@ async fn nothing_of_a_client_reaches_a_server_but_its_call() {
     for sent in calls {
         assert_eq!(sent.headers["authorization"], "Bearer its-own");
         let all = format!("{:?} {}", sent.headers, sent.message);
-        for own in ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "c8", &key] {
+        for own in ["c1", "c2", "c3", "c4", "c5", "c6", "c7", "zz8", &key] {
             assert!(!all.contains(own), "{own}: {all}");
         }
     }

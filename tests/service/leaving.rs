@@ -54,7 +54,7 @@ async fn what_is_under_way_ends_and_nothing_new_begins() {
     read_until(&mut watching, "started").await;
     stop.send(()).unwrap();
     // Who watches is told that it is over.
-    read_until(&mut watching, "\r\n0\r\n\r\n").await;
+    read_until(&mut watching, "0\r\n\r\n").await;
     // Who comes on a connection that is there still hears that this is no place to come to.
     idle.write_all(request("GET", "/readyz", "").as_bytes()).await.unwrap();
     let answer = read_until(&mut idle, "}").await;
@@ -87,7 +87,7 @@ async fn whoever_does_not_want_to_wait_need_not() {
     watching.write_all(request("GET", "/mcp/events", "").as_bytes()).await.unwrap();
     read_until(&mut watching, "started").await;
     stop.send(()).unwrap();
-    read_until(&mut watching, "\r\n0\r\n\r\n").await;
+    read_until(&mut watching, "0\r\n\r\n").await;
     // The call would go on for ever.
     hasten.send(()).unwrap();
     tasks.join_next().await.unwrap().unwrap();
