@@ -15,7 +15,7 @@ pub(crate) struct ServeArgs {
     /// Servers to put behind the address; all configured ones when none is named
     #[arg(value_name = "TARGET")]
     pub(crate) servers: Vec<String>,
-    /// Where to listen; port 0 is any free one. A socket that is passed on (LISTEN_FDS) comes first
+    /// Where to listen; port 0 is any free one. A socket that is passed on (`LISTEN_FDS`) comes first
     #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7777")]
     pub(crate) listen: String,
     /// Be one MCP server on standard input and output, and listen nowhere
