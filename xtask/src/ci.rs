@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
-    bench, conformance, coverage, dashboard, databases, docs, interop, live, process, test, tidy,
-    tools,
+    bench, conformance, coverage, dashboard, databases, deploy, docs, interop, live, process, test,
+    tidy, tools,
 };
 
 type Step = (&'static str, fn() -> Result<()>);
@@ -22,6 +22,7 @@ const STEPS: &[Step] = &[
     ("dashboard", || dashboard::run(&[])),
     ("interop", || interop::run(&[])),
     ("databases", || databases::run(&[])),
+    ("deploy", || deploy::run(&[])),
     ("live", || live::run(&[])),
     ("conformance", || conformance::run(&[])),
     ("service", || conformance::run(&["service".to_owned()])),

@@ -1,4 +1,5 @@
-//! Typed resources against real databases, through servers that others published.
+//! Typed resources against real databases, through servers that others published; and replicas of
+//! the service, which share some.
 
 use std::path::{Path, PathBuf};
 
@@ -13,12 +14,13 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
     process::require("redis-server", REDIS)?;
     process::require("redis-cli", REDIS)?;
     let postgres = postgres()?;
+    let mcp = process::build("mcp-cli", "mcp", &["--features", "redis"])?;
     let (peers, servers) = (tools::interop()?, tools::databases()?);
     let suite = ["test", "--package", "mcp-tests", "--features", "databases"];
     let mut test = process::cargo(suite);
     test.args(["--test", "databases", "--"]).args(filters);
     test.env("MCP_INTEROP_DIR", peers).env("MCP_DATABASES_DIR", servers);
-    test.env("MCP_POSTGRES_BIN", postgres);
+    test.env("MCP_POSTGRES_BIN", postgres).env("MCP_BIN", mcp);
     process::run(&mut test)
 }
 

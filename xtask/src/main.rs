@@ -10,6 +10,7 @@ mod dashboard;
 mod databases;
 mod demo;
 mod deny;
+mod deploy;
 mod docs;
 mod fidelity;
 mod interop;
@@ -62,6 +63,12 @@ const TASKS: &[Task] = &[
         arguments: "",
         about: "layer directions, module docs, file lengths, left-over words",
         run: tidy::run,
+    },
+    Task {
+        name: "deploy",
+        arguments: "",
+        about: "the compose file and the manifests: by their schemas, and by what `mcp` understands",
+        run: deploy::run,
     },
     Task { name: "docs", arguments: "[--open]", about: "the API documentation", run: docs::run },
     Task {

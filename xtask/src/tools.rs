@@ -73,6 +73,14 @@ pub(crate) fn databases() -> Result<PathBuf> {
     Ok(to)
 }
 
+/// What checks `docs/deploy`, in `venv`.
+pub(crate) fn deploy() -> Result<PathBuf> {
+    let to = process::root().join(".cache/deploy");
+    let _lock = lock::hold(&to)?;
+    venv(&process::root().join("tests/deploy"), &to)?;
+    Ok(to)
+}
+
 /// What drives the browser: a copy of `tests/dashboard` with `node_modules` in it.
 pub(crate) fn dashboard() -> Result<PathBuf> {
     let from = process::root().join("tests/dashboard");
