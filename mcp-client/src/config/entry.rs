@@ -9,7 +9,7 @@ use std::{
 
 use mcp_transport::http::Reach;
 
-use super::{Dialect, Origin, Problem, SandboxEntry, Template, Variable};
+use super::{Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.
@@ -28,6 +28,8 @@ pub struct ServerEntry {
     pub dialect: Dialect,
     /// How to reach the server.
     pub transport: TransportEntry,
+    /// The other endpoints that do the same.
+    pub replicas: Option<ReplicasEntry>,
     /// Whether to start it.
     pub enabled: bool,
     /// Whether nothing should begin without it.
@@ -66,6 +68,7 @@ impl ServerEntry {
             origin,
             dialect: Dialect::ClaudeCode,
             transport,
+            replicas: None,
             enabled: true,
             required: false,
             era: EraChoice::Auto,
@@ -94,7 +97,8 @@ impl ServerEntry {
             }
         };
         let bounds = self.sandbox.iter().flat_map(SandboxEntry::templates);
-        let templates = templates.into_iter().chain(bounds);
+        let replicas = self.replicas.iter().flat_map(|replicas| &replicas.urls);
+        let templates = templates.into_iter().chain(bounds).chain(replicas);
         templates.flat_map(Template::variables).collect()
     }
 }

@@ -114,6 +114,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    pub(super) fn number(&self, name: &str) -> Result<Option<f64>, String> {
+        match self.node(&[name]) {
+            None => Ok(None),
+            Some((_, Node { value: Value::Number(number), .. })) => Ok(number.as_f64()),
+            Some(_) => Err(format!("`{name}` must be a number")),
+        }
+    }
+
     pub(super) fn millis(&self, names: &[&str]) -> Result<Option<Duration>, String> {
         self.time(names, "milliseconds", Duration::from_millis)
     }

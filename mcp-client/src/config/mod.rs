@@ -16,7 +16,10 @@ mod entry;
 mod export;
 mod fields;
 mod glob;
+#[cfg(feature = "keychain")]
+mod keychain;
 mod read;
+mod replicas;
 mod resolve;
 mod sandbox;
 mod template;
@@ -35,6 +38,8 @@ use std::{
 
 use mcp_transport::{http::Reach, stdio::Sandbox};
 
+#[cfg(feature = "keychain")]
+pub use self::keychain::{KeychainError, keychain_entry};
 #[cfg(feature = "config-watch")]
 pub use self::watch::{ConfigWatch, WatchError};
 #[cfg(feature = "config-formats")]
@@ -48,14 +53,15 @@ pub use self::{
     entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
     glob::glob_matches,
     read::{declare, declared_in},
+    replicas::{ReplicaConfig, ReplicasEntry},
     sandbox::SandboxEntry,
-    template::{Lookup, Template, Variable, Variables},
+    template::{KeychainLookup, Lookup, Template, Variable, Variables},
     trust::{TrustStore, Trusted},
 };
 use crate::{Digest, EraChoice, secret::Secret};
 
 /// One server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct ServerConfig {
     /// The key in the file: unique, and what people call the server.
@@ -64,6 +70,8 @@ pub struct ServerConfig {
     pub origin: Option<Origin>,
     /// How to reach the server.
     pub transport: TransportConfig,
+    /// The other endpoints that do the same, where there are several.
+    pub replicas: Option<ReplicaConfig>,
     /// Whether to start it.
     pub enabled: bool,
     /// Which lifecycle to speak.
@@ -101,6 +109,7 @@ impl ServerConfig {
             name: name.into(),
             origin: None,
             transport,
+            replicas: None,
             enabled: true,
             era: EraChoice::Auto,
             startup_timeout: None,
@@ -115,6 +124,12 @@ impl ServerConfig {
             reach: Reach::Anywhere,
             untrusted: None,
         }
+    }
+
+    /// How to reach each of its endpoints, its own first.
+    pub fn transports(&self) -> impl Iterator<Item = &TransportConfig> {
+        let others = self.replicas.iter().flat_map(|replicas| &replicas.others);
+        std::iter::once(&self.transport).chain(others)
     }
 
     /// Whether a tool is to be offered to models.
@@ -224,7 +239,7 @@ pub fn parse(text: &str, file: &Path, lookup: Lookup<'_>) -> Result<ConfigFile, 
 }
 
 /// A file's servers, and the entries that are not usable.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConfigFile {
     /// The usable entries, in the order of the file.
@@ -255,14 +270,20 @@ impl Problem {
         Self { server: server.into(), origin, reason: reason.into(), unset: Vec::new() }
     }
 
-    fn unset(server: &str, origin: Origin, missing: Vec<(String, Variable)>) -> Self {
+    fn unset(
+        server: &str,
+        origin: Origin,
+        missing: Vec<(String, Variable)>,
+        values: &Variables<'_>,
+    ) -> Self {
         let needs: Vec<_> = missing
             .iter()
-            .map(|(field, variable)| match variable {
-                Variable::Environment { name, .. } => {
+            .map(|(field, variable)| match (variable, values.trouble(variable)) {
+                (Variable::Environment { name, .. }, _) => {
                     format!("`{field}` needs {name}, which is not set")
                 }
-                other => format!("`{field}` needs {other}, which has no value"),
+                (other, Some(trouble)) => format!("`{field}` needs {other}: {trouble}"),
+                (other, None) => format!("`{field}` needs {other}, which has no value"),
             })
             .collect();
         let reason = format!("is not configured: {}", needs.join("; "));

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use mcp_transport::http::Reach;
 
 use super::{
-    ConfigError, Declared, Dialect, Input, OAuthEntry, Origin, Problem, RemoteKind, SandboxEntry,
-    ServerEntry, Template, ToolChoice, TransportEntry,
+    ConfigError, Declared, Dialect, Input, OAuthEntry, Origin, Problem, RemoteKind, ReplicasEntry,
+    SandboxEntry, ServerEntry, Template, ToolChoice, TransportEntry,
     document::{self, Node, Value},
     fields::Fields,
 };
@@ -138,6 +138,7 @@ fn entry(
         description: fields.plain(&["description"])?,
         origin,
         dialect,
+        replicas: ReplicasEntry::read(&fields, &transport)?,
         transport,
         enabled,
         required: fields.flag(&["required"])?.unwrap_or(false),

@@ -85,12 +85,16 @@ impl ServerEntry {
             looking.missing.push(("sandbox.folder".to_owned(), variable));
             None
         });
+        let replicas = self.replicas.as_ref().map(|replicas| {
+            replicas.resolve(&transport, |template| looking.text("replicas", template))
+        });
         let missing = looking.missing;
         if !missing.is_empty() {
-            return Err(Problem::unset(&self.name, self.origin.clone(), missing));
+            return Err(Problem::unset(&self.name, self.origin.clone(), missing, values));
         }
         let mut server = ServerConfig::new(&self.name, transport);
         server.origin = Some(self.origin.clone());
+        server.replicas = replicas;
         server.enabled = self.enabled;
         server.era = self.era;
         server.startup_timeout = self.startup_timeout;

@@ -260,13 +260,17 @@ fn bare(text: &str) -> Option<(Option<Variable>, &str)> {
 /// Looks up a name; [`std::env::var`] in programs, a map in tests.
 pub type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Looks up an entry of a keychain; `None` when it has none of this name, an error when it cannot be
+/// used, in words that say what to do.
+pub type KeychainLookup<'a> = &'a dyn Fn(&str) -> Result<Option<String>, String>;
+
 /// The values of variables.
 #[derive(Clone)]
 pub struct Variables<'a> {
     environment: Lookup<'a>,
     inputs: Option<Lookup<'a>>,
     input_defaults: BTreeMap<String, String>,
-    keychain: Option<Lookup<'a>>,
+    keychain: Option<KeychainLookup<'a>>,
     workspace: Option<PathBuf>,
     home: Option<PathBuf>,
 }
@@ -296,9 +300,10 @@ impl<'a> Variables<'a> {
         self
     }
 
-    /// Values from a keychain.
+    /// Values from a keychain; `keychain_entry` reads that of the operating system (feature
+    /// `keychain`).
     #[must_use]
-    pub fn keychain(mut self, keychain: Lookup<'a>) -> Self {
+    pub fn keychain(mut self, keychain: KeychainLookup<'a>) -> Self {
         self.keychain = Some(keychain);
         self
     }
@@ -333,7 +338,7 @@ impl<'a> Variables<'a> {
                 .inputs
                 .and_then(|inputs| inputs(id))
                 .or_else(|| self.input_defaults.get(id).cloned()),
-            Variable::Keychain(name) => (self.keychain?)(name),
+            Variable::Keychain(name) => (self.keychain?)(name).ok().flatten(),
             Variable::File(path) => self.content(path),
             Variable::WorkspaceFolder => shown(self.workspace.clone()?),
             Variable::WorkspaceFolderBasename => {
@@ -341,6 +346,16 @@ impl<'a> Variables<'a> {
             }
             Variable::UserHome => shown(self.home_folder()?),
             Variable::PathSeparator => Some(std::path::MAIN_SEPARATOR_STR.to_owned()),
+        }
+    }
+
+    /// Why a variable has no value, where more is known than that.
+    pub(super) fn trouble(&self, variable: &Variable) -> Option<String> {
+        let Variable::Keychain(name) = variable else { return None };
+        match (self.keychain?)(name) {
+            Ok(Some(_)) => None,
+            Ok(None) => Some("the keychain has no such entry".to_owned()),
+            Err(trouble) => Some(trouble),
         }
     }
 
@@ -418,6 +433,23 @@ mod tests {
         std::fs::write(&file, "s3cret\n").unwrap();
         let template = Template::parse(&format!("${{file:{}}}", file.display()), Dialect::Windsurf);
         assert_eq!(template.resolve(&Variables::new(&|_| None)).unwrap(), "s3cret");
+    }
+
+    #[test]
+    fn a_keychain_says_why_it_has_no_value() {
+        let keychain = |name: &str| match name {
+            "there" => Ok(Some("s3cret".to_owned())),
+            "locked" => Err("unlock it".to_owned()),
+            _ => Ok(None),
+        };
+        let values = Variables::new(&|_| None).keychain(&keychain);
+        let read = |name: &str| {
+            let template = Template::parse(&format!("${{keyring:{name}}}"), Dialect::ClaudeCode);
+            template.resolve(&values).map_err(|missing| values.trouble(&missing[0]))
+        };
+        assert_eq!(read("there"), Ok("s3cret".to_owned()));
+        assert_eq!(read("locked"), Err(Some("unlock it".to_owned())));
+        assert_eq!(read("else"), Err(Some("the keychain has no such entry".to_owned())));
     }
 
     #[test]

@@ -18,8 +18,8 @@ use crate::{
 
 impl ServerEntry {
     /// What would be run or connected to, as it is written: the command with its arguments, folder
-    /// and sandbox, or the URL with the way to log in, and the names and texts of variables and headers. A change to any
-    /// of it gives another digest; variables are not looked up, so a new secret does not.
+    /// and sandbox, or the URL with the way to log in, the replicas, and the names and texts of
+    /// variables and headers. A change to any of it gives another digest; variables are not looked up, so a new secret does not.
     pub fn digest(&self) -> Digest {
         let text = |template: &Template| Value::from(template.to_string());
         let list = |templates: &[Template]| templates.iter().map(text).collect::<Value>();
@@ -55,12 +55,16 @@ impl ServerEntry {
             }
             said
         });
-        Digest::of_json(&json!({
+        let mut all = json!({
             "transport": transport,
             "oauth": oauth,
             "sandbox": sandbox,
             "public": self.reach == Reach::Public,
-        }))
+        });
+        if let Some(replicas) = &self.replicas {
+            all["replicas"] = json!({"count": replicas.count, "urls": list(&replicas.urls)});
+        }
+        Digest::of_json(&all)
     }
 }
 
@@ -148,10 +152,13 @@ impl TrustStore {
             let Some(entry) = declared.entry(&server.name) else { continue };
             let wanted = agreement(entry);
             server.untrusted = (!trusted.contains(&wanted)).then_some(wanted.digest);
-            if let TransportConfig::Http { url, .. } | TransportConfig::Sse { url, .. } =
-                &server.transport
-                && names_a_stranger(url)
-            {
+            let leads_anywhere = server.transports().any(|transport| match transport {
+                TransportConfig::Http { url, .. } | TransportConfig::Sse { url, .. } => {
+                    names_a_stranger(url)
+                }
+                TransportConfig::Stdio { .. } => false,
+            });
+            if leads_anywhere {
                 server.reach = Reach::Public;
             }
         }

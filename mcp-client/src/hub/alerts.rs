@@ -24,7 +24,8 @@ const CHECK: Duration = Duration::from_secs(1);
 pub struct AlertRule {
     /// What to call it.
     pub name: String,
-    /// The servers, by name patterns; all when empty.
+    /// The servers, by name patterns; all when empty. That of a server with replicas means each of
+    /// them.
     pub servers: Vec<String>,
     /// When to say it.
     pub condition: AlertCondition,
@@ -200,7 +201,11 @@ impl AlertBook {
 
     /// What begins and ends.
     fn look(&mut self, now: Instant, servers: &[ServerStatus]) -> Vec<Alert> {
-        let is_known = |name: &str| servers.iter().any(|server| server.name == name);
+        let servers: Vec<_> = servers
+            .iter()
+            .flat_map(|server| server.each().map(|replica| (&server.name, replica)))
+            .collect();
+        let is_known = |name: &str| servers.iter().any(|(_, server)| server.name == name);
         self.down_since.retain(|name, _| is_known(name));
         let mut told = Vec::new();
         // A server that is gone is wrong no more.
@@ -210,7 +215,7 @@ impl AlertBook {
             }
             is_known(server)
         });
-        for server in servers {
+        for (known_as, server) in &servers {
             match server.state {
                 // A start that follows a failure is a part of being down.
                 ServerState::Starting | ServerState::Down(_) | ServerState::NeedsAuth(_) => {
@@ -219,7 +224,9 @@ impl AlertBook {
                 _ => drop(self.down_since.remove(&server.name)),
             }
             for (index, rule) in self.rules.iter().enumerate() {
-                let named = |pattern: &String| glob_matches(pattern, &server.name);
+                let named = |pattern: &String| {
+                    glob_matches(pattern, &server.name) || glob_matches(pattern, known_as)
+                };
                 if !rule.servers.is_empty() && !rule.servers.iter().any(named) {
                     continue;
                 }
@@ -299,6 +306,7 @@ mod tests {
             failures: 0,
             restarts: 0,
             health,
+            replicas: Vec::new(),
             drift: Vec::new(),
         }
     }

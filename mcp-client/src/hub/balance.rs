@@ -20,6 +20,32 @@ pub enum Balance {
     PowerOfTwo,
 }
 
+/// Which calls stay with one replica. Calls belong together when they come with the same key, such
+/// as those of one conversation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Affinity {
+    /// Those that belong together, where the server speaks the legacy lifecycle: it may keep a
+    /// state with its session. In the modern lifecycle every call stands for itself.
+    #[default]
+    Sessions,
+    /// Those that belong together.
+    Always,
+    /// None.
+    Never,
+}
+
+/// How calls are spread over replicas.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ReplicaRules {
+    /// How to choose.
+    pub balance: Balance,
+    /// Which calls stay together.
+    pub affinity: Affinity,
+    /// When one is left out.
+    pub ejection: Ejection,
+}
+
 /// When a replica gets no calls for a while.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Ejection {
@@ -48,6 +74,9 @@ impl Default for Ejection {
 
 /// The weight of the newest latency in the average.
 const NEWEST: f64 = 0.3;
+/// After so long without an answer, an average counts for about a third: whoever was slow once is
+/// tried again.
+const MEMORY: Duration = Duration::from_secs(10);
 /// No replica gets less than this part of what it would get, so that it can show itself.
 const LEAST: f64 = 0.1;
 
@@ -55,8 +84,8 @@ const LEAST: f64 = 0.1;
 #[derive(Clone, Copy, Debug, Default)]
 struct Replica {
     in_flight: u32,
-    /// The average latency in seconds, newer answers counting more.
-    latency: Option<f64>,
+    /// The average latency in seconds, newer answers counting more, and when the last one came.
+    latency: Option<(f64, Instant)>,
     /// Failures in a row.
     failures: u32,
     /// How often it was ejected in a row.
@@ -137,7 +166,7 @@ impl Balancer {
                 let one = one_of(&open, chance())?;
                 let rest: Vec<_> = open.iter().copied().filter(|index| *index != one).collect();
                 match one_of(&rest, chance()) {
-                    Some(other) if self.load(other) < self.load(one) => other,
+                    Some(other) if self.load(other, now) < self.load(one, now) => other,
                     _ => one,
                 }
             }
@@ -160,8 +189,8 @@ impl Balancer {
             Ended::Dropped => false,
             Ended::Answered(took) => {
                 let took = took.as_secs_f64();
-                let average = replica.latency.unwrap_or(took);
-                replica.latency = Some(average + NEWEST * (took - average));
+                let average = replica.latency.map_or(took, |(average, _)| average);
+                replica.latency = Some((average + NEWEST * (took - average), now));
                 replica.failures = 0;
                 if replica.ejected_until.is_none() {
                     replica.ejections = 0;
@@ -222,10 +251,14 @@ impl Balancer {
     }
 
     /// How long a call would take there, more or less.
-    fn load(&self, index: usize) -> f64 {
+    fn load(&self, index: usize, now: Instant) -> f64 {
         let Replica { in_flight, latency, .. } = self.replicas[index];
         // Whoever has not answered yet is worth a try.
-        f64::from(in_flight + 1) * latency.unwrap_or(0.0).max(1e-6)
+        let expected = latency.map_or(0.0, |(average, at)| {
+            let age = now.saturating_duration_since(at).as_secs_f64() / MEMORY.as_secs_f64();
+            average * (-age).exp()
+        });
+        f64::from(in_flight + 1) * expected.max(1e-6)
     }
 }
 
@@ -280,6 +313,14 @@ mod tests {
             two.end(index, now, Ended::Answered(took));
         }
         assert_eq!([0.0, 1.0].map(|chance| choose(&mut two, now, chance)), [1, 1], "it is faster");
+        for _ in 0..2 {
+            two.end(1, now + MEMORY, Ended::Answered(20 * MS));
+        }
+        assert_eq!(choose(&mut two, now + MEMORY, 1.0), 1);
+        let later = now + 4 * MEMORY;
+        two.end(1, later, Ended::Answered(20 * MS));
+        assert_eq!(choose(&mut two, later, 1.0), 0, "what was slow long ago is tried again");
+        two.end(0, later, Ended::Answered(50 * MS));
         for _ in 0..100 {
             two.begin(1);
         }

@@ -73,6 +73,35 @@ impl ToolUsage {
 }
 
 impl Health {
+    /// What several servers did together. Their newest latencies count alike.
+    pub(super) fn of_all<'a>(all: impl Iterator<Item = &'a Self>) -> Self {
+        let mut sum = Self::default();
+        for one in all {
+            sum.calls += one.calls;
+            sum.failures += one.failures;
+            sum.auth_failures += one.auth_failures;
+            for (class, count) in sum.latency_classes.iter_mut().zip(one.latency_classes) {
+                *class += count;
+            }
+            sum.latency_total += one.latency_total;
+            sum.last_good = sum.last_good.max(one.last_good);
+            if sum.last_failure.as_ref().map(|(at, _)| *at)
+                < one.last_failure.as_ref().map(|(at, _)| *at)
+            {
+                sum.last_failure.clone_from(&one.last_failure);
+            }
+            for (name, usage) in &one.tools {
+                let together = sum.tools.entry(name.clone()).or_default();
+                together.calls += usage.calls;
+                together.errors += usage.errors;
+                together.total += usage.total;
+            }
+            sum.latencies.extend(&one.latencies);
+            sum.recent.extend(&one.recent);
+        }
+        sum
+    }
+
     /// Counts an exchange that the server answered.
     pub(super) fn answered(&mut self, now: Instant, took: Duration) {
         self.calls += 1;
@@ -143,7 +172,8 @@ impl Health {
         if all == 0 { 0.0 } else { f64::from(bad) / f64::from(all) }
     }
 
-    /// The latency below which this share (0 to 1) of the last 256 answers came.
+    /// The latency below which this share (0 to 1) of the last 256 answers came, of each replica
+    /// where there are several.
     pub fn latency(&self, share: f64) -> Option<Duration> {
         let mut sorted: Vec<_> = self.latencies.iter().copied().collect();
         sorted.sort_unstable();
@@ -179,6 +209,24 @@ mod tests {
         assert_eq!(health.calls_per_minute(later), 1);
         assert!((health.failure_rate(later) - 1.0).abs() < f64::EPSILON);
         assert_eq!(Health::default().latency(0.5), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replicas_are_counted_together() {
+        let (mut one, mut other) = (Health::default(), Health::default());
+        let start = Instant::now();
+        one.answered(start, Duration::from_millis(1));
+        one.used("a", MINUTE, false);
+        one.failed(start, "earlier");
+        other.answered(start + MINUTE, Duration::from_millis(3));
+        other.failed(start + MINUTE, "later");
+        other.used("a", MINUTE, true);
+        let both = Health::of_all([&one, &other].into_iter());
+        assert_eq!((both.calls, both.failures, both.tools["a"].errors), (4, 2, 1));
+        assert_eq!(both.last_failure.as_ref().unwrap().1.as_ref(), "later");
+        assert_eq!(both.last_good, Some(start + MINUTE));
+        assert_eq!(both.latency(1.0), Some(Duration::from_millis(3)));
+        assert_eq!(both.calls_per_minute(start + MINUTE + Duration::from_secs(1)), 2);
     }
 
     #[test]

@@ -17,7 +17,8 @@ impl Hub {
 /// Writes the state of servers in the text format of Prometheus (version 0.0.4).
 ///
 /// The labels are names of servers, which the configuration gives, and of tools, of which each
-/// server has at most 513: what a server says cannot make the text grow without bound.
+/// server has at most 513: what a server says cannot make the text grow without bound. Replicas
+/// stand there by themselves, such as `search#2`.
 ///
 /// ```no_run
 /// # async fn example(hub: mcp_client::Hub) {
@@ -27,7 +28,8 @@ impl Hub {
 pub fn prometheus_text(servers: &[ServerStatus]) -> String {
     let mut seen = BTreeSet::new();
     // Two entries may have the same name; one of them is not started.
-    let servers: Vec<_> = servers.iter().filter(|server| seen.insert(&server.name)).collect();
+    let each = servers.iter().flat_map(ServerStatus::each);
+    let servers: Vec<_> = each.filter(|server| seen.insert(&server.name)).collect();
     let mut text = String::new();
     // Writing into a string cannot fail.
     let _ = write(&mut text, &servers);
@@ -155,6 +157,7 @@ mod tests {
             failures: 0,
             restarts: 2,
             health,
+            replicas: Vec::new(),
             drift: Vec::new(),
         }
     }
@@ -179,7 +182,10 @@ mod tests {
 
     #[tokio::test]
     async fn is_the_text_format() {
-        let text = prometheus_text(&[status("a\\b"), status("c"), status("c")]);
+        let mut replicated = status("r");
+        replicated.replicas = vec![status("r#1"), status("r#2")];
+        let text = prometheus_text(&[status("a\\b"), status("c"), status("c"), replicated]);
+        assert!(text.contains("{server=\"r#2\"}") && !text.contains("{server=\"r\"}"), "{text}");
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             assert!(is_sample(line), "{line}");
         }

@@ -4,8 +4,11 @@ mod alerts;
 mod backoff;
 mod balance;
 mod catalog;
+mod enrol;
 mod follow;
+mod group;
 mod health;
+mod member;
 mod metrics;
 mod options;
 mod refusal;
@@ -14,6 +17,7 @@ mod replicas;
 mod server;
 mod server_watch;
 mod slot;
+mod slot_calls;
 mod state;
 mod supervisor;
 mod webhook;
@@ -26,6 +30,7 @@ use std::{
     },
 };
 
+use futures_util::future::join_all;
 use tokio::{
     sync::{Semaphore, broadcast, watch},
     task::JoinSet,
@@ -34,27 +39,26 @@ use tokio::{
 pub use self::{
     alerts::{Alert, AlertCondition, AlertRule, Alerts},
     backoff::Backoff,
-    balance::{Balance, Ejection},
+    balance::{Affinity, Balance, Ejection, ReplicaRules},
     catalog::{Availability, Catalog, CatalogList, CatalogLists},
     health::{Health, LATENCY_BOUNDS_MS, ToolUsage},
     metrics::prometheus_text,
     options::HubOptions,
     refusal::Refusal,
     reload::Reloaded,
-    replicas::{ReplicaStatus, Replicas},
+    replicas::{ReplicaStatus, ReplicaTurn, Replicas},
     server::{Server, ServerError},
     server_watch::ServerWatch,
     state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
     webhook::{Webhook, WebhookError},
 };
 use self::{
+    member::Member,
     slot::{Board, Slot},
-    supervisor::Supervisor,
 };
 use crate::{
     Client,
-    config::{Problem, ServerConfig, TransportConfig},
-    oauth::{ClientCredentialsGrant, OAuth},
+    config::{Problem, ServerConfig},
 };
 
 /// How many events a listener may be behind.
@@ -82,7 +86,7 @@ const EVENTS: usize = 256;
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
-    slots: Mutex<Vec<Arc<Slot>>>,
+    members: Mutex<Vec<Member>>,
     board: Arc<Board>,
     permits: Arc<Semaphore>,
     options: HubOptions,
@@ -90,7 +94,8 @@ struct Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        for slot in self.slots.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let members = self.members.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for slot in members.iter().flat_map(Member::slots) {
             slot.abandon();
         }
     }
@@ -117,12 +122,13 @@ impl Hub {
     /// Outside a tokio runtime.
     pub fn start(servers: Vec<ServerConfig>, options: &HubOptions) -> Self {
         let hub = Self(Arc::new(Shared {
-            slots: Mutex::default(),
+            members: Mutex::default(),
             board: Arc::new(Board {
                 changes: watch::Sender::new(0),
                 events: broadcast::Sender::new(EVENTS),
                 lists: watch::Sender::new(options.catalogs),
                 offered: AtomicU64::default(),
+                patience: options.await_restart,
             }),
             permits: Arc::new(Semaphore::new(options.parallel_starts.max(1))),
             options: options.clone(),
@@ -139,83 +145,22 @@ impl Hub {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn add(&self, server: ServerConfig) {
-        let slot = self.slot_for(server);
-        self.enter(slot);
+        let member = self.member_for(server);
+        self.enter(member);
     }
 
-    fn enter(&self, slot: Arc<Slot>) {
-        let name = slot.name().to_owned();
-        self.lock().push(slot);
+    fn enter(&self, member: Member) {
+        let name = member.name().to_owned();
+        self.lock().push(member);
         self.0.board.offers_anew();
         self.0.board.tell(&name, HubChange::Added);
-    }
-
-    fn slot_for(&self, server: ServerConfig) -> Arc<Slot> {
-        let options = &self.0.options;
-        let board = &self.0.board;
-        let unusable = |server, endpoint, reason: String| {
-            let state = ServerState::NotConfigured(reason);
-            Arc::new(Slot::new(server, endpoint, state, board, false))
-        };
-        let authorization = match &server.transport {
-            TransportConfig::Http { headers, .. } | TransportConfig::Sse { headers, .. }
-                if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
-            {
-                let made = options.authorization.as_ref().and_then(|make| make(&server));
-                match &server.oauth {
-                    Some(config) if config.token_url.is_some() => {
-                        Some(OAuth::with(ClientCredentialsGrant).configured(config))
-                    }
-                    Some(config) => made.map(|oauth| oauth.configured(config)),
-                    None => made,
-                }
-            }
-            _ => None,
-        };
-        let recipe = match server.recipe(options.shutdown_grace, authorization) {
-            Ok(recipe) => recipe,
-            Err(error) => return unusable(server, String::new(), error.to_string()),
-        };
-        let endpoint = recipe.endpoint();
-        if let Some(refusal) = Refusal::of(&server, options.allowed.as_ref()) {
-            let state = ServerState::Refused(refusal);
-            return Arc::new(Slot::new(server, endpoint, state, board, false));
-        }
-        if self.lock().iter().any(|slot| slot.name() == server.name) {
-            let reason = format!("the name `{}` is used twice; rename one", server.name);
-            return unusable(server, endpoint, reason);
-        }
-        let run = server.enabled && !options.lazy;
-        let state = match (server.enabled, run) {
-            (false, _) => ServerState::Disabled,
-            (true, false) => ServerState::Stopped,
-            (true, true) => ServerState::Starting,
-        };
-        let mut client = options.client.clone();
-        client.era = server.era;
-        client.connect_timeout = server.startup_timeout.unwrap_or(options.startup_timeout);
-        if server.call_timeout.is_some() {
-            client.call_timeout = server.call_timeout;
-        }
-        let slot = Arc::new(Slot::new(server, endpoint, state, board, run));
-        let supervisor = Supervisor {
-            slot: Arc::clone(&slot),
-            recipe,
-            client,
-            restart: options.restart,
-            keep_alive: options.keep_alive,
-            permits: Arc::clone(&self.0.permits),
-        };
-        #[expect(clippy::disallowed_methods, reason = "aborted with its slot")]
-        let task = tokio::spawn(supervisor.run());
-        slot.supervised_by(task.abort_handle());
-        slot
     }
 
     /// Adds entries that a configuration file has but cannot be used, so that status shows them.
     pub fn report_problems(&self, problems: Vec<Problem>) {
         for Problem { server, origin, reason, .. } in problems {
-            self.enter(Arc::new(Slot::unusable(server, origin, reason, &self.0.board)));
+            let slot = Arc::new(Slot::unusable(server, origin, reason, &self.0.board));
+            self.enter(Member::One(slot));
         }
     }
 
@@ -223,29 +168,29 @@ impl Hub {
     /// should be. Status shows them, and [`AlertCondition::Drift`] is met for as long as there are
     /// any. `Pinned` of `mcp-agent` says so by itself. Returns whether there is such a server.
     pub fn report_drift(&self, name: &str, tools: Vec<String>) -> bool {
-        let slot = self.find(name);
-        if let Some(slot) = &slot {
+        let found = self.find(name);
+        if let Some(slot) = found.as_ref().and_then(|member| member.slots().first()) {
             slot.drifted(tools);
         }
-        slot.is_some()
+        found.is_some()
     }
 
     /// Ends a server and forgets it. Its calls in flight fail. Returns whether there was one.
     pub async fn remove(&self, name: &str) -> bool {
-        let Some(slot) = self.take(name) else { return false };
-        end(&slot).await;
+        let Some(member) = self.take(name) else { return false };
+        end(&member).await;
         self.0.board.tell(name, HubChange::Removed);
         true
     }
 
-    fn take(&self, name: &str) -> Option<Arc<Slot>> {
-        let mut slots = self.lock();
-        let place = slots.iter().position(|slot| slot.name() == name)?;
-        let slot = slots.remove(place);
-        drop(slots);
-        slot.gone();
+    fn take(&self, name: &str) -> Option<Member> {
+        let mut members = self.lock();
+        let place = members.iter().position(|member| member.name() == name)?;
+        let member = members.remove(place);
+        drop(members);
+        member.gone();
         self.0.board.offers_anew();
-        Some(slot)
+        Some(member)
     }
 
     /// Makes the servers those of a configuration: starts new ones, ends those that are gone, and
@@ -256,31 +201,29 @@ impl Hub {
         let gone: Vec<_> = self
             .lock()
             .iter()
-            .map(|slot| slot.name().to_owned())
+            .map(|member| member.name().to_owned())
             .filter(|name| !servers.iter().any(|server| server.name == *name))
             .collect();
         for name in gone {
-            if let Some(slot) = self.take(&name) {
-                ending.spawn(async move { end(&slot).await });
+            if let Some(member) = self.take(&name) {
+                ending.spawn(async move { end(&member).await });
                 self.0.board.tell(&name, HubChange::Removed);
             }
             applied.removed.push(name);
         }
         for server in servers {
             let name = server.name.clone();
-            let known = self.lock().iter().find(|slot| slot.name() == name).cloned();
+            let known = self.lock().iter().find(|member| member.name() == name).cloned();
             match known {
-                Some(slot)
-                    if slot.config.as_ref().is_some_and(|now| now.means_the_same(&server)) =>
-                {
+                Some(member) if member.config().is_some_and(|now| now.means_the_same(&server)) => {
                     applied.kept.push(name);
                 }
-                Some(slot) => {
+                Some(member) => {
                     self.take(&name);
-                    let next = self.slot_for(server);
+                    let next = self.member_for(server);
                     // What it offered is known until it says what it offers now.
-                    next.inherit(&slot);
-                    ending.spawn(async move { end(&slot).await });
+                    next.inherit(&member);
+                    ending.spawn(async move { end(&member).await });
                     self.enter(next);
                     applied.replaced.push(name);
                 }
@@ -295,31 +238,35 @@ impl Hub {
     }
 
     /// Starts a server that is switched off or was stopped, or switches it off: then it is ended,
-    /// and no use starts it. Returns whether there is one of this name.
+    /// and no use starts it. Also one replica, such as `search#2`. Returns whether there is one of
+    /// this name.
     pub fn enable(&self, name: &str, enabled: bool) -> bool {
-        let slot = self.find(name);
-        if let Some(slot) = &slot {
-            slot.switch(enabled);
-        }
-        slot.is_some()
+        let found = self.find(name);
+        found.iter().flat_map(Member::slots).for_each(|slot| slot.switch(enabled));
+        found.is_some()
     }
 
     /// Starts a server anew, whatever it is doing; a wait for the next try is cut short. Returns
     /// whether there is one of this name.
     pub fn restart(&self, name: &str) -> bool {
-        let slot = self.find(name);
-        if let Some(slot) = &slot {
-            slot.begin_anew();
-        }
-        slot.is_some()
+        let found = self.find(name);
+        found.iter().flat_map(Member::slots).for_each(|slot| slot.begin_anew());
+        found.is_some()
     }
 
-    fn find(&self, name: &str) -> Option<Arc<Slot>> {
-        self.lock().iter().find(|slot| slot.name() == name).cloned()
+    /// The server of this name, or the one replica.
+    fn find(&self, name: &str) -> Option<Member> {
+        let members = self.lock();
+        let server = members.iter().find(|member| member.name() == name).cloned();
+        server.or_else(|| members.iter().find_map(|one| one.slot(name)).cloned().map(Member::One))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Arc<Slot>>> {
-        self.0.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Member>> {
+        self.0.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn members(&self) -> Vec<Member> {
+        self.lock().clone()
     }
 
     /// Waits until no server is starting any more.
@@ -328,9 +275,8 @@ impl Hub {
     /// Dropping the future changes nothing; the starts go on.
     pub async fn ready(&self) {
         let mut changes = self.0.board.changes.subscribe();
-        let starting =
-            || self.lock().iter().any(|slot| matches!(slot.state(), ServerState::Starting));
-        while starting() {
+        let is_starting = |slot: &Slot| slot.kind() == StateKind::Starting;
+        while self.members().iter().any(|member| member.any(is_starting)) {
             if changes.changed().await.is_err() {
                 return;
             }
@@ -355,7 +301,7 @@ impl Hub {
     /// Dropping the future changes nothing.
     pub async fn listed(&self) {
         let mut changes = self.0.board.changes.subscribe();
-        while self.lock().iter().any(|slot| slot.is_getting_ready()) {
+        while self.members().iter().any(|member| member.any(Slot::is_getting_ready)) {
             if changes.changed().await.is_err() {
                 return;
             }
@@ -385,31 +331,28 @@ impl Hub {
 
     /// All servers, in the order in which they were given.
     pub fn status(&self) -> Vec<ServerStatus> {
-        self.lock().iter().map(|slot| slot.status()).collect()
+        self.members().iter().map(Member::status).collect()
     }
 
-    /// A server, across all its restarts.
+    /// A server, across all its restarts; also one replica, such as `search#2`.
     pub fn server(&self, name: &str) -> Option<Server> {
-        self.find(name).map(|slot| Server::new(self.clone(), slot))
+        self.find(name).map(|member| Server::new(self.clone(), member))
     }
 
     /// All servers, in the order in which they were given.
     pub fn servers(&self) -> Vec<Server> {
-        let slots = self.lock().clone();
-        slots.into_iter().map(|slot| Server::new(self.clone(), slot)).collect()
+        self.members().into_iter().map(|member| Server::new(self.clone(), member)).collect()
     }
 
     /// The client of a server that is connected now.
     pub fn client(&self, name: &str) -> Option<Client> {
-        self.find(name).and_then(|slot| slot.state().client().cloned())
+        self.find(name).and_then(|member| member.client())
     }
 
     /// The clients of all servers that are connected now, in the order in which they were given.
     pub fn clients(&self) -> Vec<(String, Client)> {
-        self.lock()
-            .iter()
-            .filter_map(|slot| Some((slot.name().to_owned(), slot.state().client()?.clone())))
-            .collect()
+        let members = self.members();
+        members.iter().filter_map(|one| Some((one.name().to_owned(), one.client()?))).collect()
     }
 
     /// Asks all servers the same, side by side. A server that fails disturbs no other.
@@ -421,30 +364,33 @@ impl Hub {
         let servers = self.servers();
         let calls =
             servers.iter().map(async |server| (server.name().to_owned(), server.call(&call).await));
-        futures_util::future::join_all(calls).await
+        join_all(calls).await
     }
 
     /// Ends all servers side by side, in order and within the bounds of their transports.
     pub async fn close(&self) {
-        let slots = self.lock().clone();
-        let ending: JoinSet<()> =
-            slots.into_iter().map(|slot| async move { end(&slot).await }).collect();
+        let members = self.members().into_iter();
+        let ending: JoinSet<()> = members.map(|member| async move { end(&member).await }).collect();
         ending.join_all().await;
     }
 }
 
-/// Ends a server in order. Its supervisor goes first, so that it does not take the end for a fault.
-async fn end(slot: &Slot) {
-    let client = slot.state().client().cloned();
-    slot.abandon();
-    if let Some(client) = client {
-        client.close().await;
-    }
-    slot.resting(ServerState::Stopped);
+/// Ends a server in order, all its replicas side by side. The supervisor goes first, so that it does
+/// not take the end for a fault.
+async fn end(member: &Member) {
+    let ending = member.slots().iter().map(|slot| async move {
+        let client = slot.client();
+        slot.abandon();
+        if let Some(client) = client {
+            client.close().await;
+        }
+        slot.resting(ServerState::Stopped);
+    });
+    join_all(ending).await;
 }
 
 impl fmt::Debug for Hub {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.lock().iter().map(|slot| slot.name())).finish()
+        f.debug_list().entries(self.lock().iter().map(Member::name)).finish()
     }
 }

@@ -25,6 +25,10 @@ pub struct HubOptions {
     /// Whether a server that is down is started again, and when; `None` leaves it down until
     /// [`Hub::restart`](super::Hub::restart).
     pub restart: Option<Backoff>,
+    /// How long a call may wait for a server that is down and is about to be started again; the
+    /// call fails at once when `None`. The call's own limit of time counts beside it only where
+    /// somebody keeps one over all waits, as the layers of `mcp-agent` do.
+    pub await_restart: Option<Duration>,
     /// How often a server that is quiet is asked for a sign of life; never when `None`.
     pub keep_alive: Option<Duration>,
     /// How long a child process may take to exit after its input was closed, before it is told to
@@ -46,6 +50,7 @@ impl Default for HubOptions {
             parallel_starts: 16,
             lazy: false,
             restart: Some(Backoff::default()),
+            await_restart: None,
             keep_alive: None,
             shutdown_grace: None,
             catalogs: CatalogLists::default(),
@@ -74,6 +79,7 @@ impl fmt::Debug for HubOptions {
             .field("parallel_starts", &self.parallel_starts)
             .field("lazy", &self.lazy)
             .field("restart", &self.restart)
+            .field("await_restart", &self.await_restart)
             .field("keep_alive", &self.keep_alive)
             .finish_non_exhaustive()
     }

@@ -1,6 +1,6 @@
 //! A hub whose configuration file has changed.
 
-use super::{Applied, Hub, ServerState};
+use super::{Applied, Hub, StateKind};
 use crate::config::{ConfigError, ConfigFile, Problem};
 
 /// What came of reading a configuration anew.
@@ -49,12 +49,12 @@ impl Hub {
         for problem in &problems {
             match self.find(&problem.server) {
                 // Its trouble may be another now.
-                Some(slot) if matches!(slot.state(), ServerState::NotConfigured(_)) => {
+                Some(known) if known.any(|slot| slot.kind() == StateKind::NotConfigured) => {
                     spent.push(problem.server.clone());
                     shown.push(problem.clone());
                 }
-                Some(slot) if !servers.iter().any(|server| server.name == problem.server) => {
-                    servers.extend(slot.config.clone());
+                Some(known) if !servers.iter().any(|server| server.name == problem.server) => {
+                    servers.extend(known.config().cloned());
                 }
                 Some(_) => {}
                 None => shown.push(problem.clone()),

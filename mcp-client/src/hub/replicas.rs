@@ -1,27 +1,27 @@
 //! Several servers that do the same, as one.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{fmt, sync::Arc};
 
 use mcp_protocol::tools::CallToolResult;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::{
-    Balance, Ejection, Hub, Server, ServerError, StateKind,
-    balance::{Balancer, Ended},
+    Affinity, Balance, Ejection, Hub, ReplicaRules, Server, ServerError, StateKind,
+    group::{self, Group},
+    member::Member,
 };
-use crate::{CallError, CallTool, Client, random::fraction};
+use crate::{CallError, CallTool, Client};
 
 /// Several servers of a [`Hub`] that do the same. Each call goes to one of them; one that keeps
 /// failing gets none for a while.
 ///
 /// What surely did not reach one replica is sent to another. A task stays with the replica that
 /// made it, since its handle holds the connection; for other state that a server keeps between
-/// calls, such as that of a session of a legacy server, take one replica with
-/// [`pinned`](Self::pinned) and call that.
+/// calls, such as that of a session of a legacy server, [`choose`](Self::choose) with a key, or
+/// take one replica with [`pinned`](Self::pinned) and call that.
+///
+/// Those of one server of the configuration are those of [`Server::replicas`].
 ///
 /// ```no_run
 /// use mcp_client::{Balance, Ejection, Hub};
@@ -33,13 +33,9 @@ use crate::{CallError, CallTool, Client, random::fraction};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Replicas(Arc<Shared>);
-
-struct Shared {
-    /// The pattern of their names.
-    name: String,
-    servers: Vec<Server>,
-    balancer: Mutex<Balancer>,
+pub struct Replicas {
+    hub: Hub,
+    group: Arc<Group>,
 }
 
 /// One replica as it is now.
@@ -56,17 +52,43 @@ pub struct ReplicaStatus {
     pub is_ejected: bool,
 }
 
+/// A replica that was chosen for one call, which counts as under way. Dropped before
+/// [`ended`](Self::ended), the call counts as given up, which says nothing about the replica.
+#[must_use = "dropping it gives the call up"]
+pub struct ReplicaTurn {
+    turn: group::Turn,
+    hub: Hub,
+}
+
+impl ReplicaTurn {
+    /// The replica.
+    pub fn server(&self) -> Server {
+        Server::new(self.hub.clone(), Member::One(Arc::clone(self.turn.slot())))
+    }
+
+    /// Says how the call ended: whether the replica answered it, be it with an error.
+    pub fn ended(self, answered: bool) {
+        self.turn.ended(answered);
+    }
+}
+
 impl Hub {
-    /// The servers whose names match a pattern, as of now, as one.
+    /// The servers whose names match a pattern, as of now, as one. Calls with a key stay with one
+    /// of them that is of the legacy lifecycle.
     pub fn replicas(&self, pattern: &str, balance: Balance, ejection: Ejection) -> Replicas {
-        let mut servers = self.servers();
-        servers.retain(|server| crate::config::glob_matches(pattern, server.name()));
-        let balancer = Mutex::new(Balancer::new(servers.len(), balance, ejection));
-        Replicas(Arc::new(Shared { name: pattern.to_owned(), servers, balancer }))
+        let members = self.members();
+        let meant = members.iter().filter(|one| crate::config::glob_matches(pattern, one.name()));
+        let slots = meant.flat_map(|one| one.slots().to_vec()).collect();
+        let rules = ReplicaRules { balance, affinity: Affinity::default(), ejection };
+        Replicas::new(self.clone(), Arc::new(Group::new(pattern.to_owned(), None, slots, rules)))
     }
 }
 
 impl Replicas {
+    pub(super) fn new(hub: Hub, group: Arc<Group>) -> Self {
+        Self { hub, group }
+    }
+
     /// Calls one of the replicas, and another when the first surely was not reached.
     ///
     /// # Errors
@@ -79,7 +101,7 @@ impl Replicas {
         F: Fn(Client) -> Fut,
         Fut: Future<Output = Result<T, CallError>>,
     {
-        self.with_one(async |server| server.call(&call).await).await
+        self.group.call(call).await
     }
 
     /// Calls a tool of one of the replicas. See [`call`](Self::call).
@@ -107,87 +129,42 @@ impl Replicas {
     where
         F: for<'a> Fn(CallTool<'a>) -> CallTool<'a> + Sync,
     {
-        let settings = &settings;
-        self.with_one(async |server| server.call_tool_with(name, arguments, settings).await).await
+        self.group.call_tool_with(name, arguments, &settings).await
     }
 
-    async fn with_one<T>(
-        &self,
-        call: impl AsyncFn(&Server) -> Result<T, ServerError>,
-    ) -> Result<T, ServerError> {
-        let mut tried = Vec::new();
-        loop {
-            let Some(turn) = self.choose(&tried) else { return Err(self.none()) };
-            let server = &self.0.servers[turn.index];
-            let outcome = call(server).await;
-            let error = match outcome {
-                Ok(answer) => {
-                    turn.ended(true);
-                    return Ok(answer);
-                }
-                Err(error) => error,
-            };
-            tried.push(turn.index);
-            let (answered, again) = match &error {
-                ServerError::Call { source, .. } => (source.is_answer(), !source.was_sent()),
-                _ => (false, true),
-            };
-            turn.ended(answered);
-            if !again || tried.len() == self.0.servers.len() {
-                return Err(error);
-            }
-            tracing::debug!(server = server.name(), %error, "another replica is tried");
-        }
-    }
-
-    fn choose(&self, tried: &[usize]) -> Option<Turn<'_>> {
-        let started = Instant::now();
-        let is_fresh = |index: usize| !tried.contains(&index);
-        let is_up = |index: usize| {
-            is_fresh(index) && self.0.servers[index].status().state.client().is_some()
-        };
-        // When none is up, one that is starting or not started yet is waited for.
-        let may_be = |index: usize| {
-            let state = self.0.servers[index].status().state.kind();
-            is_fresh(index) && matches!(state, StateKind::Starting | StateKind::Stopped)
-        };
-        let ups: Vec<_> =
-            (0..self.0.servers.len()).map(|index| (is_up(index), may_be(index))).collect();
-        let mut balancer = self.0.lock();
-        let index = balancer
-            .choose(started, |index| ups[index].0, fraction)
-            .or_else(|| balancer.choose(started, |index| ups[index].1, fraction))?;
-        drop(balancer);
-        Some(Turn { shared: &self.0, index, started, answered: None })
-    }
-
-    fn none(&self) -> ServerError {
-        let retry_at = self.0.servers.iter().filter_map(|server| server.status().retry_at).min();
-        ServerError::Unavailable {
-            server: self.0.name.clone(),
-            state: StateKind::Down,
-            retry_in: retry_at.map(|at| at.saturating_duration_since(Instant::now())),
-            source: None,
-        }
+    /// Chooses one for a call that is made by other means, such as through layers of a program's
+    /// own. `key` says which calls belong together: as far as the [`Affinity`] demands it, they go
+    /// to the same replica for as long as that one is up. Those that were `tried`, by name, are
+    /// passed over. `None` when no other is there; [`call`](Self::call) says why.
+    pub fn choose(&self, key: Option<&str>, tried: &[impl AsRef<str>]) -> Option<ReplicaTurn> {
+        let slots = &self.group.slots;
+        let was_tried =
+            |index: usize| tried.iter().any(|name| name.as_ref() == slots[index].name());
+        let turn = self.group.turn(key, was_tried)?;
+        Some(ReplicaTurn { turn, hub: self.hub.clone() })
     }
 
     /// One of the replicas, chosen as for a call: for calls that belong together. The same key
     /// gives the same replica for as long as that one is up.
     pub fn pinned(&self, key: &str) -> Option<Server> {
-        let servers = &self.0.servers;
-        let up = servers.iter().filter(|server| server.status().state.client().is_some());
-        // The highest of the hashes: one that goes away moves only its own keys.
-        up.max_by_key(|server| rank(server.name(), key)).or_else(|| servers.first()).cloned()
+        let slot = self.group.pinned(key)?;
+        Some(Server::new(self.hub.clone(), Member::One(Arc::clone(slot))))
+    }
+
+    /// Each by itself.
+    pub fn servers(&self) -> Vec<Server> {
+        let slots = self.group.slots.iter();
+        slots.map(|slot| Server::new(self.hub.clone(), Member::One(Arc::clone(slot)))).collect()
     }
 
     /// All replicas.
     pub fn status(&self) -> Vec<ReplicaStatus> {
         let now = Instant::now();
         let states: Vec<_> =
-            self.0.servers.iter().map(|server| server.status().state.kind()).collect();
-        let balancer = self.0.lock();
-        let of = |(index, state): (usize, StateKind)| ReplicaStatus {
-            server: self.0.servers[index].name().to_owned(),
+            self.group.slots.iter().map(|slot| (slot.name().to_owned(), slot.kind())).collect();
+        let balancer = self.group.lock();
+        let of = |(index, (server, state))| ReplicaStatus {
+            server,
             state,
             in_flight: balancer.in_flight(index),
             is_ejected: balancer.is_ejected(index, now),
@@ -196,54 +173,14 @@ impl Replicas {
     }
 }
 
-/// FNV-1a with a mixing step at the end: the same in every process.
-fn rank(server: &str, key: &str) -> u64 {
-    let bytes = server.bytes().chain([0]).chain(key.bytes());
-    let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    let hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^ (hash >> 33)
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Balancer> {
-        self.balancer.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A call under way at one replica. Dropped before its end, it counts as given up.
-struct Turn<'a> {
-    shared: &'a Shared,
-    index: usize,
-    started: Instant,
-    /// Whether it ended, with an answer or without.
-    answered: Option<bool>,
-}
-
-impl Turn<'_> {
-    fn ended(mut self, answered: bool) {
-        self.answered = Some(answered);
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let ended = match self.answered {
-            Some(true) => Ended::Answered(now - self.started),
-            Some(false) => Ended::Failed,
-            None => Ended::Dropped,
-        };
-        if self.shared.lock().end(self.index, now, ended) {
-            let server = self.shared.servers[self.index].name();
-            tracing::warn!(server, "the replica gets no calls for a while");
-        }
-    }
-}
-
 impl fmt::Debug for Replicas {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Replicas").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Replicas").field("name", &self.group.name()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for ReplicaTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReplicaTurn").field(&self.turn.slot().name()).finish()
     }
 }

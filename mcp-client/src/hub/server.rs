@@ -4,11 +4,10 @@ use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use mcp_protocol::tools::CallToolResult;
 use serde::Serialize;
-use tokio::time::Instant;
 
 use super::{
-    Catalog, CatalogLists, Hub, Refusal, ServerState, ServerStatus, StateKind, follow::ask,
-    slot::Slot,
+    Catalog, CatalogLists, Hub, Refusal, Replicas, ServerStatus, StateKind, follow::ask,
+    member::Member,
 };
 use crate::{CallError, CallTool, Client, config::ServerConfig};
 
@@ -22,11 +21,14 @@ use crate::{CallError, CallTool, Client, config::ServerConfig};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Where the configuration gives it [replicas](crate::config::ReplicasEntry), each call goes to one
+/// of them, and to another when the first surely was not reached.
 #[derive(Clone)]
 pub struct Server {
     /// Keeps the supervision alive.
     hub: Hub,
-    pub(super) slot: Arc<Slot>,
+    pub(super) member: Member,
 }
 
 /// A server of a hub did not do what was asked.
@@ -69,22 +71,31 @@ pub enum ServerError {
 }
 
 impl Server {
-    pub(super) fn new(hub: Hub, slot: Arc<Slot>) -> Self {
-        Self { hub, slot }
+    pub(super) fn new(hub: Hub, member: Member) -> Self {
+        Self { hub, member }
     }
 
     /// The key in the configuration.
     pub fn name(&self) -> &str {
-        self.slot.name()
+        self.member.name()
     }
 
-    /// What it is doing.
+    /// What it is doing. One with replicas is up while one of them is.
     pub fn status(&self) -> ServerStatus {
-        self.slot.status()
+        self.member.status()
+    }
+
+    /// The replicas behind the name, if there are several.
+    pub fn replicas(&self) -> Option<Replicas> {
+        match &self.member {
+            Member::One(_) => None,
+            Member::Replicated(group) => Some(Replicas::new(self.hub.clone(), Arc::clone(group))),
+        }
     }
 
     /// The connection that it has now; starts it if it waits for its first use, and waits while it
-    /// is starting.
+    /// is starting. Of several replicas it is the first one that is up: calls that are made on it
+    /// stay together.
     ///
     /// # Errors
     /// It is down, switched off, or wants somebody to log in.
@@ -92,50 +103,7 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future changes nothing; the start goes on.
     pub async fn client(&self) -> Result<Client, ServerError> {
-        self.client_other_than(None).await
-    }
-
-    async fn client_other_than(&self, spent: Option<&Client>) -> Result<Client, ServerError> {
-        let mut changes = self.slot.board.changes.subscribe();
-        loop {
-            changes.mark_unchanged();
-            let state = self.slot.state();
-            match &state {
-                ServerState::Ready(client) | ServerState::Degraded(client, _) => {
-                    let spent = spent.is_some_and(|spent| spent.is_same(client));
-                    if !spent && !client.is_closed() {
-                        return Ok(client.clone());
-                    }
-                    // The supervisor is about to notice.
-                    self.slot.replace(client);
-                }
-                ServerState::Stopped => self.slot.wake(),
-                ServerState::Starting => {}
-                _ => return Err(self.unavailable(&state)),
-            }
-            if changes.changed().await.is_err() {
-                return Err(self.unavailable(&state));
-            }
-        }
-    }
-
-    fn unavailable(&self, state: &ServerState) -> ServerError {
-        if let ServerState::Refused(refusal) = state {
-            let source = refusal.clone();
-            return ServerError::Refused { server: self.name().to_owned(), source };
-        }
-        let retry_at = self.slot.status().retry_at;
-        ServerError::Unavailable {
-            server: self.name().to_owned(),
-            state: state.kind(),
-            retry_in: retry_at.map(|at| at.saturating_duration_since(Instant::now())),
-            source: match state {
-                ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
-                    Some(Arc::clone(failure))
-                }
-                _ => None,
-            },
-        }
+        self.member.first().connection(None).await
     }
 
     /// Calls the server. When the connection turns out to be gone it is made anew, and what surely
@@ -151,40 +119,9 @@ impl Server {
         F: Fn(Client) -> Fut,
         Fut: Future<Output = Result<T, CallError>>,
     {
-        let mut client = self.client().await?;
-        let mut again = false;
-        loop {
-            let started = Instant::now();
-            let error = match call(client.clone()).await {
-                Ok(answer) => {
-                    let now = Instant::now();
-                    self.slot.count(|health| health.answered(now, now - started));
-                    return Ok(answer);
-                }
-                Err(error) => error,
-            };
-            let now = Instant::now();
-            self.slot.count(|health| {
-                if error.wants_authorization() {
-                    health.refused();
-                }
-                if error.is_answer() {
-                    health.answered(now, now - started);
-                } else {
-                    health.failed(now, error.to_string());
-                }
-            });
-            // A server that was replaced by a newer or older one refused the call for that alone.
-            let changed = error.supported_versions().is_some();
-            if changed || client.is_closed() || error.is_session_lost() {
-                self.slot.replace(&client);
-                if (changed || error.is_retryable()) && !again {
-                    again = true;
-                    client = self.client_other_than(Some(&client)).await?;
-                    continue;
-                }
-            }
-            return Err(ServerError::Call { server: self.name().to_owned(), source: error });
+        match &self.member {
+            Member::One(slot) => slot.call(call).await,
+            Member::Replicated(group) => group.call(call).await,
         }
     }
 
@@ -217,20 +154,16 @@ impl Server {
     where
         F: for<'a> Fn(CallTool<'a>) -> CallTool<'a> + Sync,
     {
-        let started = Instant::now();
-        let settings = &settings;
-        let outcome = self
-            .call(|client| async move { settings(client.call_tool(name, arguments)).await })
-            .await;
-        let is_error = outcome.as_ref().map_or(true, |result| result.is_error);
-        self.used(name, started.elapsed(), is_error);
-        outcome
+        match &self.member {
+            Member::One(slot) => slot.call_tool_with(name, arguments, &settings).await,
+            Member::Replicated(group) => group.call_tool_with(name, arguments, &settings).await,
+        }
     }
 
     /// Counts a use of a tool that was called by other means than
     /// [`call_tool`](Self::call_tool), and how long that took.
     pub fn used(&self, tool: &str, duration: Duration, is_error: bool) {
-        self.slot.count(|health| health.used(tool, duration, is_error));
+        self.member.first().count(|health| health.used(tool, duration, is_error));
     }
 
     /// What it offers, as far as it was asked for; see [`HubOptions::catalogs`]. A server that is
@@ -238,7 +171,7 @@ impl Server {
     ///
     /// [`HubOptions::catalogs`]: super::HubOptions::catalogs
     pub fn catalog(&self) -> Catalog {
-        self.slot.catalog()
+        self.member.catalog()
     }
 
     /// Asks it for these lists now, and keeps the answers.
@@ -249,20 +182,23 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future abandons the questions.
     pub async fn refresh_catalog(&self, lists: CatalogLists) -> Result<Catalog, ServerError> {
-        let client = self.client().await?;
+        let slot = self.member.first();
+        let client = slot.connection(None).await?;
         let (answers, _) = ask(&client, lists).await;
-        self.slot.take_lists(lists, answers);
+        slot.take_lists(lists, answers);
         Ok(self.catalog())
     }
 
     /// How it is configured; `None` for an entry of a file that cannot be used.
     pub fn config(&self) -> Option<&ServerConfig> {
-        self.slot.config.as_ref()
+        self.member.config()
     }
 
-    /// Starts it anew, whatever it is doing.
+    /// Starts it anew, whatever it is doing; all its replicas.
     pub fn restart(&self) {
-        self.slot.begin_anew();
+        for slot in self.member.slots() {
+            slot.begin_anew();
+        }
     }
 
     /// The hub that it belongs to.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mcp_protocol::subscriptions::SubscriptionFilter;
 
-use super::{Server, ServerState};
+use super::{Server, StateKind, slot::Slot};
 use crate::{Change, Client, Watch, WatchState};
 
 /// Hears of changes of one server of a hub, whatever connection it has at the moment. After a
@@ -41,10 +41,12 @@ impl Server {
         })
     }
 
-    /// Hears of all that a filter names. A server that waits for its first use is started.
+    /// Hears of all that a filter names. A server that waits for its first use is started. Of
+    /// several replicas one is watched that is up.
     pub fn watch(&self, wanted: SubscriptionFilter) -> ServerWatch {
-        if matches!(self.slot.state(), ServerState::Stopped) {
-            self.slot.wake();
+        let slot = self.member.first();
+        if slot.kind() == StateKind::Stopped {
+            slot.wake();
         }
         ServerWatch { server: self.clone(), wanted, current: None, has_begun: false }
     }
@@ -90,7 +92,7 @@ impl ServerWatch {
     /// How it is served now; [`WatchState::Interrupted`] while the server has no connection.
     pub fn state(&self) -> WatchState {
         match &self.current {
-            _ if self.server.slot.is_gone() => WatchState::Ended,
+            _ if self.server.member.first().is_gone() => WatchState::Ended,
             None => WatchState::Opening,
             Some((_, watch)) => match watch.state() {
                 WatchState::Ended => WatchState::Interrupted,
@@ -101,18 +103,20 @@ impl ServerWatch {
 
     /// Waits for a connection other than the one that was watched last.
     async fn next_client(&self) -> Option<Client> {
-        let slot = &self.server.slot;
-        let mut changes = slot.board.changes.subscribe();
+        let member = &self.server.member;
+        let mut changes = member.first().board.changes.subscribe();
+        let is_new = |client: &Client| {
+            !client.is_closed()
+                && self.current.as_ref().is_none_or(|(last, _)| !last.is_same(client))
+        };
         loop {
             changes.mark_unchanged();
-            if slot.is_gone() {
+            if member.any(Slot::is_gone) {
                 return None;
             }
-            if let Some(client) = slot.state().client()
-                && !client.is_closed()
-                && self.current.as_ref().is_none_or(|(last, _)| !last.is_same(client))
-            {
-                return Some(client.clone());
+            let clients = member.slots().iter().filter_map(|slot| slot.client());
+            if let Some(client) = clients.into_iter().find(is_new) {
+                return Some(client);
             }
             // The board lives as long as the slot.
             changes.changed().await.ok()?;

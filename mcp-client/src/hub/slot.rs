@@ -33,6 +33,8 @@ pub(super) struct Board {
     pub(super) lists: watch::Sender<CatalogLists>,
     /// Counts changes of what all servers offer together.
     pub(super) offered: AtomicU64,
+    /// How long a call waits for a server that is down and is started again.
+    pub(super) patience: Option<Duration>,
 }
 
 impl Board {
@@ -61,7 +63,19 @@ pub(super) struct Wish {
     pub(super) turn: u64,
 }
 
+/// Of what use a server is for a call now, the best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Condition {
+    Ready,
+    /// Its last sign of life did not come.
+    Degraded,
+    /// Whoever calls waits for it.
+    Coming,
+    Out,
+}
+
 pub(super) struct Slot {
+    /// That of a replica is not the one of its configuration.
     name: String,
     origin: Option<Origin>,
     /// `None` for an entry of a file that cannot be used.
@@ -94,13 +108,14 @@ struct Known {
 
 impl Slot {
     pub(super) fn new(
+        name: String,
         config: ServerConfig,
         endpoint: String,
         state: ServerState,
         board: &Arc<Board>,
         run: bool,
     ) -> Self {
-        let (name, origin) = (config.name.clone(), config.origin.clone());
+        let origin = config.origin.clone();
         Self::with(name, origin, Some(config), endpoint, state, board, run)
     }
 
@@ -161,6 +176,34 @@ impl Slot {
         self.known().state.clone()
     }
 
+    pub(super) fn kind(&self) -> StateKind {
+        self.known().state.kind()
+    }
+
+    /// The connection of now.
+    pub(super) fn client(&self) -> Option<Client> {
+        self.known().state.client().cloned()
+    }
+
+    pub(super) fn condition(&self) -> Condition {
+        let known = self.known();
+        match known.state {
+            ServerState::Ready(_) => Condition::Ready,
+            ServerState::Degraded(..) => Condition::Degraded,
+            ServerState::Starting | ServerState::Stopped => Condition::Coming,
+            ServerState::Down(_) if known.retry_at.is_some() && self.board.patience.is_some() => {
+                Condition::Coming
+            }
+            _ => Condition::Out,
+        }
+    }
+
+    /// When it is started again.
+    pub(super) fn retry_in(&self) -> Option<Duration> {
+        let retry_at = self.known().retry_at;
+        retry_at.map(|at| at.saturating_duration_since(Instant::now()))
+    }
+
     pub(super) fn status(&self) -> ServerStatus {
         let known = self.known();
         ServerStatus {
@@ -173,6 +216,7 @@ impl Slot {
             failures: known.failures,
             restarts: known.starts.saturating_sub(1),
             health: known.health.clone(),
+            replicas: Vec::new(),
             drift: known.drift.clone(),
         }
     }
@@ -328,8 +372,10 @@ impl Slot {
         }
     }
 
+    /// Tells what concerns the server as people know it, whichever replica this is.
     pub(super) fn tell(&self, change: HubChange) {
-        self.board.tell(self.name(), change);
+        let known_as = self.config.as_ref().map_or(self.name(), |config| &config.name);
+        self.board.tell(known_as, change);
     }
 
     /// Whether it is in the hub no more.

@@ -29,9 +29,19 @@ pub struct ServerStatus {
     pub restarts: u32,
     /// What its calls were like.
     pub health: Health,
+    /// Each of its replicas by itself, where it has several.
+    pub replicas: Vec<Self>,
     /// The tools whose definitions are others than were agreed to, as
     /// [`Hub::report_drift`](super::Hub::report_drift) says.
     pub drift: Vec<String>,
+}
+
+impl ServerStatus {
+    /// Its replicas, or itself where it has none.
+    pub fn each(&self) -> impl Iterator<Item = &Self> {
+        let alone = self.replicas.is_empty().then_some(self);
+        self.replicas.iter().chain(alone)
+    }
 }
 
 /// What a server is doing.

@@ -1,7 +1,13 @@
 //! Servers come and go while others work.
 
-use mcp_client::{Hub, HubOptions, ServerError, ServerState, StateKind};
+use mcp_client::{
+    Hub, HubOptions, ServerError, ServerState, StateKind,
+    config::{ServerConfig, TransportConfig},
+    protocol::tools::Tool,
+    testing::TestServer,
+};
 use serde_json::json;
+use tokio::net::UnixListener;
 
 use super::{kinds, misbehaving, until};
 
@@ -95,4 +101,44 @@ async fn all_servers_are_asked_side_by_side() {
     assert_eq!((health.calls, health.failures), (1, 0));
     assert!(health.latency(0.5).is_some());
     hub.close().await;
+}
+
+#[tokio::test]
+async fn servers_behind_three_transports_are_one_hub() {
+    let scripted = |name: &'static str| {
+        let tool = Tool::new("good", json!({"type": "object"}));
+        TestServer::new().tool(tool, move |_| name.into())
+    };
+    let http = scripted("http").http().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("socket");
+    let listener = UnixListener::bind(&socket).unwrap();
+    let by_url = |name: &str, url: String| {
+        ServerConfig::new(name, TransportConfig::Http { url, headers: [].into() })
+    };
+    let servers = vec![
+        misbehaving("ok", "ok"),
+        by_url("http", http.url().to_owned()),
+        by_url("unix", format!("unix://{}", socket.display())),
+    ];
+    let using = async {
+        let hub = Hub::start(servers, &HubOptions::default());
+        hub.ready().await;
+        let answers =
+            hub.for_each(|client| async move { client.call_tool("good", json!({})).await }).await;
+        let answers: Vec<_> = answers
+            .into_iter()
+            .map(|(name, answer)| (name, answer.unwrap().joined_text()))
+            .collect();
+        let expected = ["ok", "http", "unix"].map(|name| (name.to_owned(), name.to_owned()));
+        assert_eq!(answers, expected);
+        hub.close().await;
+    };
+    let serving = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let (input, output) = stream.into_split();
+        scripted("unix").lines(input, output).await
+    };
+    let ((), ended) = tokio::join!(using, serving);
+    ended.unwrap();
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mcp_client::{
-    Hub, HubOptions, ServerState, StateKind,
+    Hub, HubOptions, ServerState, ServerStatus, StateKind,
     config::{self, ServerConfig, TransportConfig},
 };
 use serde_json::json;
@@ -64,7 +64,8 @@ async fn one_failing_server_stops_no_other() {
     hub.close().await;
 }
 
-/// None of the broken ones can delay the others: three of them never end to start.
+/// None of the broken ones can delay the others: three of them never end to start. All that is
+/// waited for is the slowest good one, which starts when it is let.
 #[tokio::test]
 async fn ten_broken_servers_of_thirty_delay_no_good_one() {
     let transports = [
@@ -100,20 +101,36 @@ async fn ten_broken_servers_of_thirty_delay_no_good_one() {
         server
     });
     let broken = broken.chain(transports.map(|(name, how)| ServerConfig::new(name, how)));
+    let folder = tempfile::tempdir().unwrap();
+    let gate = folder.path().join("open");
+    let mut slowest = misbehaving("slowest", "ok");
+    if let TransportConfig::Stdio { command, args, .. } = &mut slowest.transport {
+        let wait = r#"while [ ! -e "$0" ]; do sleep 0.01; done; exec "$1" ok"#;
+        let program = std::mem::replace(command, "sh".to_owned());
+        *args = vec!["-c".to_owned(), wait.to_owned(), gate.display().to_string(), program];
+    }
     // The good ones stand behind the broken ones.
-    let servers: Vec<_> =
-        broken.chain((0..20).map(|n| misbehaving(&format!("good-{n}"), "ok"))).collect();
+    let servers: Vec<_> = broken
+        .chain([slowest])
+        .chain((0..19).map(|n| misbehaving(&format!("good-{n}"), "ok")))
+        .collect();
+    assert_eq!(servers.len(), 30);
     let mut options = HubOptions::default();
     options.restart = None;
     let hub = Hub::start(servers, &options);
-    for n in 0..20 {
-        until_that(&hub, &format!("good-{n}"), |status| status.state.kind() == StateKind::Ready)
-            .await;
+    let kind = |name: &str| hub.server(name).unwrap().status().state.kind();
+    let is_ready = |status: &ServerStatus| status.state.kind() == StateKind::Ready;
+    for n in 0..19 {
+        until_that(&hub, &format!("good-{n}"), is_ready).await;
     }
+    assert_eq!(kind("slowest"), StateKind::Starting, "the others did not wait for it");
+    std::fs::write(&gate, "").unwrap();
+    until_that(&hub, "slowest", is_ready).await;
+    // It is the last one that anybody waited for, and no broken one was.
     for status in hub.status() {
         let name = status.name.as_str();
         match name.split_once('-').map(|(first, _)| first) {
-            Some("good") => assert_eq!(status.state.kind(), StateKind::Ready, "{name}"),
+            Some("good") | None => assert_eq!(status.state.kind(), StateKind::Ready, "{name}"),
             Some("silent") => assert_eq!(status.state.kind(), StateKind::Starting, "{name}"),
             _ => {
                 until_that(&hub, name, |status| {

@@ -275,6 +275,14 @@ impl Writer<'_> {
                 self.spelling.lost("its sandbox");
             }
         }
+        if let Some(replicas) = &self.entry.replicas {
+            if ours {
+                let written = replicas.write(|url| self.spelling.text("replicas", url));
+                self.put("replicas", written);
+            } else {
+                self.spelling.lost("its replicas");
+            }
+        }
         match (self.entry.reach, ours) {
             (Reach::Anywhere, _) => {}
             (_, true) => self.put("reach", "public"),

@@ -2,6 +2,7 @@
 
 mod adding;
 mod reading;
+mod replicas;
 mod writing;
 
 use std::path::Path;

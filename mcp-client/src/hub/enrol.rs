@@ -1,0 +1,96 @@
+//! From a configured server to its slots, each under a supervisor of its own.
+
+use std::sync::Arc;
+
+use super::{
+    Hub, Refusal, ServerState, group::Group, member::Member, slot::Slot, supervisor::Supervisor,
+};
+use crate::{
+    config::{ServerConfig, TransportConfig},
+    oauth::{ClientCredentialsGrant, OAuth},
+};
+
+impl Hub {
+    /// Makes a server and begins to start it.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub(super) fn member_for(&self, server: ServerConfig) -> Member {
+        let Some(replicas) = &server.replicas else {
+            let name = server.name.clone();
+            return Member::One(self.slot_for(name, server));
+        };
+        let transports = std::iter::once(&server.transport).chain(&replicas.others);
+        let each = transports.enumerate().map(|(index, transport)| {
+            let mut one = server.clone();
+            one.transport = transport.clone();
+            one.replicas = None;
+            self.slot_for(format!("{}#{}", server.name, index + 1), one)
+        });
+        let (slots, rules) = (each.collect(), replicas.rules);
+        Member::Replicated(Arc::new(Group::new(server.name.clone(), Some(server), slots, rules)))
+    }
+
+    /// Makes a slot; `name` is that of the server, or of one of its replicas.
+    fn slot_for(&self, name: String, server: ServerConfig) -> Arc<Slot> {
+        let options = &self.0.options;
+        let board = &self.0.board;
+        let unusable = |name, server, endpoint, reason: String| {
+            let state = ServerState::NotConfigured(reason);
+            Arc::new(Slot::new(name, server, endpoint, state, board, false))
+        };
+        let authorization = match &server.transport {
+            TransportConfig::Http { headers, .. } | TransportConfig::Sse { headers, .. }
+                if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
+            {
+                let made = options.authorization.as_ref().and_then(|make| make(&server));
+                match &server.oauth {
+                    Some(config) if config.token_url.is_some() => {
+                        Some(OAuth::with(ClientCredentialsGrant).configured(config))
+                    }
+                    Some(config) => made.map(|oauth| oauth.configured(config)),
+                    None => made,
+                }
+            }
+            _ => None,
+        };
+        let recipe = match server.recipe(options.shutdown_grace, authorization) {
+            Ok(recipe) => recipe,
+            Err(error) => return unusable(name, server, String::new(), error.to_string()),
+        };
+        let endpoint = recipe.endpoint();
+        if let Some(refusal) = Refusal::of(&server, options.allowed.as_ref()) {
+            let state = ServerState::Refused(refusal);
+            return Arc::new(Slot::new(name, server, endpoint, state, board, false));
+        }
+        if self.lock().iter().any(|one| one.name() == server.name || one.slot(&name).is_some()) {
+            let reason = format!("the name `{name}` is used twice; rename one");
+            return unusable(name, server, endpoint, reason);
+        }
+        let run = server.enabled && !options.lazy;
+        let state = match (server.enabled, run) {
+            (false, _) => ServerState::Disabled,
+            (true, false) => ServerState::Stopped,
+            (true, true) => ServerState::Starting,
+        };
+        let mut client = options.client.clone();
+        client.era = server.era;
+        client.connect_timeout = server.startup_timeout.unwrap_or(options.startup_timeout);
+        if server.call_timeout.is_some() {
+            client.call_timeout = server.call_timeout;
+        }
+        let slot = Arc::new(Slot::new(name, server, endpoint, state, board, run));
+        let supervisor = Supervisor {
+            slot: Arc::clone(&slot),
+            recipe,
+            client,
+            restart: options.restart,
+            keep_alive: options.keep_alive,
+            permits: Arc::clone(&self.0.permits),
+        };
+        #[expect(clippy::disallowed_methods, reason = "aborted with its slot")]
+        let task = tokio::spawn(supervisor.run());
+        slot.supervised_by(task.abort_handle());
+        slot
+    }
+}
