@@ -29,7 +29,7 @@ pub use self::{
     error::{CallError, TimeScope},
     servers::ServerCaller,
 };
-use crate::{model::BoxFuture, toolbox::ProgressSink};
+use crate::{layers::Chooser, model::BoxFuture, toolbox::ProgressSink};
 
 /// Whatever takes a call and gives its reply: a server, or a layer around one.
 ///
@@ -59,11 +59,21 @@ pub trait Caller: Send + Sync {
     /// Dropping the future abandons the call; the server is told, and all that the call held on
     /// its way (a place, a probe) is free again.
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send;
+
+    /// Who chooses among the replicas of its servers, if some have any. A
+    /// [`Stack`](crate::stack::Stack) asks for this once.
+    fn chooser(&self) -> Option<Arc<dyn Chooser>> {
+        None
+    }
 }
 
 impl<C: Caller + ?Sized> Caller for Arc<C> {
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
         (**self).call(call)
+    }
+
+    fn chooser(&self) -> Option<Arc<dyn Chooser>> {
+        (**self).chooser()
     }
 }
 
@@ -73,11 +83,16 @@ pub struct SharedCaller(Arc<dyn Boxed>);
 
 trait Boxed: Send + Sync {
     fn call_boxed(&self, call: Call) -> BoxFuture<'_, Result<Reply, CallError>>;
+    fn its_chooser(&self) -> Option<Arc<dyn Chooser>>;
 }
 
 impl<C: Caller> Boxed for C {
     fn call_boxed(&self, call: Call) -> BoxFuture<'_, Result<Reply, CallError>> {
         Box::pin(self.call(call))
+    }
+
+    fn its_chooser(&self) -> Option<Arc<dyn Chooser>> {
+        self.chooser()
     }
 }
 
@@ -91,6 +106,10 @@ impl SharedCaller {
 impl Caller for SharedCaller {
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
         self.0.call_boxed(call)
+    }
+
+    fn chooser(&self) -> Option<Arc<dyn Chooser>> {
+        self.0.its_chooser()
     }
 }
 
@@ -110,6 +129,12 @@ pub type LogSink = Arc<dyn Fn(LoggingMessageParams) + Send + Sync>;
 pub struct Call {
     /// The server, as configured.
     pub server: Arc<str>,
+    /// Which of the server's replicas takes the call, by its name in the hub; whoever balances
+    /// chooses one.
+    pub replica: Option<Arc<str>>,
+    /// What the call belongs to, such as a conversation: a server that keeps a state between calls
+    /// gets those of one key at the same replica.
+    pub affinity: Option<Arc<str>>,
     /// What is asked of it.
     pub operation: Arc<Operation>,
     /// On whose behalf, where one program calls for several. What one may read is never given to
@@ -228,6 +253,8 @@ impl Call {
     pub fn new(server: impl Into<Arc<str>>, operation: Operation) -> Self {
         Self {
             server: server.into(),
+            replica: None,
+            affinity: None,
             operation: Arc::new(operation),
             partition: None,
             hints: ToolHints::default(),
@@ -289,6 +316,13 @@ impl Call {
     #[must_use]
     pub fn partition(mut self, partition: impl Into<Arc<str>>) -> Self {
         self.partition = Some(partition.into());
+        self
+    }
+
+    /// What the call belongs to; see [`affinity`](Self::affinity).
+    #[must_use]
+    pub fn belonging_to(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.affinity = Some(key.into());
         self
     }
 

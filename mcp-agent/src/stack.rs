@@ -74,8 +74,9 @@ impl Stack {
         let trust = Arc::new(options.trust.clone());
         let metrics = MetricsLayer::new(options.observers.iter().cloned());
         let cache = options.cache.clone().map(|rules| ResultCache::new(rules, Arc::clone(&trust)));
+        let chooser = options.chooser.clone().or_else(|| servers.chooser());
         let routes = Routes::new(SharedCaller::new(servers), options, Arc::clone(&trust));
-        let balanced = BalanceLayer::new(options.chooser.clone()).layer(routes.clone());
+        let balanced = BalanceLayer::new(chooser).layer(routes.clone());
         let retried = RetryLayer::new(options.retry.clone()).trust(trust).layer(balanced);
         let cached = CacheLayer::new(cache.clone()).layer(retried);
         let own = MiddlewaresLayer::new(options.middleware.iter().cloned()).layer(cached);
@@ -115,7 +116,8 @@ impl fmt::Debug for Stack {
     }
 }
 
-/// Leads each call to the layers of its server, which come to be with its first call.
+/// Leads each call to the layers of its server, or of the replica that was chosen, which come to be
+/// with its first call. The limits of a server are those of each of its replicas.
 #[derive(Clone)]
 struct Routes(Arc<Routing>);
 
@@ -154,16 +156,16 @@ impl Routes {
         }))
     }
 
-    fn route(&self, server: &Arc<str>) -> Arc<Route> {
+    fn route(&self, call: &Call) -> Arc<Route> {
+        let name = call.replica.as_ref().unwrap_or(&call.server);
         let known = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(route) = known.get(server) {
+        if let Some(route) = known.get(name) {
             return Arc::clone(route);
         }
         drop(known);
         let mut routes = self.0.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let route =
-            routes.entry(Arc::clone(server)).or_insert_with(|| Arc::new(self.0.build(server)));
-        Arc::clone(route)
+        let build = || Arc::new(self.0.build(&call.server, name));
+        Arc::clone(routes.entry(Arc::clone(name)).or_insert_with(build))
     }
 
     fn report(&self, metrics: &MetricsLayer) -> Vec<ServerReport> {
@@ -188,7 +190,8 @@ impl Routes {
 }
 
 impl Routing {
-    fn build(&self, server: &str) -> Route {
+    /// `name` is that of the server or of its replica.
+    fn build(&self, server: &str, name: &Arc<str>) -> Route {
         let own = self.limits.get(server);
         let mut concurrency = self.concurrency.clone();
         if let Some(calls) = own.and_then(|own| own.concurrency) {
@@ -199,7 +202,7 @@ impl Routing {
             None => self.rate.clone(),
         };
         let rate = match &self.shared_rates {
-            Some(source) => rate.shared(server, Arc::clone(source)),
+            Some(source) => rate.shared(Arc::clone(name), Arc::clone(source)),
             None => rate,
         };
         let attempt = match own.and_then(|own| own.attempt_timeout) {
@@ -222,11 +225,12 @@ impl Routing {
 
 impl Caller for Routes {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let route = self.route(&call.server);
+        let route = self.route(&call);
+        let name = Arc::clone(call.replica.as_ref().unwrap_or(&call.server));
         let outcome = route.caller.call(call).await;
-        if let Err(CallError::UnknownServer { server }) = &outcome {
+        if let Err(CallError::UnknownServer { .. }) = &outcome {
             // A name that somebody made up leaves nothing behind.
-            self.0.routes.write().unwrap_or_else(PoisonError::into_inner).remove(server);
+            self.0.routes.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
         }
         outcome
     }
@@ -243,5 +247,7 @@ impl fmt::Debug for Routes {
 mod processes_under_load;
 #[cfg(all(test, unix))]
 mod real_processes;
+#[cfg(all(test, unix))]
+mod replicas_under_load;
 #[cfg(test)]
 mod tests;

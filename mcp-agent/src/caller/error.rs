@@ -213,6 +213,23 @@ impl CallError {
         }
     }
 
+    /// Whether a replica of the server may do better: this one surely did not see the call, and
+    /// nothing about the call itself is wrong.
+    pub(crate) fn is_another_servers_chance(&self) -> bool {
+        match self {
+            Self::UnknownServer { .. }
+            | Self::Unavailable { .. }
+            | Self::CircuitOpen { .. }
+            | Self::RateLimited { .. }
+            | Self::Busy { .. } => true,
+            Self::TimedOut { scope, sent, .. } => *scope == TimeScope::Attempt && !sent,
+            Self::Failed { source, .. } => {
+                !source.was_sent() && matches!(source.kind(), CallErrorKind::NotSent(_))
+            }
+            Self::Stopped { .. } | Self::Unrecorded { .. } => false,
+        }
+    }
+
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
             Self::Unavailable { .. } => Verdict::Ill,

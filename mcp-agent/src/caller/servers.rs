@@ -6,8 +6,11 @@ use mcp_client::{Client, Hub, Request, ServerError};
 use mcp_protocol::{method::Method, version::Era};
 use tokio::time::Instant;
 
-use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, rounds};
-use crate::toolbox::ToolProgress;
+use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, Verdict, rounds};
+use crate::{
+    layers::{Chooser, Chosen},
+    toolbox::ToolProgress,
+};
 
 /// Calls servers as they are, without any layer.
 #[derive(Clone)]
@@ -47,7 +50,8 @@ impl Caller for ServerCaller {
                 replied.map_err(|error| CallError::failed(&server, error))
             }
             Servers::Hub(hub) => {
-                let server = hub.server(&call.server).ok_or_else(unknown)?;
+                let name = call.replica.as_ref().unwrap_or(&call.server);
+                let server = hub.server(name).ok_or_else(unknown)?;
                 let outcome = match &*call.operation {
                     _ if call.is_round() => {
                         let started = Instant::now();
@@ -82,6 +86,33 @@ impl Caller for ServerCaller {
                 })
             }
         }
+    }
+
+    fn chooser(&self) -> Option<Arc<dyn Chooser>> {
+        match &self.0 {
+            Servers::Hub(hub) => Some(Arc::new(ReplicasOf(hub.clone()))),
+            Servers::Clients(_) => None,
+        }
+    }
+}
+
+/// Chooses among the replicas that the configuration gives a server, as their rules say.
+struct ReplicasOf(Hub);
+
+impl Chooser for ReplicasOf {
+    fn choose(&self, call: &Call, tried: &[Arc<str>]) -> Option<Chosen> {
+        let replicas = self.0.server(&call.server)?.replicas()?;
+        let turn = replicas.choose(call.affinity.as_deref(), tried)?;
+        let chosen = Chosen::replica(turn.server().name());
+        Some(chosen.on_done(move |outcome| match outcome {
+            Some(Ok(_)) => turn.ended(true),
+            Some(Err(error)) => match error.verdict() {
+                Verdict::Well => turn.ended(true),
+                Verdict::Ill => turn.ended(false),
+                Verdict::Unknown => drop(turn),
+            },
+            None => drop(turn),
+        }))
     }
 }
 

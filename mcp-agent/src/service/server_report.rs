@@ -45,6 +45,9 @@ pub(super) struct ServerReport {
     calls_waiting: usize,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tools: BTreeMap<String, ToolReport>,
+    /// Each of its replicas by itself, where it has several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    replicas: Vec<Self>,
 }
 
 /// Whether the server is called at all.
@@ -87,6 +90,7 @@ impl ServerReport {
             ServerState::NotConfigured(reason) => Some(reason.clone()),
             _ => None,
         };
+        let replicas = status.replicas.iter().map(|one| Self::new(one, layers, now)).collect();
         let layers = layers.server(&status.name);
         let breaker = layers.and_then(|layers| layers.breaker.as_ref()).map(|breaker| Breaker {
             state: breaker.state.to_string(),
@@ -129,6 +133,7 @@ impl ServerReport {
                     (name.clone(), report)
                 })
                 .collect(),
+            replicas,
         }
     }
 }

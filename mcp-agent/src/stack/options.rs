@@ -39,7 +39,7 @@ pub struct StackOptions {
     pub middleware: Vec<Arc<dyn Middleware>>,
     /// Who hears of every call.
     pub observers: Vec<Arc<dyn Observe>>,
-    /// Chooses among like servers.
+    /// Chooses among like servers; among the replicas of the configuration when `None`.
     pub chooser: Option<Arc<dyn Chooser>>,
     /// Limits of some servers, by name.
     pub servers: BTreeMap<String, ServerLimits>,

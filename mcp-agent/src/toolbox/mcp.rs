@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use futures_util::future;
@@ -37,8 +40,13 @@ use crate::{
 pub struct McpToolset {
     servers: Servers,
     stack: Stack,
+    /// What its calls belong to.
+    affinity: Arc<str>,
     listed: RwLock<Arc<Listed>>,
 }
+
+/// How many toolsets there were.
+static COUNT: AtomicU64 = AtomicU64::new(0);
 
 enum Servers {
     Hub(Hub),
@@ -116,7 +124,17 @@ impl McpToolset {
 
     fn of(servers: Servers) -> Self {
         let stack = Stack::new(servers.caller(), &StackOptions::default());
-        Self { servers, stack, listed: RwLock::default() }
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let affinity = format!("toolset {number} of process {}", std::process::id()).into();
+        Self { servers, stack, affinity, listed: RwLock::default() }
+    }
+
+    /// What the calls belong to: a server that keeps a state between calls gets those of one key at
+    /// the same replica. By default all calls of this toolset belong together.
+    #[must_use]
+    pub fn belonging_to(mut self, key: impl Into<Arc<str>>) -> Self {
+        self.affinity = key.into();
+        self
     }
 
     /// Calls the servers through these layers, in the place of the default ones.
@@ -387,8 +405,8 @@ impl Toolset for McpToolset {
                 return Err(ToolError::Unknown { name });
             };
             let hints = tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
-            let mut call = Call::tool(server, tool.name, arguments).hints(hints);
-            call.progress = Some(progress);
+            let call = Call::tool(server, tool.name, arguments).hints(hints);
+            let mut call = call.belonging_to(Arc::clone(&self.affinity)).on_progress(progress);
             if let Some(key) = idempotency_key {
                 call.meta.push((IDEMPOTENCY_KEY.into(), Value::from(key).into()));
             }

@@ -1,5 +1,7 @@
 //! Who asks, and what a request says beside its question.
 
+use std::sync::Arc;
+
 use mcp_client::TraceContext;
 use mcp_protocol::{
     capabilities::ClientCapabilities,
@@ -25,6 +27,9 @@ pub(super) struct Caller<'a> {
     pub(super) capabilities: ClientCapabilities,
     pub(super) log_level: Option<LoggingLevel>,
     pub(super) trace: Option<TraceContext>,
+    /// Its conversation, for servers that keep a state with theirs. Modern requests have none: each
+    /// stands for itself.
+    pub(super) affinity: Option<Arc<str>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,7 +74,8 @@ impl<'a> Caller<'a> {
         } else {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };
-        Ok(Self { era, peer, progress_token, capabilities, log_level, trace })
+        let affinity = conversation.filter(|_| !is_modern).map(Conversation::affinity);
+        Ok(Self { era, peer, progress_token, capabilities, log_level, trace, affinity })
     }
 }
 

@@ -105,6 +105,11 @@ impl Conversation {
         Some(conversation)
     }
 
+    /// What its calls belong to.
+    pub(super) fn affinity(&self) -> Arc<str> {
+        format!("client {}", self.number).into()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -39,13 +39,14 @@ impl Aggregate {
     /// Passes a call on, and on the way back what the server asks.
     pub(super) async fn relay(
         &self,
-        call: Call,
+        mut call: Call,
         caller: &Caller<'_>,
         round: Round,
     ) -> Result<RawJson, ErrorObject> {
         if !round.is_for(&call.server) {
             return Err(of_another_request());
         }
+        call.affinity.clone_from(&caller.affinity);
         let is_legacy = || async {
             let client = self.0.hub.server(&call.server)?.client().await.ok()?;
             Some(client.server().protocol_version.era() == Era::Legacy)
