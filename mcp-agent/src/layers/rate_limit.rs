@@ -2,6 +2,8 @@
 
 mod lease;
 mod rate;
+#[cfg(test)]
+mod simulation;
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -105,6 +105,11 @@ impl Torment {
 
     /// Calls of both tools from many callers; every one tells how it ended.
     async fn load(&self) -> (Ends, Ends) {
+        self.load_with(Duration::from_millis(500)).await
+    }
+
+    /// The same, with this limit for the silence of the server.
+    async fn load_with(&self, idle: Duration) -> (Ends, Ends) {
         let callers = (0..CALLERS).map(|caller| async move {
             let mut ends = Vec::new();
             for number in (0..CALLS).map(|call| caller * CALLS + call) {
@@ -113,7 +118,7 @@ impl Torment {
                 let read_only = name == "read";
                 let call = Call::tool("sh", name, arguments)
                     .hints(ToolHints { read_only, ..ToolHints::default() })
-                    .idle_at_most(Duration::from_millis(500));
+                    .idle_at_most(idle);
                 let end = self.stack.call(call).await;
                 let end = end.map(|reply| reply.into_tool().unwrap().joined_text());
                 self.over.fetch_add(1, Ordering::Relaxed);
@@ -231,5 +236,33 @@ async fn what_is_stopped_under_load_is_left_alone_and_used_again() {
     // The process is the same: what it was sent while it stood still it did later, once.
     torment.check(&writes, &reads);
     assert!(breaker().unwrap().opened >= 2);
+    torment.hub.close().await;
+}
+
+/// Slow is not broken: a server that stands still again and again, with every caller waiting, loses
+/// no call, and nobody gives up on it.
+#[tokio::test]
+async fn what_is_slowed_under_load_answers_every_call_once() {
+    let torment = Torment::start(&StackOptions::default());
+    let running = || torment.stack.report().server("sh").map_or(0, |server| server.running);
+    let slowing = async {
+        let process = torment.process_other_than("").await;
+        for _ in 0..12 {
+            torment.more_calls(20).await;
+            signal("-STOP", &process);
+            // Every caller meets the silence before it ends.
+            while running() < CALLERS as usize {
+                sleep(Duration::from_millis(1)).await;
+            }
+            signal("-CONT", &process);
+        }
+    };
+    let both = async { tokio::join!(torment.load_with(PATIENCE), slowing) };
+    let ((writes, reads), ()) = timeout(PATIENCE, both).await.unwrap();
+    torment.check(&writes, &reads);
+    assert!(writes.values().chain(reads.values()).all(Result::is_ok), "{writes:?} {reads:?}");
+    let breaker = torment.stack.report().server("sh").unwrap().breaker.clone().unwrap();
+    assert_eq!((breaker.state, breaker.opened), (CircuitState::Closed, 0));
+    assert_eq!(torment.hub.server("sh").unwrap().status().restarts, 0);
     torment.hub.close().await;
 }
