@@ -15,7 +15,7 @@ use mcp_agent::{
         ServerCost, Toolset,
     },
 };
-use mcp_client::Hub;
+use mcp_client::{Hub, HubOptions};
 
 use crate::{
     args::{AgentOptions, Approve, LayerOptions, ModelOptions, Offer, ServerOptions, ToolSearch},
@@ -96,7 +96,8 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     };
     let layers = request.layers.options(&chosen)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
-    let hub = context.start(chosen.servers).await?;
+    let patience = |options: &mut HubOptions| options.await_restart = request.layers.await_restart;
+    let hub = context.start_with(chosen.servers, patience).await?;
     hub.report_problems(chosen.problems);
     let following = request.chats.then(|| {
         let selection = Selection::new(targets, request.command, request.options);

@@ -136,7 +136,7 @@ pub(crate) fn read(file: &Path) -> Result<Configured> {
     let declared = declared(file)?;
     let environment = |name: &str| env::var(name).ok();
     let inputs = |id: &str| env::var(input_variable(id)).ok();
-    let mut values = Variables::new(&environment).inputs(&inputs);
+    let mut values = Variables::new(&environment).inputs(&inputs).keychain(&keychain);
     if let Some(folder) = workspace(file) {
         values = values.workspace(folder);
     }
@@ -144,6 +144,22 @@ pub(crate) fn read(file: &Path) -> Result<Configured> {
     trust::judge(&declared, &mut found)?;
     let ConfigFile { servers, problems, max_concurrent_calls, .. } = found;
     Ok(Configured { file: Some(file.to_owned()), servers, problems, max_concurrent_calls })
+}
+
+/// An entry of the operating system's keychain.
+#[cfg(feature = "keychain")]
+fn keychain(name: &str) -> std::result::Result<Option<String>, String> {
+    config::keychain_entry(name).map_err(|error| {
+        let causes = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source());
+        causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    })
+}
+
+#[cfg(not(feature = "keychain"))]
+fn keychain(_: &str) -> std::result::Result<Option<String>, String> {
+    Err("this build of mcp reads no keychain; build it with `--features keychain`, or use \
+         ${file:PATH} or a variable of the environment"
+        .to_owned())
 }
 
 /// Reads one configuration file, in the way of writing of any program.

@@ -144,6 +144,14 @@ pub(crate) fn describe(entry: &ServerEntry) -> Vec<String> {
         }
         _ => {}
     }
+    if let Some(replicas) = &entry.replicas {
+        for url in &replicas.urls {
+            add("and", url.to_string());
+        }
+        if let Some(count) = replicas.count {
+            add("times", count.to_string());
+        }
+    }
     if entry.sandbox.is_some() {
         add("in", "a sandbox".to_owned());
     }

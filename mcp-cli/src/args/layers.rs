@@ -50,6 +50,10 @@ pub(crate) struct LayerOptions {
     /// How long a server is left alone at first
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = measure::parse_time)]
     pub(crate) breaker_pause: Duration,
+    /// How long a call may wait for a server that is down and about to be started again; without
+    /// it the call fails at once
+    #[arg(long, value_name = "TIME", value_parser = measure::parse_time)]
+    pub(crate) await_restart: Option<Duration>,
 }
 
 /// A value for all, or for what is named.

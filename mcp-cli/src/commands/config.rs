@@ -72,7 +72,9 @@ fn show(declared: &Declared, context: &Context, printer: &mut Printer) -> Result
                 let off = if entry.enabled { "" } else { "  (off)" };
                 let (kind, place) = place(entry);
                 let line = entry.origin.line;
-                printer.line(format_args!("  {name}  {kind:<5}  {place}{off}  line {line}"))?;
+                let more = more(entry).map_or(String::new(), |more| format!(" (+{more})"));
+                printer
+                    .line(format_args!("  {name}  {kind:<5}  {place}{more}{off}  line {line}"))?;
                 if !entry.unknown.is_empty() {
                     let keys: Vec<_> = entry.unknown.keys().map(|key| one_line(key)).collect();
                     printer.line(format_args!(
@@ -107,6 +109,12 @@ fn place(entry: &ServerEntry) -> (&'static str, String) {
     }
 }
 
+/// How many replicas there are beside the entry's own endpoint.
+fn more(entry: &ServerEntry) -> Option<usize> {
+    let replicas = entry.replicas.as_ref()?;
+    Some(replicas.count.map_or(replicas.urls.len(), |count| count - 1))
+}
+
 fn describe(entry: &ServerEntry) -> serde_json::Value {
     let (kind, place) = place(entry);
     let variables: Vec<_> = entry.variables().iter().map(ToString::to_string).collect();
@@ -116,6 +124,7 @@ fn describe(entry: &ServerEntry) -> serde_json::Value {
         "transport": kind,
         "endpoint": place,
         "enabled": entry.enabled,
+        "replicas": more(entry).unwrap_or(0) + 1,
         "variables": variables,
         "unknown": entry.unknown,
     })

@@ -1,6 +1,6 @@
 //! `mcp plan`
 
-use std::{fs, path::Path, sync::Arc};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use mcp_agent::{
     plan::{self, AskError, CheckedPlan, ExecuteOptions, Plan, PlanError, PlanRun, StepOutcome},
@@ -40,7 +40,7 @@ async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) ->
     let plan: Plan = read(&args.file)?;
     let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
     let layers = args.layers.options(&chosen)?;
-    let tools = start(chosen, &layers, context).await?;
+    let tools = start(chosen, &layers, args.layers.await_restart, context).await?;
     let checked = plan.check(&tools).map_err(|error| invalid(&error))?;
     if args.dry_run {
         show(&checked, printer)?;
@@ -78,7 +78,7 @@ async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) ->
 
 async fn make(args: PlanMakeArgs, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
     let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
-    let tools = start(chosen, &StackOptions::default(), context).await?;
+    let tools = start(chosen, &StackOptions::default(), None, context).await?;
     let model = models::find(&args.model, context).await?.model;
     let asking = plan::ask(&model, &args.goal, &tools);
     let checked =
@@ -119,9 +119,11 @@ fn chosen(
 async fn start(
     chosen: Chosen,
     layers: &StackOptions,
+    await_restart: Option<Duration>,
     context: &Context,
 ) -> Result<Arc<dyn Toolset>> {
-    let hub = context.start(chosen.servers).await?;
+    let hub =
+        context.start_with(chosen.servers, |options| options.await_restart = await_restart).await?;
     hub.report_problems(chosen.problems);
     let tools = wait(&context.messages, McpToolset::of_hub(hub.clone()), |elapsed| {
         format!("starting servers  {}", show_time(elapsed))

@@ -7,7 +7,7 @@ use mcp_agent::{
     service::{ChatOptions, Service, ServiceOptions, random_token},
     stack::StackOptions,
 };
-use mcp_client::{Hub, Secret};
+use mcp_client::{Hub, HubOptions, Secret};
 use mcp_transport::serve::{self, Guard};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -124,7 +124,11 @@ async fn start(
         say_that_demo_is_used(context);
     }
     let layers = args.layers.options(&chosen)?;
-    let hub = context.start_with(chosen.servers, Service::prepare).await?;
+    let prepare = |options: &mut HubOptions| {
+        Service::prepare(options);
+        options.await_restart = args.layers.await_restart;
+    };
+    let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);
     let following = context.follow(&hub, Selection::new(targets, &args.command, &args.server));
     Ok((hub, layers, following))

@@ -3,6 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use clap::Args;
+use futures_util::future::join_all;
 use mcp_client::{Availability, CatalogLists, Hub, Server, ServerState, ServerStatus, StateKind};
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -83,12 +84,19 @@ pub(super) async fn run(
     Ok(exit_code(&servers, context))
 }
 
-/// Asks every server that is up for signs of life.
+/// Asks every server that is up for signs of life, and each of its replicas.
 async fn look(hub: &Hub) {
+    let each: Vec<_> = hub.servers().iter().flat_map(endpoints).collect();
     for _ in 0..SIGNS {
+        let asking = each.iter().map(|one| one.call(|client| async move { client.ping().await }));
         // What fails is counted, and shown.
-        drop(hub.for_each(|client| async move { client.ping().await }).await);
+        drop(join_all(asking).await);
     }
+}
+
+/// The replicas of a server, or itself.
+fn endpoints(server: &Server) -> Vec<Server> {
+    server.replicas().map_or_else(|| vec![server.clone()], |replicas| replicas.servers())
 }
 
 fn exit_code(servers: &[Server], context: &Context) -> ExitCode {
@@ -130,18 +138,24 @@ fn print(servers: &[Server], printer: &mut Printer) -> Result<()> {
         }
         Output::Text => {}
     }
-    let width =
-        servers.iter().map(|server| server.name().chars().count()).max().unwrap_or(0).max(4);
+    let rows: Vec<_> = servers.iter().flat_map(rows).collect();
+    let width = rows.iter().map(|server| server.name().chars().count()).max().unwrap_or(0).max(4);
     let head = format!(
         "  {:width$}  {:16} {:9}  {:10}  {:>5}  {:>7}  {:>7}  {:>5}  {:>4}  LAST",
         "NAME", "STATE", "TRANSPORT", "PROTOCOL", "TOOLS", "P50", "P95", "CALLS", "ERR"
     );
     printer.line(printer.paint(Role::Dim, head))?;
-    for server in servers {
+    for server in &rows {
         let line = row(server, width, printer);
         printer.line(line)?;
     }
     Ok(())
+}
+
+/// A server, and below it its replicas.
+fn rows(server: &Server) -> Vec<Server> {
+    let replicas = server.replicas().map(|replicas| replicas.servers());
+    std::iter::once(server.clone()).chain(replicas.into_iter().flatten()).collect()
 }
 
 fn row(server: &Server, width: usize, printer: &Printer) -> String {
@@ -190,6 +204,10 @@ fn last(server: &Server, status: &ServerStatus) -> String {
             }
             None => reason.to_string(),
         },
+        _ if status.replicas.iter().any(|one| one.state.client().is_none()) => {
+            let up = status.replicas.iter().filter(|one| one.state.client().is_some()).count();
+            format!("{up} of {} replicas are up", status.replicas.len())
+        }
         _ if !status.drift.is_empty() => {
             let tools = count(status.drift.len(), "tool");
             format!("{tools} not as agreed to → mcp pins show {}", status.name)
@@ -219,6 +237,8 @@ fn to_json(server: &Server) -> Value {
         Availability::Unavailable(reason) => Some(reason.to_string()),
         _ => None,
     };
+    let replicas = server.replicas().map(|replicas| replicas.servers()).unwrap_or_default();
+    let replicas: Vec<_> = replicas.iter().map(to_json).collect();
     let tools: Vec<_> = health
         .tools
         .iter()
@@ -254,5 +274,6 @@ fn to_json(server: &Server) -> Value {
         "lastFailure": health.last_failure.as_ref().map(|(_, reason)| reason.to_string()),
         "toolUsage": tools,
         "drift": status.drift,
+        "replicas": replicas,
     })
 }

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::sandbox::{Ended, Sandbox, run};
 
-struct Registry {
+pub(crate) struct Registry {
     sandbox: Sandbox,
-    url: String,
+    pub(crate) url: String,
     server: Child,
 }
 
@@ -26,7 +26,7 @@ impl Drop for Registry {
 }
 
 impl Registry {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let sandbox = Sandbox::new();
         let servers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers");
         let mut command = sandbox.command("python3");

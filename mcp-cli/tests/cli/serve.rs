@@ -8,7 +8,7 @@ use std::{
 use crate::sandbox::Sandbox;
 
 /// Ended with the value.
-struct Serving(Child);
+pub(crate) struct Serving(pub(crate) Child);
 
 impl Drop for Serving {
     fn drop(&mut self) {
