@@ -17,6 +17,8 @@ mod reading;
 mod reading_model;
 mod replies;
 mod routes;
+#[cfg(test)]
+mod routes_model;
 
 pub(crate) use awaited::Awaited;
 pub(crate) use carried::Carried;
@@ -26,7 +28,10 @@ pub(crate) use reading::{Progress, Reading, Source};
 pub(crate) use replies::RoutedReplies;
 pub(crate) use routes::End;
 
-/// What [`Reading`] locks with, so that a model checker can take its place.
+/// What [`Reading`] and the table lock with, so that a model checker can take its place.
 mod sync {
-    pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
+    pub(super) use std::sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    };
 }

@@ -4,10 +4,6 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasherDefault, Hasher},
     mem,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
     task::{Context, Poll, Waker},
 };
 
@@ -17,7 +13,10 @@ use mcp_protocol::{
     version::Era,
 };
 
-use super::correlation::{self, Names};
+use super::{
+    correlation::{self, Names},
+    sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError},
+};
 use crate::error::{ClosedReason, DeliveryErrorKind};
 
 /// How many messages of the server's own account wait for the client to look at them.
