@@ -4,8 +4,8 @@ use anyhow::{Result, bail};
 
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
-    bench, conformance, coverage, dashboard, databases, deploy, docs, interop, live, process, test,
-    tidy, tools,
+    bench, conformance, coverage, dashboard, databases, deploy, docs, fidelity, interop, live,
+    process, soak, test, tidy, tools,
 };
 
 type Step = (&'static str, fn() -> Result<()>);
@@ -18,12 +18,15 @@ const STEPS: &[Step] = &[
     ("clippy", clippy),
     ("docs", || docs::run(&[])),
     ("test", || test::run(&[])),
+    ("fidelity", || fidelity::run(&[])),
     ("tools", || tools::run(&[])),
     ("dashboard", || dashboard::run(&[])),
     ("interop", || interop::run(&[])),
     ("databases", || databases::run(&[])),
     ("deploy", || deploy::run(&[])),
     ("live", || live::run(&[])),
+    // Long enough for a leak to show as a slope.
+    ("soak", || soak::run(&["--minutes".to_owned(), "1".to_owned()])),
     ("conformance", || conformance::run(&[])),
     ("service", || conformance::run(&["service".to_owned()])),
     ("bench", || bench::run(&["client".to_owned(), "--instructions".to_owned()])),

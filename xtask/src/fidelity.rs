@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
 
-use crate::process;
+use crate::{process, test};
 
 /// A fault, the package and the test that would fail if we had it.
 struct Fault {
@@ -287,7 +287,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     if !arguments.is_empty() {
         bail!("there are no arguments");
     }
-    let passed = test()?;
+    let passed = outcomes()?;
     println!("| Fault | Here | Shown by |");
     println!("|---|---|---|");
     let mut failed = 0;
@@ -309,11 +309,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 /// Which tests ran, and whether they passed.
-fn test() -> Result<BTreeMap<String, bool>> {
+fn outcomes() -> Result<BTreeMap<String, bool>> {
     let filters: Vec<_> = FAULTS.iter().map(|fault| format!("test(={})", fault.test)).collect();
-    let mut command = process::cargo([
-        "nextest", "run", "-p", AGENT, "-p", TESTS, "--lib", "--test", "it", "--test", "agent",
-    ]);
+    // The packages are those of all tests, so that what these built is used again.
+    let mut command = process::cargo(["nextest", "run", "--lib", "--test", "it"]);
+    command.args(["--test", "agent"]).args(test::WORKSPACE);
     command.args(["--color=never", "--no-fail-fast", "--status-level=all", "-E"]);
     command.arg(filters.join(" + ")).stderr(Stdio::piped());
     eprintln!("running the tests of {} faults", FAULTS.len());

@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::process;
 
 /// All packages but those.
-const WORKSPACE: &[&str] = &[
+pub(crate) const WORKSPACE: &[&str] = &[
     "--workspace",
     "--exclude",
     "mcp-peers",
