@@ -23,10 +23,14 @@ impl Run {
             // At the end, where it changes nothing that a provider has cached.
             messages.push(Message::user(LAST_STEP));
         }
-        self.request_of(messages)
+        let mut request = self.request_of(messages);
+        if let Some(expected) = &self.settings.output {
+            expected.ask(&mut request);
+        }
+        request
     }
 
-    /// A question with the terms and the tools of all others.
+    /// A question with the terms and the tools of all others, whose answer is free in its shape.
     pub(super) fn request_of(&self, messages: Vec<Message>) -> ModelRequest {
         let settings = &self.settings;
         let mut request = ModelRequest::new(messages);
@@ -41,9 +45,6 @@ impl Run {
         request.max_tokens = settings.max_tokens;
         request.seed = settings.seed;
         request.extra.clone_from(&settings.extra);
-        if let Some(expected) = &settings.output {
-            expected.ask(&mut request);
-        }
         request
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{OutOfTurn, Run, State};
 use crate::{
-    model::{Message, ModelRequest, ModelResponse, ToolChoice, Usage},
+    model::{Message, ModelRequest, ModelResponse, StopReason, ToolChoice, Usage},
     transcript::estimate_tokens,
 };
 
@@ -107,8 +107,11 @@ impl Run {
         messages.push(Message::user(ASK));
         let mut request = self.request_of(messages);
         request.tool_choice = ToolChoice::None;
-        // A summary is words, whatever shape the answer must have.
-        request.output = None;
+        // A summary is words, whatever shape the answer must have. A tool that gives the answer
+        // stays among the others, as in all requests: it cannot be called here.
+        if let Some(expected) = self.settings.output.as_ref().filter(|_| self.answers_by_tool()) {
+            expected.ask(&mut request);
+        }
         Some(request)
     }
 
@@ -123,7 +126,11 @@ impl Run {
             self.usage += usage;
             self.spent.usage += usage;
         }
-        let text = response.text();
+        let text = match response.stop {
+            StopReason::EndTurn | StopReason::ToolCalls => response.text(),
+            // Half a summary, or a refusal, would pass for all that there was.
+            _ => String::new(),
+        };
         let text = if text.trim().is_empty() { NO_SUMMARY } else { text.trim() };
         self.transcript.compact(range, text);
         self.seen = None;

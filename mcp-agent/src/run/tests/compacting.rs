@@ -1,5 +1,8 @@
 use super::*;
-use crate::{run::Compaction, transcript::Entry};
+use crate::{
+    run::{Compaction, ExpectedOutput, OutputMode},
+    transcript::Entry,
+};
 
 /// A conversation of so many prompts, each with a call, in a window that it will not fit.
 fn long(prompts: u32) -> Run {
@@ -78,4 +81,38 @@ fn the_providers_count_is_believed_and_nothing_is_summarised_unasked() {
     run.feed(output("1", &"x".repeat(400))).unwrap();
     assert_eq!(run.context_tokens(), 610);
     assert_eq!(run.feed(text_summary("no")), Err(OutOfTurn::Summary));
+}
+
+#[test]
+fn a_summary_is_words_whatever_shape_the_answer_has() {
+    for mode in [OutputMode::Auto, OutputMode::Native, OutputMode::Tool, OutputMode::Prompted] {
+        let mut run = long(20);
+        let mut expected = ExpectedOutput::new("city", json!({"type": "object"}));
+        expected.mode = mode;
+        run.settings.output = Some(expected);
+        let Step::Compact(summary) = run.step() else { panic!("{:?}", run.step()) };
+        assert_eq!((&summary.output, summary.tool_choice), (&None, ToolChoice::None), "{mode:?}");
+        let asks = serde_json::to_string(&summary.messages).unwrap();
+        assert!(!asks.contains("JSON Schema"), "{mode:?}: {asks}");
+        run.feed(text_summary("All was lorem.")).unwrap();
+        // The tools, with which every request begins, are the same; the shape is asked for again.
+        let Step::CallModel(request) = run.step() else { panic!("{:?}", run.step()) };
+        assert_eq!(request.tools, summary.tools, "{mode:?}");
+        let asks = serde_json::to_string(&request.messages).unwrap();
+        let by_tool = request.tools.len() > run.tools().len();
+        let shaped = request.output.is_some() || by_tool || asks.contains("JSON Schema");
+        assert!(shaped, "{mode:?}: {asks}");
+    }
+}
+
+#[test]
+fn half_a_summary_counts_as_none() {
+    let other = StopReason::Other("OTHER".into());
+    for stop in [StopReason::Length, StopReason::ContentFilter, StopReason::Refusal, other] {
+        let mut run = long(20);
+        let said = vec![Part::Text("I cannot".into())];
+        run.feed(Feed::Summary(ModelResponse::new(said, stop.clone()))).unwrap();
+        let Entry::Summary(summary) = &run.transcript().entries()[1] else { panic!("{stop:?}") };
+        assert!(summary.contains("no summary"), "{stop:?}: {summary}");
+    }
 }
