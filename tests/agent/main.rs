@@ -7,6 +7,7 @@ mod coming_from;
 mod contents;
 mod history;
 mod hooks;
+mod kept_words;
 #[cfg(unix)]
 mod killed;
 mod piecemeal;

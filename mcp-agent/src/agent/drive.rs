@@ -108,6 +108,15 @@ pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finish
         reason = reason => Err(reason),
         ended = driver.go_to_the_end(&mut run) => Ok(ended),
     };
+    // Words that came while tools were running are kept for whoever goes on with the run. To one
+    // that is done they would be a new prompt.
+    let is_written = !matches!(ended, Ok(Err(Failure::Journal(_))));
+    if is_written
+        && !matches!(run.step(), Step::Done(_))
+        && let Err(source) = driver.hear(&mut run).await
+    {
+        return Err(AgentError::Journal { source, run: Box::new(run) });
+    }
     match ended {
         Ok(Ok(Some(pause))) => {
             return Ok(driver.events.end(Finished { outcome: Outcome::Paused { pause }, run }));
@@ -175,13 +184,19 @@ impl Driver<'_> {
         Ok(())
     }
 
+    /// Takes in what a person said meanwhile.
+    async fn hear(&mut self, run: &mut Run) -> Result<(), JournalError> {
+        while let Ok(parts) = self.steering.try_recv() {
+            self.events.tell(AgentEvent::Steered(parts.clone()));
+            self.feed(run, Feed::Steer(parts.0)).await?;
+        }
+        Ok(())
+    }
+
     /// Returns what the run waits for, unless it is done.
     async fn go_to_the_end(&mut self, run: &mut Run) -> Result<Option<Pause>, Failure> {
         loop {
-            while let Ok(parts) = self.steering.try_recv() {
-                self.events.tell(AgentEvent::Steered(parts.clone()));
-                self.feed(run, Feed::Steer(parts.0)).await?;
-            }
+            self.hear(run).await?;
             match run.step() {
                 Step::Done(outcome) => {
                     let outcome = outcome.clone();

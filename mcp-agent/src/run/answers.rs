@@ -84,9 +84,7 @@ impl Run {
 
     /// Goes on with the model, which hears first what a person said meanwhile.
     pub(super) fn ask_again(&mut self) {
-        for parts in std::mem::take(&mut self.steered) {
-            self.transcript.push_user(parts);
-        }
+        self.hear_steered();
         self.state = State::Model;
     }
 

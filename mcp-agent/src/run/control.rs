@@ -9,7 +9,16 @@ use crate::{
 };
 
 impl Run {
+    /// What a person said while tools were running has its place in the conversation now.
+    pub(super) fn hear_steered(&mut self) {
+        for parts in std::mem::take(&mut self.steered) {
+            self.transcript.push_user(parts);
+        }
+    }
+
     pub(super) fn feed_prompt(&mut self, parts: Vec<Part>) {
+        // The run may have stopped before the model was told.
+        self.hear_steered();
         self.transcript.push_user(parts);
         self.steps = 0;
         self.corrections = 0;
@@ -32,6 +41,7 @@ impl Run {
             _ if !matches!(self.state, State::Done(_)) => self.feed_steer(parts),
             Some(why) => self.stop(why),
             None => {
+                self.hear_steered();
                 self.transcript.push_user(parts);
                 self.state = State::Model;
             }

@@ -301,7 +301,11 @@ impl Run {
     }
 
     /// What was said so far, to go on with in another run.
-    pub fn into_transcript(self) -> Transcript {
+    pub fn into_transcript(mut self) -> Transcript {
+        // Words that nobody was told before the run ended belong to it.
+        if matches!(self.state, State::Done(_)) {
+            self.hear_steered();
+        }
         self.transcript
     }
 

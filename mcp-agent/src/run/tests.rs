@@ -3,6 +3,7 @@ mod compacting;
 mod interrupting;
 mod law;
 mod spending;
+mod steering;
 
 use mcp_protocol::raw::RawJson;
 use serde_json::json;
