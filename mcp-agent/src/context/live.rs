@@ -4,13 +4,17 @@ use std::{
     collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::{StreamExt, future, stream};
 use mcp_client::{Change, Client};
 use mcp_protocol::subscriptions::SubscriptionFilter;
-use tokio::{sync::watch, task::JoinSet};
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
 
 use super::{ContextPart, ServerSource};
 use crate::{
@@ -115,7 +119,8 @@ pub struct LiveChange {
 
 impl LiveContext {
     /// Lists the resources of all servers, reads those that match one of the patterns, and watches
-    /// them. A server or resource that fails is left out with a warning in the log.
+    /// them. A server or resource that fails is left out with a warning in the log; a list that
+    /// fails is asked for again later.
     ///
     /// # Cancel safety
     /// Dropping the future abandons it all.
@@ -140,29 +145,27 @@ impl LiveContext {
                     resources_list_changed: true,
                     ..SubscriptionFilter::default()
                 });
-                let uris = shared.list(&server, &client).await;
+                let mut again = Again::default();
+                let listed = again.heed(shared.list(&server, &client).await);
+                let uris = listed.unwrap_or_default();
                 let contents = watch_all(&client, &uris);
                 contents.ready().await;
                 shared.read_all(&server, &client, &uris).await;
-                (server, client, uris, lists, contents)
+                (server, client, uris, again, lists, contents)
             })
         });
-        for (server, client, uris, mut lists, mut contents) in future::join_all(starting).await {
+        let started = future::join_all(starting).await;
+        for (server, client, uris, mut again, mut lists, mut contents) in started {
             let shared = Arc::clone(&shared);
             let mut uris = uris;
             hearing.spawn(async move {
                 loop {
-                    tokio::select! {
-                        change = lists.next() => {
-                            let Some(_) = change else { return };
-                            let listed = shared.list(&server, &client).await;
-                            if listed != uris {
-                                contents = watch_all(&client, &listed);
-                                shared.forget_others(&server, &listed);
-                                shared.read_all(&server, &client, &listed).await;
-                                uris = listed;
-                            }
-                        }
+                    let is_listed_anew = tokio::select! {
+                        change = lists.next() => match change {
+                            None => return,
+                            Some(_) => true,
+                        },
+                        () = again.wait() => true,
                         change = contents.next() => match change {
                             None => return,
                             Some(Change::Resource(changed)) => {
@@ -173,9 +176,25 @@ impl LiveContext {
                                     .cloned()
                                     .collect();
                                 shared.read_all(&server, &client, &concerned).await;
+                                false
                             }
-                            Some(_) => shared.read_all(&server, &client, &uris).await,
+                            Some(_) => {
+                                shared.read_all(&server, &client, &uris).await;
+                                false
+                            }
                         },
+                    };
+                    if !is_listed_anew {
+                        continue;
+                    }
+                    let Some(listed) = again.heed(shared.list(&server, &client).await) else {
+                        continue;
+                    };
+                    if listed != uris {
+                        contents = watch_all(&client, &listed);
+                        shared.forget_others(&server, &listed);
+                        shared.read_all(&server, &client, &listed).await;
+                        uris = listed;
                     }
                 }
             });
@@ -241,6 +260,36 @@ impl LiveContext {
     }
 }
 
+/// When to ask again for a list that failed: after a growing wait, until it comes.
+#[derive(Default)]
+struct Again {
+    at: Option<Instant>,
+    wait: Duration,
+}
+
+impl Again {
+    /// Takes note of whether there is a list, and gives it back.
+    fn heed(&mut self, listed: Option<Vec<String>>) -> Option<Vec<String>> {
+        const FIRST: Duration = Duration::from_secs(1);
+        const LONGEST: Duration = Duration::from_secs(300);
+        if listed.is_some() {
+            *self = Self::default();
+        } else {
+            self.wait = (self.wait * 2).clamp(FIRST, LONGEST);
+            self.at = Some(Instant::now() + self.wait);
+        }
+        listed
+    }
+
+    /// Does not end while no list is missing.
+    async fn wait(&self) {
+        match self.at {
+            Some(at) => sleep_until(at).await,
+            None => future::pending().await,
+        }
+    }
+}
+
 fn watch_all(client: &Client, uris: &[String]) -> mcp_client::Watch {
     client.watch(SubscriptionFilter {
         resource_subscriptions: uris.to_vec(),
@@ -289,13 +338,14 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The URIs of a server's resources that are to be pinned, sorted.
-    async fn list(&self, server: &str, client: &Client) -> Vec<String> {
+    /// The URIs of a server's resources that are to be pinned, sorted; `None` when it cannot be
+    /// asked, which says nothing about them.
+    async fn list(&self, server: &str, client: &Client) -> Option<Vec<String>> {
         let list = match client.list_resources().await {
             Ok(list) => list.items,
             Err(error) => {
                 tracing::warn!(server, %error, "its resources cannot be listed");
-                return Vec::new();
+                return None;
             }
         };
         let mut uris: Vec<_> = list.into_iter().map(|resource| resource.uri).collect();
@@ -310,7 +360,7 @@ impl Shared {
             );
             uris.truncate(self.options.max_resources);
         }
-        uris
+        Some(uris)
     }
 
     async fn read_all(&self, server: &str, client: &Client, uris: &[String]) {

@@ -1,6 +1,10 @@
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
 };
 
 use mcp_client::Client;
@@ -31,12 +35,14 @@ use crate::{
 struct Files {
     texts: Mutex<BTreeMap<String, String>>,
     peer: Mutex<Option<Peer>>,
+    /// How many of the next requests for the list fail.
+    failing_lists: AtomicU32,
 }
 
 impl Files {
     fn of<'a>(files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Arc<Self> {
         let files = files.into_iter().map(|(uri, text)| (uri.to_owned(), text.to_owned()));
-        Arc::new(Self { texts: Mutex::new(files.collect()), peer: Mutex::default() })
+        Arc::new(Self { texts: Mutex::new(files.collect()), ..Self::default() })
     }
 
     async fn client(self: &Arc<Self>) -> Client {
@@ -80,6 +86,11 @@ impl Service for Files {
                     "serverInfo": {"name": "files", "version": "1"},
                 }),
                 "resources/list" => {
+                    let fails = |left: u32| left.checked_sub(1);
+                    let failing = &self.failing_lists;
+                    if failing.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails).is_ok() {
+                        return Err(ErrorObject::new(-32603, "the database is locked"));
+                    }
                     let name = |uri: &str| uri.rsplit('/').next().unwrap_or_default().to_owned();
                     let listed = texts.keys().map(|uri| json!({"uri": uri, "name": name(uri)}));
                     json!({"resources": listed.collect::<Vec<_>>()})
@@ -182,6 +193,39 @@ async fn a_conversation_hears_of_changes_between_its_turns() {
     live.changed().await;
     assert!(live.changes()[0].is_gone);
     assert!(text(&live.turn("?")).contains("the resource f://b.md is gone"));
+}
+
+/// Waits for a change, however long the next attempt is away.
+async fn changed(live: &LiveContext) {
+    tokio::time::timeout(Duration::from_secs(3600), live.changed()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_says_nothing_about_the_resources() {
+    let files = Files::of([("f://a.md", "one"), ("f://b.md", "two")]);
+    let servers = servers(&[("docs", &files)]).await;
+    let live = LiveContext::start(servers, ["f://*"], LiveOptions::default()).await;
+    live.turn("What do they say?");
+    files.failing_lists.store(3, Ordering::Relaxed);
+    files.delete("f://b.md").await;
+    // The list comes at the fourth attempt, and only what is gone is told to be.
+    changed(&live).await;
+    let changes = live.changes();
+    assert_eq!(files.failing_lists.load(Ordering::Relaxed), 0);
+    let gone: Vec<_> = changes.iter().map(|change| (&*change.uri, change.is_gone)).collect();
+    assert_eq!(gone, [("f://b.md", true)]);
+    assert!(live.resources().iter().any(|resource| !resource.is_gone));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_that_fails_at_the_start_is_asked_for_again() {
+    let files = Files::of([("f://a.md", "one")]);
+    files.failing_lists.store(1, Ordering::Relaxed);
+    let servers = servers(&[("docs", &files)]).await;
+    let live = LiveContext::start(servers, ["f://*"], LiveOptions::default()).await;
+    assert_eq!(live.resources(), []);
+    changed(&live).await;
+    assert!(text(&live.turn("?")).contains("one"));
 }
 
 proptest! {
