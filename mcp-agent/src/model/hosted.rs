@@ -1,5 +1,7 @@
 //! A model behind an HTTP API: one way to ask and to listen for all codecs.
 
+mod media_refusal;
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -26,6 +28,7 @@ use mcp_transport::{
 use tokio::time::{Instant, timeout, timeout_at};
 use url::Url;
 
+use self::media_refusal::MediaRefusal;
 use super::{
     ChatModel, ModelError, ModelErrorKind, ModelEvent, ModelId, ModelRequest, ModelStream,
     OutputSchema, Part,
@@ -109,7 +112,8 @@ impl<C: Codec> HostedModel<C> {
     }
 
     /// Whether the model can be sent pictures, sounds and files; otherwise it gets a note that
-    /// there is one. Without a word it is sent them until the server refuses the first.
+    /// there is one. Without a word it is sent them until the server says that it cannot see; a
+    /// request that is refused for its pictures or sounds alone is sent again with notes.
     pub fn media(self, accepted: bool) -> Self {
         self.media.store(accepted, Ordering::Relaxed);
         self
@@ -156,11 +160,16 @@ impl<C: Codec> HostedModel<C> {
         let request = translated.as_ref().unwrap_or(request);
         let media = self.media.load(Ordering::Relaxed);
         let answer = match self.ask(request, media).await {
-            Err(error) if media && has_media(request) && refuses_media(&error) => {
-                tracing::info!(model = %self.id, %error, "sending notes in place of media");
-                self.media.store(false, Ordering::Relaxed);
-                self.ask(request, false).await?
-            }
+            Err(error) if media && has_media(request) => match MediaRefusal::of(&error) {
+                Some(refusal) => {
+                    tracing::info!(model = %self.id, %error, "sending notes in place of media");
+                    if refusal == MediaRefusal::EveryRequest {
+                        self.media.store(false, Ordering::Relaxed);
+                    }
+                    self.ask(request, false).await?
+                }
+                None => return Err(error),
+            },
             outcome => outcome?,
         };
         let mut decoder = self.codec.decoder(self.id.clone());
@@ -318,16 +327,6 @@ fn has_media(request: &ModelRequest) -> bool {
         Part::ToolResult(result) => result.content.iter().any(is_media),
         part => is_media(part),
     })
-}
-
-/// Whether the server says that the model cannot see, hear or read files.
-fn refuses_media(error: &ModelError) -> bool {
-    const WORDS: [&str; 5] = ["image", "audio", "multimodal", "mmproj", "content type"];
-    error.status().is_some_and(|status| matches!(status, 400 | 404 | 415 | 422 | 500 | 501))
-        && error.body_snippet().is_some_and(|body| {
-            let body = body.to_lowercase();
-            WORDS.iter().any(|word| body.contains(word))
-        })
 }
 
 impl<C: Codec> fmt::Debug for HostedModel<C> {

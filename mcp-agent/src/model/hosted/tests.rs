@@ -2,6 +2,7 @@
 
 mod broken;
 mod ends;
+mod media;
 
 use std::time::Duration;
 
