@@ -61,7 +61,9 @@ pub enum StopReason {
     ContentFilter,
     /// The model declined to answer.
     Refusal,
-    /// In the provider's own words.
+    /// The provider paused a long answer. It goes on when it is asked again with what it has said.
+    Paused,
+    /// In the provider's own words; the answer is not complete.
     Other(String),
 }
 

@@ -19,7 +19,10 @@ impl Run {
     pub(super) fn request(&self) -> ModelRequest {
         let mut messages = self.transcript.messages();
         let last = self.steps > 0 && self.steps.saturating_add(1) >= self.settings.max_steps;
-        if last && self.settings.announce_last_step {
+        // Words after an answer that was paused would end it there.
+        let is_paused =
+            self.transcript.last_turn().is_some_and(|turn| *turn.stop() == StopReason::Paused);
+        if last && self.settings.announce_last_step && !is_paused {
             // At the end, where it changes nothing that a provider has cached.
             messages.push(Message::user(LAST_STEP));
         }
@@ -74,12 +77,22 @@ impl Run {
             StopReason::Length => self.refuse_calls(Stop::OutputLimit),
             StopReason::ContentFilter => self.refuse_calls(Stop::ContentFilter),
             StopReason::Refusal => self.refuse_calls(Stop::Refusal),
+            StopReason::Other(reason) => self.refuse_calls(Stop::Unfinished { reason }),
             _ if self.take_answer_call() => {}
             _ if self.transcript.pending().next().is_some() => self.begin_tools(),
+            StopReason::Paused => self.resume_answer(),
             _ if text.trim().is_empty() => self.stop(Stop::EmptyAnswer),
             _ => self.take_answer(text),
         }
         Ok(())
+    }
+
+    /// Asks for the rest of an answer that was paused; every part of it is a step.
+    fn resume_answer(&mut self) {
+        match self.overspent() {
+            Some(why) => self.stop(why),
+            None => self.ask_again(),
+        }
     }
 
     /// Goes on with the model, which hears first what a person said meanwhile.

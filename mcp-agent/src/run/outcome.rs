@@ -93,6 +93,11 @@ pub enum Stop {
     ContentFilter,
     /// The model declined to answer.
     Refusal,
+    /// The provider ended the answer before it was complete.
+    Unfinished {
+        /// Why, in the provider's words, such as `MALFORMED_FUNCTION_CALL`.
+        reason: String,
+    },
     /// The model said nothing.
     EmptyAnswer,
     /// The answer does not have the shape that was asked for, however often it was asked.
@@ -142,7 +147,7 @@ impl Stop {
             Self::Repeating { .. } => "say what is missing, or ask for one thing at a time",
             Self::OutputLimit => "allow a longer answer, or ask for a shorter one",
             Self::ContentFilter | Self::Refusal => "ask in other words, or ask another model",
-            Self::EmptyAnswer => "ask again, or ask another model",
+            Self::Unfinished { .. } | Self::EmptyAnswer => "ask again, or ask another model",
             Self::InvalidOutput { .. } => "ask for a simpler shape, or ask another model",
             Self::TokenLimit { .. } => "allow more tokens, or ask for less",
             Self::CostLimit { .. } => "allow a higher cost, or ask a cheaper model",
@@ -168,6 +173,9 @@ impl fmt::Display for Stop {
             Self::OutputLimit => f.write_str("the answer was cut off at the limit of its length"),
             Self::ContentFilter => f.write_str("the provider held the answer back"),
             Self::Refusal => f.write_str("the model declined to answer"),
+            Self::Unfinished { reason } => {
+                write!(f, "the provider ended the answer before it was complete: {reason}")
+            }
             Self::EmptyAnswer => f.write_str("the model said nothing"),
             Self::InvalidOutput { problem } => {
                 write!(f, "the answer does not have the shape asked for: {problem}")

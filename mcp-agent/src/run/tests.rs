@@ -1,5 +1,6 @@
 mod approving;
 mod compacting;
+mod ends;
 mod interrupting;
 mod law;
 mod spending;

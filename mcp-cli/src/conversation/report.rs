@@ -158,6 +158,7 @@ pub(crate) fn to_json(watched: &Watched, model: &str) -> Value {
                 Stop::OutputLimit => "output_limit",
                 Stop::ContentFilter => "content_filter",
                 Stop::Refusal => "refusal",
+                Stop::Unfinished { .. } => "unfinished",
                 Stop::EmptyAnswer => "empty_answer",
                 Stop::TokenLimit { .. } => "token_limit",
                 Stop::CostLimit { .. } => "cost_limit",

@@ -327,6 +327,7 @@ fn stop_reason(reason: &str) -> StopReason {
         "tool_use" => StopReason::ToolCalls,
         "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
         "refusal" => StopReason::Refusal,
+        "pause_turn" => StopReason::Paused,
         other => StopReason::Other(other.to_owned()),
     }
 }

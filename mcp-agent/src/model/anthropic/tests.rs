@@ -3,12 +3,16 @@
 use serde_json::{Value, json};
 
 use super::{Anthropic, Decoder, Encoding, encode};
-use crate::model::{
-    ChatModel, Message, ModelErrorKind, ModelId, ModelRequest, OpaquePart, OutputSchema, Part,
-    Reasoning, StopReason, ToolChoice,
-    canned_server::{CannedServer, answer, events},
-    golden,
-    schema::SchemaCache,
+use crate::{
+    Agent,
+    model::{
+        ChatModel, Message, ModelErrorKind, ModelId, ModelRequest, OpaquePart, OutputSchema, Part,
+        Reasoning, StopReason, ToolChoice,
+        canned_server::{CannedServer, answer, events},
+        golden,
+        schema::SchemaCache,
+    },
+    run::Outcome,
 };
 
 fn id() -> ModelId {
@@ -198,4 +202,31 @@ async fn asks_with_its_own_headers() {
     assert!(sent.contains("anthropic-version: 2023-06-01\r\n"), "{sent}");
     let error = model.respond(&request).await.unwrap_err();
     assert!(error.is_context_too_long(), "{error}");
+}
+
+#[tokio::test]
+async fn a_paused_answer_is_sent_back_to_go_on() {
+    let paused = [
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"query\":\"x\"}"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"pause_turn"}}"#,
+        r#"{"type":"message_stop"}"#,
+    ];
+    let done = [
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Found."}}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#,
+        r#"{"type":"message_stop"}"#,
+    ];
+    let server = CannedServer::start([events(&paused), events(&done)]).await;
+    let model = Anthropic::at(&server.base_url(), "claude-sonnet-4-5").unwrap();
+    let finished = Agent::builder(model).build().run("Search.").await.unwrap();
+    assert_eq!(finished.outcome, Outcome::Final { text: "Found.".into() });
+    let requests = server.requests();
+    let (_, body) = requests[1].split_once("\r\n\r\n").unwrap();
+    let body: Value = serde_json::from_str(body).unwrap();
+    let last = body["messages"].as_array().unwrap().last().unwrap();
+    assert_eq!(last["role"], "assistant");
+    assert_eq!(last["content"][0]["type"], "server_tool_use");
+    assert_eq!(last["content"][0]["input"]["query"], "x");
 }

@@ -180,8 +180,9 @@ impl Decoder {
 }
 
 fn stop_reason(reason: String) -> StopReason {
-    match reason.as_str() {
-        "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "completed" => {
+    // Gateways in front of other APIs pass the words of those on, in capitals too.
+    match reason.to_ascii_lowercase().as_str() {
+        "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" | "complete" | "completed" => {
             StopReason::EndTurn
         }
         "tool_calls" | "function_call" | "tool_use" | "tool_call" => StopReason::ToolCalls,
