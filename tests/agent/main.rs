@@ -16,3 +16,4 @@ mod resources;
 mod steering;
 mod streams;
 mod structured_output;
+mod summaries;
