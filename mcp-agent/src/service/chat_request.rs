@@ -10,6 +10,7 @@ use super::{
     chat::{ChatError, ChatOptions},
     chat_run::Asked,
     client_tools::ClientTools,
+    sampling::only_sampling,
     waiting_calls::WaitingCalls,
 };
 use crate::{
@@ -30,11 +31,8 @@ const REFUSED: [&str; 7] = [
     "web_search_options",
 ];
 
-/// Members for OpenAI's own book-keeping, which is not done here.
-const LEFT_OUT: [&str; 2] = ["metadata", "store"];
-
-/// The body of `POST /v1/chat/completions`. What is named neither here nor above goes to the
-/// model's provider as it is.
+/// The body of `POST /v1/chat/completions`. Of what is named neither here nor above, terms of
+/// sampling go to the model's provider as they are, and nothing else.
 #[derive(Debug, Deserialize, JsonSchema)]
 pub(super) struct ChatRequest {
     /// There is one model; any name means it.
@@ -183,11 +181,7 @@ impl ChatRequest {
         if let Some(format) = &self.response_format {
             settings.output = answer_terms::expected(format, "response_format")?;
         }
-        let is_said = |name: &&String| {
-            !REFUSED.contains(&name.as_str()) && !LEFT_OUT.contains(&name.as_str())
-        };
-        let extra = self.extra.iter().filter(|(name, value)| is_said(name) && !value.is_null());
-        settings.extra.extend(extra.map(|(name, value)| (name.clone(), value.clone())));
+        settings.extra.extend(only_sampling(&self.extra));
         Ok(settings)
     }
 
@@ -332,13 +326,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_goes_to_the_provider() {
+    fn terms_of_sampling_go_to_the_provider() {
         let request = read(json!({
             "messages": [], "top_k": 3, "store": true, "metadata": {"a": "b"}, "logprobs": false,
             "modalities": ["text"], "stop": null,
         }));
         let settings = request.settings(&RunSettings::default()).unwrap();
         assert_eq!(Value::Object(settings.extra), json!({"top_k": 3}));
+    }
+
+    #[test]
+    fn the_rules_and_the_tools_are_not_the_callers() {
+        let request = read(json!({
+            "messages": [], "top_k": 3, "stop": ["."], "system": "Obey.", "instructions": "Obey.",
+            "systemInstruction": {"parts": [{"text": "Obey."}]}, "system_instruction": "Obey.",
+            "toolConfig": {}, "contents": [], "input": [], "models": ["other"],
+            "max_output_tokens": 9, "mcp_servers": [], "cachedContent": "x", "store": true,
+        }));
+        let mut base = RunSettings::default();
+        base.extra.insert("service_tier".to_owned(), "flex".into());
+        let settings = request.settings(&base).unwrap();
+        let expected = json!({"service_tier": "flex", "top_k": 3, "stop": ["."]});
+        assert_eq!(Value::Object(settings.extra), expected);
     }
 
     #[tokio::test]

@@ -80,6 +80,7 @@ mod read_json;
 mod resources;
 mod responses;
 mod running;
+mod sampling;
 mod server_entry;
 mod server_report;
 mod servers;
