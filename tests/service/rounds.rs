@@ -109,3 +109,16 @@ async fn answers_to_one_server_are_not_for_the_tool_of_another() {
     client.close().await;
     serving.end().await;
 }
+
+#[tokio::test]
+async fn answers_that_come_at_once_reach_the_one_server_that_has_the_tool() {
+    let (one, other) = (with_tool("first"), with_tool("second"));
+    let (serving, client, _running) = in_front_of([("a", &one), ("b", &other)]).await;
+    let request = client.call_tool("second", json!({})).stepwise();
+    questions(request.resume(answers(), None).await.expect("a step"));
+    let heard = other.heard().params("tools/call");
+    assert_eq!(heard[0]["inputResponses"]["login"]["content"]["password"], "a secret");
+    assert!(one.heard().params("tools/call").is_empty());
+    client.close().await;
+    serving.end().await;
+}

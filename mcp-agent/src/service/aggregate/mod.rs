@@ -281,14 +281,17 @@ impl Aggregate {
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
         let uri: Arc<str> = params.uri.into();
-        let round = Round::read(params.input_responses, params.request_state)?;
+        let mut round = Round::read(params.input_responses, params.request_state)?;
         let mut offered = self.known();
         if offered.readers(&uri).is_empty() {
             offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
         }
         let mut last = None;
-        let readers = offered.readers(&uri).into_iter();
-        for server in readers.filter(|server| round.is_for(server.name())) {
+        let readers = offered.readers(&uri);
+        if readers.len() > 1 {
+            round = round.for_several();
+        }
+        for server in readers.into_iter().filter(|server| round.is_for(server.name())) {
             let read = Call::new(server.name(), Operation::ReadResource { uri: Arc::clone(&uri) });
             match self.relay(read, caller, round.clone()).await {
                 Err(error) if is_elsewhere(&error) => last = Some(error),

@@ -31,12 +31,13 @@ struct Bound {
 }
 
 impl Round {
-    /// Without a state nobody has asked anything, so that answers are for nobody.
+    /// Without a state nobody is named; such answers are for the one server that has the name of
+    /// the tool or the prompt, as the whole request is.
     pub(super) fn read(
         responses: InputResponses,
         state: Option<RequestState>,
     ) -> Result<Self, ErrorObject> {
-        let Some(state) = state else { return Ok(Self::default()) };
+        let Some(state) = state else { return Ok(Self { responses, ..Self::default() }) };
         let bound: Option<Bound> =
             state.text().ok().and_then(|text| serde_json::from_str(&text).ok());
         let Bound { server, state } = bound.ok_or_else(|| {
@@ -44,6 +45,12 @@ impl Round {
             ErrorObject::new(error_code::INVALID_PARAMS, told)
         })?;
         Ok(Self { responses, state, server: Some(server) })
+    }
+
+    /// The same for a request that several servers may be asked in turn: answers for which nobody
+    /// is named are for none of them.
+    pub(super) fn for_several(self) -> Self {
+        if self.is_later() { self } else { Self::default() }
     }
 
     /// Whether this server may be called in this round.
@@ -84,17 +91,19 @@ mod tests {
             let mut answers = InputResponses::default();
             answers.insert("name", json!("Ada"));
             let round = Round::read(answers.clone(), asked.request_state).unwrap();
+            let round = round.for_several();
             assert!(round.is_for("notes") && !round.is_for("mail") && round.is_later());
             assert_eq!((round.responses, round.state), (answers, state));
         }
     }
 
     #[test]
-    fn answers_without_a_question_are_for_nobody() {
+    fn answers_for_which_nobody_is_named_go_to_no_several_servers() {
         let mut answers = InputResponses::default();
         answers.insert("name", json!("Ada"));
         let round = Round::read(answers.clone(), None).unwrap();
-        assert!(round.responses.is_empty() && round.is_for("notes") && !round.is_later());
+        assert!(round.responses == answers && round.is_for("notes") && !round.is_later());
+        assert!(round.for_several().responses.is_empty());
         for text in ["", "opaque", "{}", r#"{"server":"notes"}-tampered"#] {
             Round::read(answers.clone(), Some(RequestState::new(text))).unwrap_err();
         }
