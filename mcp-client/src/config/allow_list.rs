@@ -1,6 +1,6 @@
 //! Which servers may be used at all.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use mcp_transport::stdio::CommandUrl;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -17,6 +17,7 @@ use super::{ServerConfig, TransportConfig, glob_matches};
 /// let list: AllowList = serde_json::from_str(
 ///     r#"{
 ///         "commands": ["uvx mcp-server-time", "npx -y @modelcontextprotocol/* **"],
+///         "variables": ["*_TOKEN", "TZ"],
 ///         "urls": ["https://*.example.com/mcp/*", "http://localhost:*/*"]
 ///     }"#,
 /// )?;
@@ -30,6 +31,14 @@ pub struct AllowList {
     pub names: Option<Vec<Wildcard>>,
     /// Command lines.
     pub commands: Option<Vec<CommandPattern>>,
+    /// With `commands`: names of variables that a command may be given. No others, since a
+    /// variable can make another program of an allowed one.
+    #[serde(default)]
+    pub variables: Vec<Wildcard>,
+    /// With `commands`: folders that a command may be started in. Otherwise it starts where this
+    /// program runs, since a folder can hold another program of the same name.
+    #[serde(default)]
+    pub folders: Vec<Wildcard>,
     /// URLs.
     pub urls: Option<Vec<UrlPattern>>,
 }
@@ -42,8 +51,9 @@ impl AllowList {
             return Some(format!("the name `{name}`"));
         }
         match &server.transport {
-            TransportConfig::Stdio { command, args, env, .. } => {
-                self.command_refusal(command, args, env.keys().map(String::as_str))
+            TransportConfig::Stdio { command, args, env, cwd, .. } => {
+                let refusal = self.command_refusal(command, args, env.keys().map(String::as_str));
+                refusal.or_else(|| self.folder_refusal(cwd.as_deref()?))
             }
             TransportConfig::Http { url, .. } | TransportConfig::Sse { url, .. } => {
                 // A command in the dress of a URL is a command.
@@ -73,32 +83,15 @@ impl AllowList {
         if !commands.iter().any(|one| one.matches(command, args)) {
             return Some(format!("the command `{command}` with these arguments"));
         }
-        // These make another program of an allowed one.
-        let loads = |name: &str| {
-            let name = name.to_ascii_uppercase();
-            name.starts_with("LD_")
-                || name.starts_with("DYLD_")
-                || name.starts_with("NPM_CONFIG_")
-                || matches!(
-                    name.as_str(),
-                    "PATH"
-                        | "NODE_OPTIONS"
-                        | "NODE_PATH"
-                        | "PYTHONPATH"
-                        | "PYTHONSTARTUP"
-                        | "PYTHONHOME"
-                        | "PERL5OPT"
-                        | "RUBYOPT"
-                        | "BASH_ENV"
-                        | "ENV"
-                        | "UV_INDEX_URL"
-                        | "UV_DEFAULT_INDEX"
-                        | "UV_EXTRA_INDEX_URL"
-                        | "PIP_INDEX_URL"
-                        | "JAVA_TOOL_OPTIONS"
-                )
-        };
-        variables.find(|name| loads(name)).map(|name| format!("the variable `{name}`"))
+        let named = |name: &str| self.variables.iter().any(|one| one.matches(name));
+        variables.find(|name| !named(name)).map(|name| format!("the variable `{name}`"))
+    }
+
+    fn folder_refusal(&self, folder: &Path) -> Option<String> {
+        self.commands.as_ref()?;
+        let shown = folder.display().to_string();
+        let named = self.folders.iter().any(|one| one.matches(&shown));
+        (!named).then(|| format!("the folder {shown}"))
     }
 }
 
@@ -313,8 +306,15 @@ mod tests {
 
     #[test]
     fn a_server_is_judged_by_what_it_is() {
-        let list: AllowList =
-            serde_json::from_str(r#"{"commands": ["npx x"], "urls": ["https://h/*"]}"#).unwrap();
+        let list = r#"{"commands": ["npx x"], "variables": ["KEY", "*_TOKEN"], "folders": ["/srv/*"],
+            "urls": ["https://h/*"]}"#;
+        let list: AllowList = serde_json::from_str(list).unwrap();
+        let within = |folder: &str| TransportConfig::Stdio {
+            command: "npx".to_owned(),
+            args: vec!["x".to_owned()],
+            env: [].into(),
+            cwd: Some(folder.into()),
+        };
         let stdio = |command: &str, args: &[&str], variable: &str| TransportConfig::Stdio {
             command: command.to_owned(),
             args: args.iter().map(|arg| (*arg).to_owned()).collect(),
@@ -327,6 +327,10 @@ mod tests {
             (stdio("npx", &["y"], "KEY"), false),
             (stdio("npx", &["x"], "NODE_OPTIONS"), false),
             (stdio("npx", &["x"], "LD_PRELOAD"), false),
+            (stdio("npx", &["x"], "UV_INDEX"), false),
+            (stdio("npx", &["x"], "API_TOKEN"), true),
+            (within("/srv/tools"), true),
+            (within("/home/me/project"), false),
             (http("https://h/mcp"), true),
             (http("https://other/mcp"), false),
             (http("stdio://npx?arg=x"), true),
