@@ -232,7 +232,8 @@ impl CallError {
 
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            Self::Unavailable { .. } => Verdict::Ill,
+            // Nothing was sent: it is down, and tried again by itself, or waits for somebody.
+            Self::Unavailable { .. } => Verdict::Unknown,
             Self::TimedOut { sent, .. } if *sent => Verdict::Ill,
             Self::Failed { source, .. } => match source.kind() {
                 // Somebody has to log in; the server is not at fault.
