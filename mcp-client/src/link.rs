@@ -530,17 +530,18 @@ impl Clock {
     }
 
     fn next_alarm(&self) -> Option<Instant> {
-        let idle = self.idle.map(|idle| self.last_heard + idle);
-        let total = self.total.map(|total| self.started + total);
+        // A limit beyond the end of time is none.
+        let idle = self.idle.and_then(|idle| self.last_heard.checked_add(idle));
+        let total = self.total.and_then(|total| self.started.checked_add(total));
         idle.into_iter().chain(total).min()
     }
 
     /// Which limit is over. While a person is being asked, silence is not the server's fault.
     fn ran_out(&mut self, now: Instant, asking: bool) -> Option<(Duration, TimeLimit)> {
-        if let Some(total) = self.total.filter(|total| now >= self.started + *total) {
+        if let Some(total) = self.total.filter(|total| now - self.started >= *total) {
             return Some((total, TimeLimit::Total));
         }
-        let idle = self.idle.filter(|idle| now >= self.last_heard + *idle)?;
+        let idle = self.idle.filter(|idle| now - self.last_heard >= *idle)?;
         if asking {
             self.last_heard = now;
             return None;

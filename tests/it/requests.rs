@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test's words are right or the test fails")]
 
-use std::future::IntoFuture;
+use std::{future::IntoFuture, time::Duration};
 
 use mcp_client::{
     CallErrorKind, Client, EraChoice,
@@ -28,6 +28,18 @@ async fn a_legacy_server_hears_back_whatever_it_asks() {
         assert_eq!(refusal.code, -32601, "{unknown}");
     }
     assert!(!client.is_closed());
+}
+
+#[tokio::test]
+async fn a_limit_beyond_the_end_of_time_is_none() {
+    let (recipe, _) = TestServer::scripted(|method, _| {
+        modern_opening(method, &json!({"tools": {}}))
+            .unwrap_or_else(|| Answer::result(json!({"resultType": "complete", "content": []})))
+    })
+    .parts();
+    let client = Client::connect_with(recipe).connect().await.unwrap();
+    client.call_tool("t", json!({})).timeout(Duration::MAX).await.unwrap();
+    client.call_tool("t", json!({})).max_time(Duration::MAX).await.unwrap();
 }
 
 // covers: modern-no-server-requests

@@ -76,7 +76,7 @@ pub(super) struct Patience {
 impl Patience {
     pub(super) fn new(link: &Link) -> Self {
         let limit = link.input_timeout;
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        let deadline = limit.and_then(|limit| Instant::now().checked_add(limit));
         Self { limit, deadline, pause: FIRST_PAUSE, consented: HashSet::new() }
     }
 

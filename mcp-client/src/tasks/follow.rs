@@ -73,7 +73,7 @@ pub(super) async fn follow(
     client.check_handle(&handle)?;
     let total = following.total;
     let mut guard = Guard::new(client, &handle, following.when_dropped);
-    let outcome = match total.map(|total| Instant::now() + total) {
+    let outcome = match total.and_then(|total| Instant::now().checked_add(total)) {
         None => poll(client, &handle, &mut following).await,
         Some(deadline) => {
             let polling = timeout_at(deadline, poll(client, &handle, &mut following));
