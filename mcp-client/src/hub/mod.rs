@@ -196,11 +196,17 @@ impl Hub {
     /// Makes the servers those of a configuration: starts new ones, ends those that are gone, and
     /// starts anew those whose entry is another now. The others are not disturbed.
     pub async fn apply(&self, servers: Vec<ServerConfig>) -> Applied {
+        self.settle(servers, |_| false).await
+    }
+
+    /// [`apply`](Self::apply), but for some that no configuration names.
+    async fn settle(&self, servers: Vec<ServerConfig>, stays: impl Fn(&Member) -> bool) -> Applied {
         let mut applied = Applied::default();
         let mut ending = JoinSet::new();
         let gone: Vec<_> = self
             .lock()
             .iter()
+            .filter(|member| !stays(member))
             .map(|member| member.name().to_owned())
             .filter(|name| !servers.iter().any(|server| server.name == *name))
             .collect();
@@ -378,6 +384,8 @@ impl Hub {
 /// Ends a server in order, all its replicas side by side. The supervisor goes first, so that it does
 /// not take the end for a fault.
 async fn end(member: &Member) {
+    // Whoever waits for it is told, since it starts no more.
+    member.gone();
     let ending = member.slots().iter().map(|slot| async move {
         let client = slot.client();
         slot.abandon();

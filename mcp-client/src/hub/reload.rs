@@ -1,6 +1,6 @@
 //! A hub whose configuration file has changed.
 
-use super::{Applied, Hub, StateKind};
+use super::{Applied, Hub, StateKind, member::Member};
 use crate::config::{ConfigError, ConfigFile, Problem};
 
 /// What came of reading a configuration anew.
@@ -63,7 +63,10 @@ impl Hub {
         for name in spent {
             self.remove(&name).await;
         }
-        let applied = self.apply(servers).await;
+        // Those that came from no file are nothing that a file takes away.
+        let is_foreign =
+            |member: &Member| member.config().is_none_or(|config| config.origin.is_none());
+        let applied = self.settle(servers, is_foreign).await;
         self.report_problems(shown);
         Reloaded::Applied { applied, problems }
     }

@@ -15,6 +15,9 @@ impl Slot {
         let patience = self.board.patience.map(|patience| Instant::now() + patience);
         loop {
             changes.mark_unchanged();
+            if self.is_gone() {
+                return Err(self.unavailable());
+            }
             let state = self.state();
             let mut give_up_at = None;
             match &state {
