@@ -152,6 +152,12 @@ pub(crate) fn describe(entry: &ServerEntry) -> Vec<String> {
             add("times", count.to_string());
         }
     }
+    for (input, value) in &entry.input_defaults {
+        add("with", format!("{value} for its input {input}"));
+    }
+    if entry.tools.trusted {
+        add("and", "believes what it says of its tools".to_owned());
+    }
     if entry.sandbox.is_some() {
         add("in", "a sandbox".to_owned());
     }

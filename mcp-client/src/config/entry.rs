@@ -9,7 +9,7 @@ use std::{
 
 use mcp_transport::http::Reach;
 
-use super::{Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
+use super::{Dialect, Input, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.
@@ -54,6 +54,8 @@ pub struct ServerEntry {
     pub reach: Reach,
     /// How to log in, where the file says so.
     pub oauth: Option<OAuthEntry>,
+    /// What the file says of the inputs that the entry uses, where nobody is asked for them.
+    pub input_defaults: BTreeMap<String, String>,
     /// What nobody here understands; kept, so that it can be written back.
     pub unknown: serde_json::Map<String, serde_json::Value>,
 }
@@ -81,8 +83,19 @@ impl ServerEntry {
             sandbox: None,
             reach: Reach::Anywhere,
             oauth: None,
+            input_defaults: BTreeMap::new(),
             unknown: serde_json::Map::new(),
         }
+    }
+
+    /// Takes from the file's inputs the defaults of those that the entry uses.
+    pub(super) fn default_inputs(&mut self, inputs: &[Input]) {
+        let used = self.variables().into_iter().filter_map(|variable| {
+            let Variable::Input(id) = variable else { return None };
+            let input = inputs.iter().find(|input| input.id == *id)?;
+            Some((id.clone(), input.default.clone()?))
+        });
+        self.input_defaults = used.collect();
     }
 
     /// All variables of the entry.

@@ -343,6 +343,8 @@ fn settings(declared: &mut Declared, root: &Node, dialect: Dialect) -> Result<()
             declared.inputs.push(input(node, dialect)?);
         }
     }
+    let Declared { entries, inputs, .. } = declared;
+    entries.iter_mut().for_each(|entry| entry.default_inputs(inputs));
     Ok(())
 }
 

@@ -18,8 +18,10 @@ use crate::{
 
 impl ServerEntry {
     /// What would be run or connected to, as it is written: the command with its arguments, folder
-    /// and sandbox, or the URL with the way to log in, the replicas, and the names and texts of
-    /// variables and headers. A change to any of it gives another digest; variables are not looked up, so a new secret does not.
+    /// and sandbox, or the URL with the way to log in, the replicas, the names and texts of
+    /// variables and headers, the file's own values for inputs, and whether its tools are believed.
+    /// A change to any of it gives another digest; variables are not looked up, so a new secret
+    /// does not.
     pub fn digest(&self) -> Digest {
         let text = |template: &Template| Value::from(template.to_string());
         let list = |templates: &[Template]| templates.iter().map(text).collect::<Value>();
@@ -63,6 +65,12 @@ impl ServerEntry {
         });
         if let Some(replicas) = &self.replicas {
             all["replicas"] = json!({"count": replicas.count, "urls": list(&replicas.urls)});
+        }
+        if !self.input_defaults.is_empty() {
+            all["inputs"] = json!(self.input_defaults);
+        }
+        if self.tools.trusted {
+            all["trusted"] = true.into();
         }
         Digest::of_json(&all)
     }

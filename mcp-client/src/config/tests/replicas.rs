@@ -129,6 +129,22 @@ fn our_own_form_keeps_them_and_others_say_that_they_are_lost() {
 }
 
 #[test]
+fn an_agreement_is_about_what_inputs_stand_for() {
+    let entry = |package: &str, more: &str| {
+        let text = format!(
+            r#"{{"inputs": [{{"id": "p", "default": "{package}"}}, {{"id": "q", "default": "x"}}],
+            "servers": {{"a": {{"command": "npx", "args": ["-y", "${{input:p}}"]{more}}}}}}}"#
+        );
+        declare(&text, Path::new(".vscode/mcp.json"), None).unwrap().entries[0].clone()
+    };
+    let good = entry("good", "");
+    assert_eq!(good.input_defaults.len(), 1, "{:?}", good.input_defaults);
+    assert_eq!(good.digest(), entry("good", "").digest());
+    assert_ne!(good.digest(), entry("evil", "").digest());
+    assert_ne!(good.digest(), entry("good", r#", "trust": true"#).digest());
+}
+
+#[test]
 fn an_agreement_is_about_all_endpoints() {
     let entry = |replicas: &str| {
         let text =
