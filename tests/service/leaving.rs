@@ -1,5 +1,7 @@
 //! How the service ends.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
+
 use mcp_agent::service::{Service, ServiceOptions};
 use serde_json::json;
 use tokio::{

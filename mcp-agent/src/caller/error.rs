@@ -232,8 +232,6 @@ impl CallError {
 
     pub(crate) fn verdict(&self) -> Verdict {
         match self {
-            // Nothing was sent: it is down, and tried again by itself, or waits for somebody.
-            Self::Unavailable { .. } => Verdict::Unknown,
             Self::TimedOut { sent, .. } if *sent => Verdict::Ill,
             Self::Failed { source, .. } => match source.kind() {
                 // Somebody has to log in; the server is not at fault.
@@ -246,6 +244,7 @@ impl CallError {
                 _ if source.was_sent() => Verdict::Well,
                 _ => Verdict::Unknown,
             },
+            // `Unavailable` too: it is down and tried again by itself, or waits for somebody.
             _ => Verdict::Unknown,
         }
     }

@@ -9,7 +9,7 @@ use std::{
 
 use mcp_transport::http::Reach;
 
-use super::{Dialect, Input, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
+use super::{Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.

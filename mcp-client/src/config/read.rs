@@ -152,6 +152,7 @@ fn entry(
         sandbox: SandboxEntry::read(&fields)?,
         reach: reach(&fields)?,
         oauth: oauth(&fields)?,
+        input_defaults: BTreeMap::new(),
         unknown: fields.unknown(),
     }))
 }
@@ -344,7 +345,9 @@ fn settings(declared: &mut Declared, root: &Node, dialect: Dialect) -> Result<()
         }
     }
     let Declared { entries, inputs, .. } = declared;
-    entries.iter_mut().for_each(|entry| entry.default_inputs(inputs));
+    for entry in entries {
+        entry.default_inputs(inputs);
+    }
     Ok(())
 }
 
