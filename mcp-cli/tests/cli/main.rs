@@ -9,6 +9,7 @@ mod sandbox;
 mod agents;
 mod drift;
 mod going_on;
+mod handover;
 mod hostile;
 mod http;
 mod layers;

@@ -105,3 +105,83 @@ fn a_service_heeds_changes_of_its_configuration() {
     next("configuration: removed one");
     assert_eq!(calculators(&sandbox, &url), 1);
 }
+
+#[test]
+fn keys_are_made_listed_and_removed() {
+    let sandbox = Sandbox::new();
+    let keys = |words: &[&str]| {
+        let words: Vec<_> = ["serve", "keys"].iter().chain(words).copied().collect();
+        sandbox.mcp(&words)
+    };
+    let added = keys(&["add", "ci", "--allow", "demo/calc*"]);
+    assert_eq!(added.code, Some(0), "{}", added.stderr);
+    let key = added.stdout.trim().to_owned();
+    assert!(key.starts_with("mcp_") && key.len() == 47, "{key}");
+    assert_eq!(keys(&["add", "ci"]).code, Some(2));
+    assert_eq!(keys(&["add", "boss", "--role", "admin"]).code, Some(0));
+    let file = sandbox.path().join("home/.config/mcp/serve.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("sha256:") && !text.contains(&key), "{text}");
+    let listed = keys(&["list"]);
+    assert_eq!(
+        listed.stdout, "ci    user      demo/calc*\nboss  admin     everything\n",
+        "{}",
+        listed.stderr
+    );
+
+    let explained = sandbox.mcp(&["serve", "--explain", "demo/clock", "--", "mcp", "demo-server"]);
+    assert!(explained.stdout.contains("boss (admin): yes"), "{}", explained.stdout);
+    assert!(
+        explained.stdout.contains("ci (user): no, no pattern allows it"),
+        "{}",
+        explained.stdout
+    );
+
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+    sandbox.write(
+        "mcp.json",
+        r#"{"mcpServers": {"demo": {"command": "mcp", "args": ["demo-server"]}}}"#,
+    );
+    let words = ["serve", "--listen", "127.0.0.1:0", "--no-model", "-o", "json"];
+    command.args(words).args(["--config", "mcp.json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut serving = Serving(command.spawn().unwrap());
+    let mut told = String::new();
+    BufReader::new(serving.0.stdout.take().unwrap()).read_line(&mut told).unwrap();
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert!(told["token"].is_null(), "{told}");
+    let url = format!("{}/mcp", told["url"].as_str().unwrap());
+    let header = format!("Authorization: Bearer {key}");
+    let tools = sandbox.mcp(&["tools", &url, "-H", &header, "-o", "raw"]);
+    assert_eq!((tools.code, tools.stdout.lines().count()), (Some(0), 1), "{}", tools.stdout);
+    let removed = keys(&["remove", "ci"]);
+    assert_eq!(removed.code, Some(0), "{}", removed.stderr);
+    let mut news = BufReader::new(serving.0.stderr.take().unwrap()).lines().map(Result::unwrap);
+    news.find(|line| line.contains("who is let in was changed")).unwrap();
+    assert_eq!(sandbox.mcp(&["tools", &url, "-H", &header]).code, Some(3));
+    assert_eq!(keys(&["remove", "ci"]).code, Some(2));
+}
+
+#[test]
+fn what_would_be_served_is_checked() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "mcp.json",
+        "{\"mcpServers\": {\n\"demo\": {\"command\": \"mcp\", \"args\": [\"demo-server\"]},\n\
+         \"bad\": {\"url\": \"https://h/${NOT_SET_ANYWHERE}\"}\n}}",
+    );
+    let words = ["serve", "--check", "--config", "mcp.json"];
+    let checked = sandbox.mcp(&words);
+    assert_eq!(checked.code, Some(2), "{}", checked.stdout);
+    assert!(
+        checked.stdout.contains("server  demo  stdio  served  mcp.json:2"),
+        "{}",
+        checked.stdout
+    );
+    let bad = checked.stdout.lines().find(|line| line.contains("bad")).unwrap();
+    assert!(bad.contains("not served") && bad.ends_with("mcp.json:3"), "{bad}");
+    sandbox.write("serve.toml", "[[key]]\nname = 'x'\n");
+    let checked = sandbox.mcp(&["serve", "--check", "--settings", "serve.toml"]);
+    assert_eq!(checked.code, Some(2), "{}", checked.stdout);
+    assert!(checked.stderr.contains("serve.toml"), "{}", checked.stderr);
+}
