@@ -9,6 +9,7 @@ let abandoned = 0;
 function answer({ messages, tools = [] }) {
   const last = messages.at(-1);
   const asked = [...messages].reverse().find((message) => message.role === "user");
+  if (!asked) return { words: "Hello!" };
   const words = typeof asked.content === "string" ? asked.content : JSON.stringify(asked.content);
   if (last.role === "tool") {
     const results = [];

@@ -44,6 +44,7 @@ pub(super) struct ServerReport {
     calls_running: usize,
     calls_waiting: usize,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(default)]
     tools: BTreeMap<String, ToolReport>,
     /// Each of its replicas by itself, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
