@@ -64,8 +64,10 @@ impl Hub {
             self.remove(&name).await;
         }
         // Those that came from no file are nothing that a file takes away.
-        let is_foreign =
-            |member: &Member| member.config().is_none_or(|config| config.origin.is_none());
+        let is_foreign = |member: &Member| match member.config() {
+            Some(config) => config.origin.is_none(),
+            None => !member.any(|slot| slot.kind() == StateKind::NotConfigured),
+        };
         let applied = self.settle(servers, is_foreign).await;
         self.report_problems(shown);
         Reloaded::Applied { applied, problems }

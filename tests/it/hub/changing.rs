@@ -51,6 +51,26 @@ async fn servers_are_switched_on_and_off_and_removed() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_server_that_is_removed_is_told() {
+    for closed in [false, true] {
+        let hub = Hub::start(vec![misbehaving("one", "silent")], &HubOptions::default());
+        let server = hub.server("one").unwrap();
+        let end = async {
+            until(&hub, "one", StateKind::Starting).await;
+            if closed {
+                hub.close().await;
+            } else {
+                assert!(hub.remove("one").await);
+            }
+        };
+        let arguments = json!({});
+        let (refused, ()) = tokio::join!(server.call_tool("good", &arguments), end);
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, ServerError::Unavailable { .. }), "{refused:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_new_configuration_disturbs_only_what_it_changes() {
     let first =
         vec![misbehaving("kept", "ok"), misbehaving("changed", "ok"), misbehaving("gone", "ok")];

@@ -92,11 +92,14 @@ async fn an_editor_puts_another_file_in_its_place() {
     assert_eq!((done.added, done.removed), (vec!["new".into()], vec!["gone".into()]));
     assert!(!kept.is_closed());
     // As others do: written beside, then renamed over. The new file is watched as the old one was.
+    // What came from no file is left by it.
+    hub.add(super::misbehaving("by-hand", "ok"));
+    hub.ready().await;
     let beside = site.folder.path().join(".mcp.json.swp");
     fs::write(&beside, text(&[("kept", "ok")])).unwrap();
     fs::rename(beside, site.file()).unwrap();
     assert_eq!(applied(site.reload(&hub).await).removed, ["changed", "new"]);
-    assert_eq!(kinds(&hub), ["kept ready"]);
+    assert_eq!(kinds(&hub), ["kept ready", "by-hand ready"]);
     hub.close().await;
 }
 

@@ -27,10 +27,7 @@ pub(super) fn complaints(root: &Path) -> Result<Vec<String>> {
 fn named(page: &str) -> impl Iterator<Item = (&str, &str)> {
     page.split('`').skip(1).step_by(2).filter_map(|code| {
         let (file, test) = code.split_once(": ")?;
-        std::path::Path::new(file)
-            .extension()
-            .is_some_and(|end| end == "rs")
-            .then_some((file, test))
+        Path::new(file).extension().is_some_and(|end| end == "rs").then_some((file, test))
     })
 }
 
