@@ -125,12 +125,14 @@ impl Transcript {
     }
 
     /// Goes on with turns of another conversation.
+    #[cfg(feature = "service")]
     pub(crate) fn extend(&mut self, entries: impl IntoIterator<Item = Entry>) {
         self.cancel_pending(ABANDONED);
         self.entries.extend(entries);
     }
 
     /// Gives the pending calls other names.
+    #[cfg(feature = "service")]
     pub(crate) fn rename_pending(&mut self, mut name: impl FnMut(&CallId) -> CallId) {
         let Some(Entry::Assistant(turn)) = self.entries.last_mut() else { return };
         for part in &mut turn.parts {

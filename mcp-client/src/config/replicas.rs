@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "config-formats")]
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -150,6 +151,7 @@ impl ReplicasEntry {
     }
 
     /// As it is written, with `text` spelling the templates.
+    #[cfg(feature = "config-formats")]
     pub(super) fn write(&self, text: impl FnMut(&Template) -> String) -> Value {
         let mut object = Map::new();
         if let Some(count) = self.count {
@@ -208,6 +210,7 @@ fn word<T: Copy + Default>(
     })
 }
 
+#[cfg(feature = "config-formats")]
 fn spelled<T: PartialEq>(value: &T, words: &[(&str, T)]) -> Value {
     words.iter().find(|(_, known)| known == value).map_or(Value::Null, |(word, _)| (*word).into())
 }
