@@ -69,8 +69,5 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 
 fn clippy() -> Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    process::run(&mut process::cargo(clippy))?;
-    // What no default build has.
-    let genai = ["clippy", "-p", "mcp-agent", "--features", "genai", "--lib", "--tests", "--"];
-    process::run(process::cargo(genai).args(["-D", "warnings"]))
+    process::run(&mut process::cargo(clippy))
 }
