@@ -110,7 +110,7 @@ impl World {
             if self.good.iter().any(|good| good == name) {
                 StateKind::Ready
             } else {
-                StateKind::Stopped
+                StateKind::Disabled
             }
         };
         let status = self.hub.status();
