@@ -321,7 +321,10 @@ mod tests {
     use tokio::time::{advance, timeout};
 
     use super::*;
-    use crate::{caller::Answer, layers::testing::Fake};
+    use crate::{
+        caller::Answer,
+        layers::testing::{Fake, on_paused_clock},
+    };
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -398,12 +401,7 @@ mod tests {
             burst in 1_u32..8,
             pauses in proptest::collection::vec(0_u64..400, 1..60),
         ) {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_time()
-                .start_paused(true)
-                .build()
-                .unwrap();
-            let begun = runtime.block_on(async {
+            let begun = on_paused_clock(async {
                 let caller = limited(RateRules::server(Rate::new(calls, SECOND).burst(burst)));
                 let start = Instant::now();
                 let calls = pauses.iter().scan(0, |at, pause| {

@@ -201,7 +201,7 @@ mod tests {
     use super::*;
     use crate::{
         caller::{Answer, TimeScope, ToolHints},
-        layers::testing::Fake,
+        layers::testing::{Fake, on_paused_clock},
     };
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -231,15 +231,10 @@ mod tests {
 
     #[track_caller]
     fn check(call: &Call, trust: Trust, attempts: usize) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
         let server = flaky(9);
         let rules = RetryRules::default().repeatable("db.named");
         let caller = RetryLayer::new(rules).trust(trust).layer(Arc::clone(&server));
-        runtime.block_on(caller.call(call.clone())).unwrap_err();
+        on_paused_clock(caller.call(call.clone())).unwrap_err();
         assert_eq!(server.calls(), attempts);
     }
 

@@ -35,3 +35,13 @@ impl Caller for Fake {
         (self.answer)(call, before).await
     }
 }
+
+/// Runs a simulation on a clock that goes on by itself when nothing else does.
+pub(crate) fn on_paused_clock<F: Future>(simulation: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .expect("a runtime without I/O needs nothing of the system")
+        .block_on(simulation)
+}

@@ -1,6 +1,6 @@
 //! Connections of clients: bounded in number and patience, and closed without cutting anybody off.
 
-use std::{convert::Infallible, io, pin::pin, time::Duration};
+use std::{convert::Infallible, io, pin::pin};
 
 use axum::{
     Router,
@@ -9,11 +9,11 @@ use axum::{
 };
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use mcp_transport::serve::accept;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::sleep,
 };
 use tower_service::Service as _;
 
@@ -21,9 +21,6 @@ use super::limits::ServiceLimits;
 
 /// The smallest head that hyper can be bound to.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
-
-/// How long to wait when the system has no more sockets.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,36 +53,14 @@ pub(super) async fn serve(
             // The sender is gone only with the service.
             () = async { drop(now.wait_for(|phase| *phase != Phase::Serving).await) } => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
-                Ok((stream, _)) => {
-                    let carrying = carry(stream, router.clone(), builder.clone(), phase.clone());
-                    connections.spawn(carrying);
-                }
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(%error, "cannot accept a connection now");
-                    sleep(EXHAUSTED).await;
-                }
-                Err(error) => return Err(error),
-            },
+            accepted = accept(&listener), if connections.len() < limits.connections => {
+                connections.spawn(carry(accepted?, router.clone(), builder.clone(), phase.clone()));
+            }
         }
     }
     drop(listener);
     while connections.join_next().await.is_some() {}
     Ok(())
-}
-
-/// Whether the listener itself is well: the client has gone already, or the system is short of
-/// something.
-fn is_passing(error: &io::Error) -> bool {
-    // ENFILE and EMFILE have no kind of their own.
-    matches!(error.raw_os_error(), Some(23 | 24))
-        || matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::Interrupted
-                | io::ErrorKind::OutOfMemory
-        )
 }
 
 async fn carry(
@@ -94,9 +69,6 @@ async fn carry(
     builder: http1::Builder,
     mut phase: watch::Receiver<Phase>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small packets may be late");
-    }
     let now = phase.clone();
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let (mut router, now) = (router.clone(), now.clone());

@@ -85,8 +85,7 @@ impl Client {
 #[test]
 fn a_new_process_takes_over_and_no_call_fails() {
     let sandbox = Sandbox::new();
-    let entry = r#"{"mcpServers": {"demo": {"command": "mcp", "args": ["demo-server"]}}}"#;
-    sandbox.write("mcp.json", entry);
+    sandbox.write_demos("mcp.json", &["demo"]);
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let mut old = serve(&sandbox, &socket);

@@ -24,12 +24,7 @@ fn news(lines: &mut BufReader<ChildStderr>) -> String {
 #[test]
 fn a_chat_goes_on_with_the_servers_of_the_changed_file() {
     let sandbox = Sandbox::new();
-    let write = |names: &[&str]| {
-        let entry =
-            |name: &&str| format!(r#""{name}": {{"command": "mcp", "args": ["demo-server"]}}"#);
-        let entries: Vec<_> = names.iter().map(entry).collect();
-        sandbox.write("mcp.json", &format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", ")));
-    };
+    let write = |names: &[&str]| sandbox.write_demos("mcp.json", names);
     write(&["one"]);
     let model = Model::start(vec![Answer::Text("Here I am.")]);
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));

@@ -72,6 +72,14 @@ impl Sandbox {
         fs::write(file, text).unwrap();
     }
 
+    /// Writes a configuration of demo servers.
+    pub(crate) fn write_demos(&self, file: &str, names: &[&str]) {
+        let entry =
+            |name: &&str| format!(r#""{name}": {{"command": "mcp", "args": ["demo-server"]}}"#);
+        let entries: Vec<_> = names.iter().map(entry).collect();
+        self.write(file, &format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", ")));
+    }
+
     /// A command in this sandbox, with nothing on standard input.
     pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let inherited = std::env::var("PATH").unwrap();

@@ -73,12 +73,7 @@ fn calculators(sandbox: &Sandbox, url: &str) -> usize {
 #[test]
 fn a_service_heeds_changes_of_its_configuration() {
     let sandbox = Sandbox::new();
-    let write = |names: &[&str]| {
-        let entry =
-            |name: &&str| format!(r#""{name}": {{"command": "mcp", "args": ["demo-server"]}}"#);
-        let entries: Vec<_> = names.iter().map(entry).collect();
-        sandbox.write("mcp.json", &format!(r#"{{"mcpServers": {{{}}}}}"#, entries.join(", ")));
-    };
+    let write = |names: &[&str]| sandbox.write_demos("mcp.json", names);
     write(&["one"]);
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
     let words = ["serve", "--listen", "127.0.0.1:0", "--no-model", "--no-token", "-o", "json"];
@@ -138,10 +133,7 @@ fn keys_are_made_listed_and_removed() {
     );
 
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
-    sandbox.write(
-        "mcp.json",
-        r#"{"mcpServers": {"demo": {"command": "mcp", "args": ["demo-server"]}}}"#,
-    );
+    sandbox.write_demos("mcp.json", &["demo"]);
     let words = ["serve", "--listen", "127.0.0.1:0", "--no-model", "-o", "json"];
     command.args(words).args(["--config", "mcp.json"]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

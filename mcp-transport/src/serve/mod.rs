@@ -22,7 +22,8 @@ use tokio::sync::mpsc;
 use self::asking::Asking;
 #[cfg(feature = "serve-http")]
 pub use self::http::{
-    Guard, HttpEndpoint, HttpServeConfig, Principal, ReplyBody, SessionKeyError, SessionKeys, http,
+    Guard, HttpEndpoint, HttpServeConfig, Principal, ReplyBody, SessionKeyError, SessionKeys,
+    accept, http,
 };
 pub use self::{
     asking::AskError,

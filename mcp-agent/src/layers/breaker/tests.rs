@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     caller::{Answer, TimeScope},
-    layers::{DeadlineLayer, testing::Fake},
+    layers::{
+        DeadlineLayer,
+        testing::{Fake, on_paused_clock},
+    },
     model::BoxFuture,
 };
 
@@ -320,12 +323,7 @@ proptest! {
     /// Run one again with `PROPTEST_CASES=1` and the seed that a failure names.
     #[test]
     fn callers_that_come_and_go_never_wedge_it(seed in any::<u64>()) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(simulate(seed));
+        on_paused_clock(simulate(seed));
     }
 
     /// Whatever happens, in whatever order: at most one probe at a time, and nobody passes an open

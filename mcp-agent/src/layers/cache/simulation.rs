@@ -10,7 +10,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{caller::ToolHints, layers::testing::Fake};
+use crate::{
+    caller::ToolHints,
+    layers::testing::{Fake, on_paused_clock},
+};
 
 const PARTITIONS: [&str; 2] = ["blue", "green"];
 
@@ -114,11 +117,6 @@ proptest! {
     /// Nobody reads what was old before the read began, and nobody reads another's result.
     #[test]
     fn a_read_sees_every_write_that_was_over_before_it(seed in any::<u64>()) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(simulate(seed));
+        on_paused_clock(simulate(seed));
     }
 }

@@ -13,7 +13,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::{caller::Answer, layers::testing::Fake};
+use crate::{
+    caller::Answer,
+    layers::testing::{Fake, on_paused_clock},
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// What timers may be late: they go by milliseconds.
@@ -108,11 +111,6 @@ proptest! {
     /// In turn, never faster than the rate, never slower than it demands, whoever gives up.
     #[test]
     fn turns_are_kept_whoever_gives_up(seed in any::<u64>()) {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap();
-        runtime.block_on(simulate(seed));
+        on_paused_clock(simulate(seed));
     }
 }

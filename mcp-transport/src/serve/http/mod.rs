@@ -4,6 +4,7 @@
 //! legacy lifecycle keeps between requests, and `session_id` what any process can read of it. Every request runs in a task (`work`) that writes to an
 //! `event_log`; `reply` is its reader. `guard` says who may ask.
 
+mod accept;
 mod endpoint;
 mod event_log;
 mod guard;
@@ -22,10 +23,11 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
-    time::{sleep, timeout},
+    time::timeout,
 };
 
 pub use self::{
+    accept::accept,
     endpoint::HttpEndpoint,
     guard::Guard,
     principal::Principal,
@@ -39,9 +41,6 @@ const MAX_CONNECTIONS: usize = 4096;
 
 /// How long a client may take to send the head of a request.
 const HEAD_LIMIT: Duration = Duration::from_secs(30);
-
-/// How long to wait when the system has no more sockets.
-const EXHAUSTED: Duration = Duration::from_millis(100);
 
 /// How long connections may take to end once their streams have.
 const LAST_BYTES: Duration = Duration::from_secs(1);
@@ -190,17 +189,9 @@ pub async fn http(
         tokio::select! {
             () = &mut stop => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    let carrying = carry(stream, Arc::clone(&endpoint), stopping.subscribe());
-                    connections.spawn(carrying);
-                }
-                Err(error) if is_passing(&error) => {
-                    tracing::warn!(%error, "cannot accept a connection now");
-                    sleep(EXHAUSTED).await;
-                }
-                Err(error) => return Err(error),
-            },
+            accepted = accept(&listener), if connections.len() < MAX_CONNECTIONS => {
+                connections.spawn(carry(accepted?, Arc::clone(&endpoint), stopping.subscribe()));
+            }
         }
     }
     drop(listener);
@@ -214,29 +205,12 @@ pub async fn http(
     Ok(())
 }
 
-/// Whether the listener itself is well: the client has gone already, or the system is short of
-/// something.
-fn is_passing(error: &io::Error) -> bool {
-    // ENFILE and EMFILE have no kind of their own.
-    matches!(error.raw_os_error(), Some(23 | 24))
-        || matches!(
-            error.kind(),
-            io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::ConnectionReset
-                | io::ErrorKind::Interrupted
-                | io::ErrorKind::OutOfMemory
-        )
-}
-
 /// Serves one connection.
 async fn carry(
     stream: TcpStream,
     endpoint: Arc<HttpEndpoint>,
     mut stopping: watch::Receiver<bool>,
 ) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "small packets may be late");
-    }
     let answer = service_fn(move |request| {
         let endpoint = Arc::clone(&endpoint);
         async move { Ok::<_, Infallible>(endpoint.answer(request).await) }
