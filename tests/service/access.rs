@@ -237,7 +237,8 @@ async fn no_role_makes_a_command_of_a_request() {
         json!({"name": "x", "url": "unix:///run/docker.sock"}),
     ] {
         let answer = serving.as_key(&admin, "POST", "/mcp/servers", Some(&entry.to_string())).await;
-        assert_eq!(answer.status, 422, "{entry}: {answer:?}");
+        let refused = matches!(answer.status, 400 | 422);
+        assert!(refused, "{entry}: {answer:?}");
     }
     for path in ["/mcp/servers/test", "/mcp-rest/test/connection", "/mcp/test/tools/list"] {
         let body = json!({"command": "touch"}).to_string();

@@ -51,12 +51,12 @@ async fn requests_that_are_wrong_are_told_so() {
     let serving = Serving::start(vec![misbehaving("one", "ok")], ServiceOptions::new()).await;
     for (method, path, body, status, code) in [
         ("POST", "/mcp/tools/call", "{", 400, "usage"),
-        ("POST", "/mcp/tools/call", r#"{"server_name": "one"}"#, 422, "usage"),
+        ("POST", "/mcp/tools/call", r#"{"server_name": "one"}"#, 400, "usage"),
         (
             "POST",
             "/mcp/tools/call",
             r#"{"server_name":"one","tool_name":"x","more":1}"#,
-            422,
+            400,
             "usage",
         ),
         ("GET", "/mcp/tools?server=one", "", 400, "usage"),
@@ -64,7 +64,7 @@ async fn requests_that_are_wrong_are_told_so() {
         ("DELETE", "/mcp/servers/nobody", "", 404, "unknown_server"),
         ("POST", "/mcp/servers", r#"{"name":"one","url":"http://h"}"#, 409, "duplicate_server"),
         ("POST", "/mcp/servers", r#"{"name":"x","url":"stdio://sh?arg=-c"}"#, 422, "config"),
-        ("POST", "/mcp/servers", r#"{"name":"x","command":"sh"}"#, 422, "usage"),
+        ("POST", "/mcp/servers", r#"{"name":"x","command":"sh"}"#, 400, "usage"),
     ] {
         let answer = serving.ask(method, path, "", Some(body)).await;
         let json = answer.json();

@@ -11,6 +11,7 @@ use super::{
     chat_run::Asked,
     client_tools::ClientTools,
     sampling::only_sampling,
+    strict_json,
     waiting_calls::WaitingCalls,
 };
 use crate::{
@@ -38,6 +39,8 @@ pub(super) struct ChatRequest {
     /// There is one model; any name means it.
     #[serde(rename = "model", default)]
     _model: Option<String>,
+    #[serde(deserialize_with = "strict_json::by_role")]
+    #[schemars(length(min = 1))]
     messages: Vec<ChatMessage>,
     #[serde(default)]
     stream: Option<bool>,
@@ -45,11 +48,13 @@ pub(super) struct ChatRequest {
     stream_options: Option<StreamOptions>,
     #[serde(default)]
     temperature: Option<f32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_json::whole_number")]
+    #[schemars(range(max = u32::MAX))]
     max_tokens: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_json::whole_number")]
+    #[schemars(range(max = u32::MAX))]
     max_completion_tokens: Option<u32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_json::whole_number")]
     seed: Option<u64>,
     #[serde(default)]
     parallel_tool_calls: Option<bool>,
@@ -59,7 +64,8 @@ pub(super) struct ChatRequest {
     tools: Option<Vec<Value>>,
     #[serde(default)]
     response_format: Option<Value>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_json::whole_number")]
+    #[schemars(range(min = 1, max = 1))]
     n: Option<u32>,
     #[serde(flatten)]
     extra: Map<String, Value>,
@@ -97,7 +103,7 @@ enum ChatMessage {
 #[serde(untagged)]
 enum Content {
     Text(String),
-    Parts(Vec<ContentPart>),
+    Parts(#[serde(deserialize_with = "strict_json::by_type")] Vec<ContentPart>),
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]

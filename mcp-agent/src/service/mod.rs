@@ -85,6 +85,7 @@ mod server_entry;
 mod server_report;
 mod servers;
 mod serving;
+mod strict_json;
 mod tools;
 mod trace;
 mod view;

@@ -1,6 +1,9 @@
 //! Bodies of requests.
 
-use axum::extract::{FromRequest, Request, rejection::JsonRejection};
+use axum::{
+    extract::{FromRequest, Request, rejection::JsonRejection},
+    http::StatusCode,
+};
 use serde::de::DeserializeOwned;
 
 use super::problem::{Problem, ProblemCode};
@@ -20,5 +23,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 }
 
 fn refused(rejection: &JsonRejection) -> Problem {
-    Problem::new(ProblemCode::Usage, rejection.body_text()).with_status(rejection.status())
+    // 422 is for what can be read and not be done.
+    let status = match rejection {
+        JsonRejection::JsonDataError(_) => StatusCode::BAD_REQUEST,
+        other => other.status(),
+    };
+    Problem::new(ProblemCode::Usage, rejection.body_text()).with_status(status)
 }

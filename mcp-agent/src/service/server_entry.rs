@@ -16,6 +16,7 @@ use super::problem::{Problem, ProblemCode};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerEntry {
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\u0000-\u001f\u007f-\u009f]+$"))]
     name: String,
     url: String,
     /// The limit of one call, in seconds.
@@ -81,8 +82,8 @@ impl ServerEntry {
             oauth2_scopes,
         } = self;
         let wrong = |detail: String| Problem::new(ProblemCode::Config, detail).server(&name);
-        if name.is_empty() || name.len() > 64 || name.contains(|c: char| c.is_control() || c == '/')
-        {
+        let fits = |c: char| !c.is_control() && c != '/';
+        if !(1..=64).contains(&name.chars().count()) || !name.chars().all(fits) {
             return Err(wrong("`name` must have 1 to 64 characters, none of them `/`".into()));
         }
         let address = Url::parse(&url).map_err(|error| wrong(format!("`url`: {error}")))?;

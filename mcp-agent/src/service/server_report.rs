@@ -48,6 +48,7 @@ pub(super) struct ServerReport {
     tools: BTreeMap<String, ToolReport>,
     /// Each of its replicas by itself, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(default)]
     replicas: Vec<Self>,
 }
 

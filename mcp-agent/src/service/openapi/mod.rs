@@ -85,9 +85,12 @@ impl Operation {
             "summary": self.summary,
             "responses": {
                 self.status.to_string(): self.answer.describe(generator),
-                "default": self.failure(generator),
+                "default": self.failure(generator, "What is wrong"),
             },
         });
+        for (status, why) in self.refusals() {
+            described["responses"][status] = self.failure(generator, why);
+        }
         let parameters = self.parameters(generator);
         if !parameters.is_empty() {
             described["parameters"] = parameters.into();
@@ -127,8 +130,32 @@ impl Operation {
         parameters
     }
 
+    /// What a request that fits its schema may come to because of what no schema knows.
+    fn refusals(&self) -> &'static [(&'static str, &'static str)] {
+        match self.id {
+            "addServer" => &[
+                ("409", "There is a server of this name"),
+                ("422", "The address, a header or the credentials cannot be used"),
+            ],
+            "runPlan" | "resumePlan" => {
+                &[("422", "The steps do not fit each other, or the tools that there are")]
+            }
+            "callTool" | "readResource" | "getPrompt" => &[
+                ("422", "The server refused the request"),
+                ("502", "The server did not answer as it should, or wants credentials"),
+                ("503", "The server cannot be reached"),
+                ("504", "The server did not answer in time"),
+            ],
+            "createChatCompletion" | "createResponse" => &[
+                ("400", "What is asked for is not to be had, or the conversation is not whole"),
+                ("502", "The model's provider failed"),
+            ],
+            _ => &[],
+        }
+    }
+
     /// What is answered when something is wrong.
-    fn failure(&self, generator: &mut SchemaGenerator) -> Value {
+    fn failure(&self, generator: &mut SchemaGenerator, why: &str) -> Value {
         let (kind, schema) = if self.path.starts_with("/v1/") {
             ("application/json", generator.subschema_for::<OpenAiError>())
         } else {
@@ -140,13 +167,19 @@ impl Operation {
             let schema = generator.subschema_for::<Problem>();
             content["application/problem+json"] = json!({ "schema": schema });
         }
-        json!({"description": "What is wrong", "content": content})
+        json!({"description": why, "content": content})
     }
 }
 
 impl Answer {
     fn describe(self, generator: &mut SchemaGenerator) -> Value {
-        let events = json!({"schema": {"type": "string"}});
+        let text = json!({"type": "string"});
+        let events = json!({"schema": {
+            "description": "One of the events",
+            "type": "object",
+            "properties": {"event": text, "data": text, "id": text},
+            "required": ["data"],
+        }});
         let content = match self {
             Self::Nothing => return json!({"description": "Done"}),
             Self::Text(kind) => json!({kind: {"schema": {"type": "string"}}}),

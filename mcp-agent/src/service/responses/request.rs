@@ -13,6 +13,7 @@ use crate::{
         chat::{ChatError, ChatOptions},
         chat_run::Asked,
         client_tools::ClientTools,
+        strict_json,
     },
     transcript::Transcript,
 };
@@ -40,7 +41,8 @@ pub(in crate::service) struct ResponseRequest {
     pub(super) temperature: Option<f32>,
     #[serde(default)]
     pub(super) top_p: Option<f32>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "strict_json::whole_number")]
+    #[schemars(range(max = u32::MAX))]
     pub(super) max_output_tokens: Option<u32>,
     #[serde(default)]
     pub(super) tools: Option<Vec<Value>>,
@@ -50,7 +52,9 @@ pub(in crate::service) struct ResponseRequest {
     pub(super) parallel_tool_calls: Option<bool>,
     #[serde(default)]
     pub(super) text: Option<TextOptions>,
+    /// `disabled`.
     #[serde(default)]
+    #[schemars(regex(pattern = "^disabled$"))]
     pub(super) truncation: Option<String>,
     #[serde(default)]
     pub(super) metadata: Option<Map<String, Value>>,
