@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::stopwatch::{Stopwatch, show};
 use crate::{
     bench, conformance, coverage, dashboard, databases, deploy, docs, fidelity, interop, live,
-    process, soak, test, tidy, tools,
+    openai, openapi, process, soak, test, tidy, tools,
 };
 
 type Step = (&'static str, fn() -> Result<()>);
@@ -22,6 +22,8 @@ const STEPS: &[Step] = &[
     ("tools", || tools::run(&[])),
     ("dashboard", || dashboard::run(&[])),
     ("interop", || interop::run(&[])),
+    ("openai", || openai::run(&[])),
+    ("openapi", || openapi::run(&[])),
     ("databases", || databases::run(&[])),
     ("deploy", || deploy::run(&[])),
     ("live", || live::run(&[])),

@@ -139,8 +139,15 @@ fn npm(from: &Path, to: &Path) -> Result<()> {
 
 fn venv(from: &Path, to: &Path) -> Result<()> {
     let requirements = fs::read_to_string(from.join("requirements.txt"))?;
-    let venv = to.join("venv");
-    stamped(&venv.join(".installed"), &requirements, || {
+    fs::create_dir_all(to).with_context(|| format!("cannot make {}", to.display()))?;
+    // Its programs name the folder that they were installed into.
+    let venv = fs::canonicalize(to)?.join("venv");
+    let stamp = venv.join(".installed");
+    if !works(&venv) && stamp.exists() {
+        eprintln!("{} was moved, or its Python is gone: it is made anew", venv.display());
+        fs::remove_file(&stamp)?;
+    }
+    stamped(&stamp, &requirements, || {
         const INSTALL: &str =
             "Install Python 3.10 or newer (Debian: apt-get install python3 python3-venv).";
         let python = process::require("python3", INSTALL)?;
@@ -155,6 +162,15 @@ fn venv(from: &Path, to: &Path) -> Result<()> {
     })
 }
 
+/// Whether the Python of an environment is there, and its programs are for this folder.
+fn works(venv: &Path) -> bool {
+    let python = venv.join("bin/python3");
+    let Ok(pip) = fs::read_to_string(venv.join("bin/pip")) else { return false };
+    let interpreter = pip.lines().next().and_then(|line| line.strip_prefix("#!"));
+    // `exists` follows the link to the Python that the environment was made with.
+    interpreter.is_some_and(|found| Path::new(found).starts_with(venv)) && python.exists()
+}
+
 /// Runs the installation unless the stamp says that just this was installed.
 fn stamped(stamp: &Path, lock: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
     if fs::read_to_string(stamp).is_ok_and(|installed| installed == lock) {
@@ -162,4 +178,32 @@ fn stamped(stamp: &Path, lock: &str, install: impl FnOnce() -> Result<()>) -> Re
     }
     install()?;
     fs::write(stamp, lock).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_that_was_moved_is_noticed() -> Result<()> {
+        let root = std::env::temp_dir().join(format!("xtask-venv-{}", std::process::id()));
+        let venv = root.join("venv");
+        let bin = venv.join("bin");
+        fs::create_dir_all(&bin)?;
+        fs::write(bin.join("python3"), "")?;
+        let outcome = (|| -> Result<()> {
+            for (interpreter, is_good) in
+                [(bin.join("python3"), true), (root.join("elsewhere/venv/bin/python3"), false)]
+            {
+                fs::write(bin.join("pip"), format!("#!{}\nimport sys\n", interpreter.display()))?;
+                assert_eq!(works(&venv), is_good, "{}", interpreter.display());
+            }
+            fs::write(bin.join("pip"), format!("#!{}\n", bin.join("python3").display()))?;
+            fs::remove_file(bin.join("python3"))?;
+            assert!(!works(&venv));
+            Ok(())
+        })();
+        fs::remove_dir_all(&root)?;
+        outcome
+    }
 }
