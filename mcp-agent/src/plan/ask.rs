@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{CheckedPlan, Plan, PlanError};
+use super::{CheckedPlan, Plan, PlanError, check::Fields};
 use crate::{
     model::{
         ChatModel, Message, ModelError, ModelRequest, Part, ToolCall, ToolChoice, ToolDefinition,
@@ -14,6 +14,9 @@ use crate::{
 };
 
 const SUBMIT: &str = "submit_plan";
+
+/// Two steps, of which one uses the other's result, as a text.
+const EXAMPLE: &str = r#"{"goal": "Mail Ada the weather", "steps": [{"id": "sky", "purpose": "what it is like", "tool": "weather", "arguments": {"city": "Oslo"}}, {"id": "send", "purpose": "tell her", "tool": "mail", "arguments": {"to": "Ada", "text": "Today: {{sky}}"}}]}"#;
 
 /// There is no plan.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +33,9 @@ pub enum AskError {
     Invalid(#[from] PlanError),
 }
 
-/// Asks a model for a plan that uses these tools, and checks it. A plan that cannot run goes back
-/// with all that is wrong with it, at most twice. Nothing is run: show the plan first.
+/// Asks a model for a plan that uses these tools, and checks it: beside what [`Plan::check`] finds,
+/// it may use only those fields of results that a tool's output schema names, if that names any. A
+/// plan that cannot run goes back with all that is wrong with it, at most twice. Nothing is run: show the plan first.
 ///
 /// # Errors
 /// The model failed, or did not write a plan that can run.
@@ -65,7 +69,7 @@ pub async fn ask(
                     if plan.goal.is_empty() {
                         goal.clone_into(&mut plan.goal);
                     }
-                    match plan.check(tools) {
+                    match plan.check_with(tools, Fields::Named) {
                         Ok(plan) => return Ok(plan),
                         Err(error) => error.into(),
                     }
@@ -110,13 +114,24 @@ fn definition() -> ToolDefinition {
 fn instructions(tools: &dyn Toolset) -> String {
     let mut text = format!(
         "Write a plan of tool calls that reaches the goal, and hand it in with {SUBMIT}. Steps \
-         that do not need each other run side by side. An argument may use the result of another \
-         step: \"{{{{step.field}}}}\". Use only these tools, by their exact names:\n"
+         that do not need each other run side by side. Never work a result out yourself: an \
+         argument takes the result of another step. \"{{{{id}}}}\" is the whole result of the \
+         step `id`, also within a longer text; where a tool's result has fields, \
+         \"{{{{id.field}}}}\" is one of them. For example, with tools `weather` and `mail`: {EXAMPLE}\n\
+         Use only these tools, by their exact names:\n"
     );
-    for tool in &*tools.snapshot().tools {
+    let snapshot = tools.snapshot();
+    for tool in &*snapshot.tools {
         let ToolDefinition { name, description, parameters } = tool;
+        let result = match tools.facts(name).output_schema {
+            Some(schema) => schema.to_string(),
+            None => "a text".to_owned(),
+        };
         // Writing to a `String` cannot fail.
-        let _ = writeln!(text, "- {name}: {description}\n  arguments: {parameters}");
+        let _ = writeln!(
+            text,
+            "- {name}: {description}\n  arguments: {parameters}\n  result: {result}"
+        );
     }
     text
 }

@@ -5,7 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Plan, PlanStep, reference};
+use super::{
+    Plan, PlanStep,
+    declared::{Lead, lead},
+    reference,
+};
 use crate::toolbox::{ToolSnapshot, Toolset, arguments};
 
 /// A plan whose steps can run in order.
@@ -68,6 +72,19 @@ pub enum PlanProblem {
         /// What is wrong.
         reason: reference::ReferenceError,
     },
+    /// A reference leads to what the result of its step never has, as the tool's output schema
+    /// says.
+    #[error("`{step}`: `{{{{{reference}}}}}` leads nowhere: the result of `{of}` is {shape}")]
+    LeadsNowhere {
+        /// The step.
+        step: String,
+        /// As it stands in the arguments.
+        reference: String,
+        /// The step whose result is meant.
+        of: String,
+        /// What is there instead.
+        shape: String,
+    },
     /// Arguments that wait for no result do not fit the tool's schema.
     #[error("`{step}`: {reason}")]
     Arguments {
@@ -78,13 +95,31 @@ pub enum PlanProblem {
     },
 }
 
+/// Which fields of a result may be used, where the tool has an output schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fields {
+    /// Those that the schema names, and those that it does not forbid.
+    Possible,
+    /// Those that it names, if it names any.
+    Named,
+}
+
 impl Plan {
     /// Finds everything that would stop the plan: missing steps and tools, circles, arguments that
-    /// do not fit.
+    /// do not fit, and references to what a result never has, as far as the schemas of results
+    /// tell.
     ///
     /// # Errors
     /// All that was found.
     pub fn check(self, tools: &dyn Toolset) -> Result<CheckedPlan, PlanError> {
+        self.check_with(tools, Fields::Possible)
+    }
+
+    pub(super) fn check_with(
+        self,
+        tools: &dyn Toolset,
+        fields: Fields,
+    ) -> Result<CheckedPlan, PlanError> {
         let mut problems = Vec::new();
         if self.steps.is_empty() {
             problems.push(PlanProblem::Empty);
@@ -114,6 +149,7 @@ impl Plan {
             needs.insert(step.id.clone(), waits_for);
             check_call(step, has_references, tools, &catalog, &mut problems);
         }
+        self.check_references(fields, tools, &catalog, &mut problems);
         let waves = waves(&needs).unwrap_or_else(|steps| {
             problems.push(PlanProblem::Cycle { steps });
             Vec::new()
@@ -122,6 +158,41 @@ impl Plan {
             Ok(CheckedPlan { plan: self, needs, waves })
         } else {
             Err(PlanError { problems })
+        }
+    }
+
+    /// Finds references to what the results of other steps do not have.
+    fn check_references(
+        &self,
+        fields: Fields,
+        tools: &dyn Toolset,
+        catalog: &ToolSnapshot,
+        problems: &mut Vec<PlanProblem>,
+    ) {
+        let schemas: BTreeMap<&str, Value> = self
+            .steps
+            .iter()
+            .filter_map(|step| {
+                let name = tool_named(&step.tool, tools, catalog)?;
+                Some((step.id.as_str(), tools.facts(&name).output_schema?.parse().ok()?))
+            })
+            .collect();
+        for step in &self.steps {
+            // What is no reference was found before.
+            for reference in reference::references_in(&step.arguments).unwrap_or_default() {
+                let Some(schema) = schemas.get(reference.step) else { continue };
+                let shape = match lead(schema, &reference) {
+                    Lead::Nowhere(shape) => shape,
+                    Lead::Unnamed(shape) if fields == Fields::Named => shape,
+                    _ => continue,
+                };
+                problems.push(PlanProblem::LeadsNowhere {
+                    step: step.id.clone(),
+                    reference: reference.text.to_owned(),
+                    of: reference.step.to_owned(),
+                    shape,
+                });
+            }
         }
     }
 }

@@ -25,6 +25,7 @@
 
 mod ask;
 mod check;
+mod declared;
 mod execute;
 mod reference;
 
@@ -63,9 +64,10 @@ pub struct PlanStep {
     pub purpose: String,
     /// The tool, by the name under which it is offered or as `server.tool`.
     pub tool: String,
-    /// Its arguments. A text may take results of other steps: `{{step}}`, `{{step.field.0}}` or, by
-    /// JSON pointer, `{{step#/field/0}}`. A text that is nothing but one of these becomes the value
-    /// itself.
+    /// Its arguments. A text may take results of other steps: `{{step}}` is the whole result,
+    /// `{{step.field.0}}` or, by JSON pointer, `{{step#/field/0}}` a part of it. A result that is
+    /// neither an object nor a list is `{{step.result}}` and `{{step.text}}` too. A text that is
+    /// nothing but one of these becomes the value itself.
     #[serde(default)]
     pub arguments: Map<String, Value>,
     /// Steps that must have ended before, beside those whose results are used.

@@ -11,10 +11,10 @@ use tokio::sync::Barrier;
 use super::{super::*, *};
 use crate::{
     model::{
-        ToolDefinition,
+        BoxFuture, ToolDefinition,
         scripted::{Scene, ScriptedModel},
     },
-    toolbox::{Json, LocalTools},
+    toolbox::{Json, LocalTools, ProgressSink, ToolError, ToolFacts, ToolSnapshot},
 };
 
 fn definition(name: &str) -> ToolDefinition {
@@ -159,4 +159,65 @@ async fn a_model_is_told_what_is_wrong_with_its_plan() {
     let stubborn = ScriptedModel::new((0..3).map(|_| Scene::call("submit_plan", bad)));
     let error = ask(&stubborn, "see", &tools).await.unwrap_err();
     assert!(matches!(error, AskError::Invalid(_)), "{error:?}");
+}
+
+/// Tools of which the results are described.
+#[derive(Debug)]
+struct Described(LocalTools, Value);
+
+impl Toolset for Described {
+    fn snapshot(&self) -> Arc<ToolSnapshot> {
+        self.0.snapshot()
+    }
+
+    fn facts(&self, name: &str) -> ToolFacts {
+        let mut facts = ToolFacts::new(name);
+        facts.output_schema = Some(self.1.clone().into());
+        facts
+    }
+
+    fn call(
+        &self,
+        call: PreparedCall,
+        progress: ProgressSink,
+    ) -> BoxFuture<'_, Result<ToolOutput, ToolError>> {
+        self.0.call(call, progress)
+    }
+}
+
+#[tokio::test]
+async fn what_results_have_is_known_before_anything_runs() {
+    let tools = |more: Value| {
+        let tools =
+            LocalTools::new().dynamic(definition("t"), |_| async { Json(json!({"sum": 1})) });
+        let mut schema = json!({"type": "object", "properties": {"sum": {"type": "integer"}}});
+        schema.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        Described(tools, schema)
+    };
+    let steps = |reference: &str| json!([{"id": "a", "tool": "t"}, {"id": "b", "tool": "t", "arguments": {"n": reference}}]);
+    let (open, closed) = (tools(json!({})), tools(json!({"additionalProperties": false})));
+    // A field that is forbidden is refused, one that nobody spoke of is not.
+    let problem = PlanProblem::LeadsNowhere {
+        step: "b".into(),
+        reference: "a.total".into(),
+        of: "a".into(),
+        shape: "an object with `sum`".into(),
+    };
+    let refused = plan(steps("{{ a.total }}")).check(&closed).unwrap_err();
+    assert_eq!(refused.problems, std::slice::from_ref(&problem));
+    plan(steps("{{a.sum}}")).check(&closed).unwrap();
+    plan(steps("{{a.total}}")).check(&open).unwrap();
+    // A model is held to what it was told.
+    let submits = |reference: &str| {
+        Scene::call("submit_plan", json!({"steps": steps(reference)}).to_string())
+    };
+    let model = ScriptedModel::new([submits("{{a.total}}"), submits("{{a.sum}}")]);
+    let checked = ask(&model, "add", &open).await.unwrap();
+    let [first, second] = model.requests().try_into().unwrap();
+    let instructions = format!("{:?}", first.messages[0]);
+    assert!(instructions.contains("result: {") && instructions.contains("sum"), "{instructions}");
+    let told = format!("{:?}", second.messages);
+    assert!(told.contains(&problem.to_string()), "{told}");
+    let mut run = PlanRun::new(checked);
+    assert!(run.execute(&open).await);
 }
