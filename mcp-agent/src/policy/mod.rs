@@ -124,7 +124,9 @@ impl Policy {
             Otherwise::Ask => Effect::Ask,
             Otherwise::Deny => Effect::Deny,
         };
-        Verdict { effect, why: "no rule is about it".to_owned() }
+        let why =
+            if effect == Effect::Deny { "as no rule allows it" } else { "no rule is about it" };
+        Verdict { effect, why: why.to_owned() }
     }
 
     fn is_known_to_read(&self, facts: &ToolFacts) -> bool {

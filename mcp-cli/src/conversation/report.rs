@@ -1,6 +1,6 @@
 //! The end of an answer: for programs, as an exit code, and as an error.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use mcp_agent::{
     AgentError,
@@ -9,7 +9,7 @@ use mcp_agent::{
 };
 use serde_json::{Value, json};
 
-use super::turn::Watched;
+use super::turn::{CallSeen, Denied, Watched};
 use crate::{
     error_report::Report,
     exit_code::{ErrorCode, ExitCode},
@@ -42,17 +42,43 @@ pub(crate) fn exit_code_of(watched: &Watched) -> Result<ExitCode, Report> {
     if let Outcome::Paused { pause } = &finished.outcome {
         return Err(waits(pause));
     }
-    let denied: Vec<String> = watched
-        .calls
-        .iter()
-        .filter(|call| call.denied)
-        .map(|call| format!("`{}`", call.label.dotted()))
-        .collect();
-    if denied.is_empty() {
-        return Ok(ExitCode::Success);
+    match denied(&watched.calls) {
+        Some(report) => Err(report),
+        None => Ok(ExitCode::Success),
     }
-    let text = format!("the model went on without {}, which was not approved", denied.join(", "));
-    Err(Report::new(ErrorCode::Refused, text).help("allow all tools with --approve auto"))
+}
+
+/// What was not called, and what would change that: `--approve` does not lift a rule.
+fn denied(calls: &[CallSeen]) -> Option<Report> {
+    let (mut not_approved, mut by_rule, mut rules) =
+        (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    for call in calls {
+        let tool = format!("`{}`", call.label.dotted());
+        match &call.denied {
+            None => {}
+            Some(Denied::NotApproved) => drop(not_approved.insert(tool)),
+            Some(Denied::ByRule(rule)) => {
+                by_rule.insert(tool);
+                rules.insert(format!("`{}`", one_line(rule)));
+            }
+        }
+    }
+    let listed = |words: &BTreeSet<String>| words.iter().cloned().collect::<Vec<_>>().join(", ");
+    let parts = [(&not_approved, "which was not approved"), (&by_rule, "which a rule forbids")];
+    let parts = parts.iter().filter(|(tools, _)| !tools.is_empty());
+    let parts: Vec<_> = parts.map(|(tools, why)| format!("{}, {why}", listed(tools))).collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let text = format!("the model went on without {}", parts.join(", and without "));
+    let mut advice = Vec::new();
+    if !not_approved.is_empty() {
+        advice.push("allow all tools with --approve auto".to_owned());
+    }
+    if !rules.is_empty() {
+        advice.push(format!("--approve lifts no rule: take back or narrow {}", listed(&rules)));
+    }
+    Some(Report::new(ErrorCode::Refused, text).help(advice.join("; ")))
 }
 
 /// What to write on the command line to get further.

@@ -49,9 +49,27 @@ pub(crate) struct CallSeen {
     pub(crate) arguments: Value,
     pub(crate) is_error: bool,
     /// Not made, for lack of approval.
-    pub(crate) denied: bool,
+    pub(crate) denied: Option<Denied>,
     pub(crate) text: String,
     pub(crate) took: Option<Duration>,
+}
+
+/// Why a call was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// This rule forbids it.
+    ByRule(String),
+    /// Nobody allowed it.
+    NotApproved,
+}
+
+impl Denied {
+    /// Reads what the model was told.
+    fn read(told: &str) -> Option<Self> {
+        let why = told.strip_prefix("not allowed")?;
+        let rule = why.strip_prefix(" by the rule `").and_then(|rule| rule.strip_suffix('`'));
+        Some(rule.map_or(Self::NotApproved, |rule| Self::ByRule(rule.to_owned())))
+    }
 }
 
 /// What was seen of an answer.
@@ -244,7 +262,7 @@ impl Seen {
                     label,
                     arguments: Value::Object(call.arguments),
                     is_error: output.is_error,
-                    denied: false,
+                    denied: None,
                     text,
                     took: Some(took),
                 });
@@ -260,7 +278,7 @@ impl Seen {
                     arguments: serde_json::from_str(&call.arguments)
                         .unwrap_or(Value::String(call.arguments)),
                     is_error: true,
-                    denied: text.starts_with("not allowed"),
+                    denied: Denied::read(&text),
                     text,
                     took: None,
                 });
@@ -274,7 +292,7 @@ impl Seen {
                     label,
                     arguments: Value::Object(call.arguments),
                     is_error: true,
-                    denied: true,
+                    denied: Some(Denied::NotApproved),
                     text,
                     took: None,
                 });

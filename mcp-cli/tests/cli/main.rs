@@ -7,6 +7,7 @@ mod model;
 mod sandbox;
 
 mod agents;
+mod denied;
 mod drift;
 mod going_on;
 mod handover;
