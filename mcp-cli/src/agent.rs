@@ -109,7 +109,7 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
         if declared.is_some() {
             None
         } else {
-            Some(Box::pin(models::find(request.model, context)).await)
+            Some(Box::pin(models::find(&request.model.answer.choice, context)).await)
         }
     };
     let both = async { tokio::join!(listing, finding) };
@@ -134,14 +134,8 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     }
     let tools = Arc::new(tools.layers(&layers));
     let (asker, questions) = Asker::new();
-    let patterns = chosen_tools(&tools, &request.model.tools)?;
     let held = pins::held(&tools, &hub, context);
-    let listed = Arc::clone(&tools);
-    let filtered: Arc<dyn Toolset> = Arc::new(Filtered::new(held, move |tool| {
-        // Servers may come and go.
-        patterns.is_empty()
-            || listed.tool(&tool.name).is_some_and(|tool| is_chosen(&tool, &patterns))
-    }));
+    let filtered = only_chosen(held, &tools, &request.model.answer.tools)?;
     let search = search_options(request.model);
     let shown = Searchable::new(Arc::clone(&filtered), search.clone());
     say_what_tools_cost(&shown, context);
@@ -180,13 +174,14 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     };
     let (agent, agents, model_name) = match (declared, model) {
         (Some(chosen), _) => {
-            let team = chosen.team(request.model, filtered, search, configure, context);
+            let team = chosen.team(&request.model.answer, filtered, search, configure, context);
             let team = Box::pin(team).await?;
             (team.first, Some(team.agents), team.model_name)
         }
         (None, Some(FoundModel { model, name })) => {
-            let builder = Agent::builder(model).tools(shown).max_steps(request.model.max_steps);
-            let builder = match &request.model.system {
+            let builder =
+                Agent::builder(model).tools(shown).max_steps(request.model.answer.max_steps);
+            let builder = match &request.model.answer.system {
                 Some(system) => builder.system(system),
                 None => builder,
             };
@@ -335,12 +330,24 @@ pub(crate) fn is_chosen(tool: &McpTool, patterns: &[String]) -> bool {
         || patterns.iter().any(|glob| matches(glob, &full) || matches(glob, &tool.tool.name))
 }
 
-/// The patterns, of which at least one must match a tool.
-fn chosen_tools(tools: &McpToolset, patterns: &[String]) -> Result<Vec<String>> {
-    let all = tools.tools();
+/// The tools that match one of the patterns, or all where there are none; at least one must match
+/// now. `tools` are the same as `listed`, held to what else is laid down.
+pub(crate) fn only_chosen(
+    tools: Arc<dyn Toolset>,
+    listed: &Arc<McpToolset>,
+    patterns: &[String],
+) -> Result<Arc<dyn Toolset>> {
+    let all = listed.tools();
     if !all.is_empty() && !all.iter().any(|(_, tool)| is_chosen(tool, patterns)) {
         let report = Report::new(ErrorCode::Usage, "no tool matches --tool");
         return Err(report.help("`mcp tools` lists them").into());
     }
-    Ok(patterns.to_vec())
+    if patterns.is_empty() {
+        return Ok(tools);
+    }
+    let (listed, patterns) = (Arc::clone(listed), patterns.to_vec());
+    Ok(Arc::new(Filtered::new(tools, move |tool| {
+        // Servers may come and go.
+        listed.tool(&tool.name).is_some_and(|tool| is_chosen(&tool, &patterns))
+    })))
 }

@@ -3,6 +3,7 @@
 mod access;
 mod conversation;
 mod layers;
+mod model;
 mod plan;
 mod registry;
 mod replicas;
@@ -16,11 +17,9 @@ use clap_complete::Shell;
 
 pub(crate) use self::{
     access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
-    conversation::{
-        AgentOptions, AgentsAction, Approve, ChatArgs, ModelOptions, Offer, RunArgs,
-        SessionsAction, ToolSearch,
-    },
+    conversation::{AgentOptions, AgentsAction, Approve, ChatArgs, RunArgs, SessionsAction},
     layers::{AuditAction, CallLayers, LayerOptions, Named},
+    model::{AnswerOptions, ModelChoice, ModelOptions, Offer, ToolSearch},
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     registry::{AddArgs, RegistryOptions, SearchArgs},
     replicas::ReplicaOptions,

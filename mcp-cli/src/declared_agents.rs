@@ -15,7 +15,7 @@ use mcp_agent::{
 };
 
 use crate::{
-    args::{AgentOptions, ModelOptions},
+    args::{AgentOptions, AnswerOptions, ModelChoice},
     context::Context,
     error_report::{Report, Result},
     exit_code::ErrorCode,
@@ -123,7 +123,7 @@ impl Chosen {
     /// Finds the models and puts the agents together.
     pub(crate) async fn team(
         self,
-        options: &ModelOptions,
+        options: &AnswerOptions,
         tools: Arc<dyn Toolset>,
         search: SearchOptions,
         configure: impl Fn(AgentBuilder) -> AgentBuilder + Send + Sync + 'static,
@@ -134,15 +134,15 @@ impl Chosen {
             declared.iter().filter_map(|agent| agent.model.as_ref()).collect();
         let mut named = Vec::new();
         for model in wanted {
-            let options = ModelOptions { model: Some(model.clone()), ..options.clone() };
-            named.push((model.clone(), Box::pin(models::find(&options, context)).await?));
+            let choice = ModelChoice { model: Some(model.clone()), ..options.choice.clone() };
+            named.push((model.clone(), Box::pin(models::find(&choice, context)).await?));
         }
         let first = declared.iter().find(|agent| agent.name == name);
         let of_first = first.and_then(|agent| agent.model.clone());
         let mut model_name = None;
         let needs_default = declared.iter().any(|agent| agent.model.is_none());
         let mut builder = if needs_default || named.is_empty() {
-            let found = Box::pin(models::find(options, context)).await?;
+            let found = Box::pin(models::find(&options.choice, context)).await?;
             model_name = Some(found.name);
             Agents::builder(found.model)
         } else {

@@ -11,7 +11,7 @@ use mcp_client::Secret;
 use mcp_transport::http::HttpClient;
 
 use crate::{
-    args::ModelOptions,
+    args::ModelChoice,
     context::Context,
     conversation::failure,
     error_report::{Report, Result},
@@ -35,7 +35,7 @@ impl fmt::Debug for FoundModel {
 }
 
 /// Finds a model: as the options say, else by the environment, else on this machine. Says which.
-pub(crate) async fn find(options: &ModelOptions, context: &Context) -> Result<FoundModel> {
+pub(crate) async fn find(options: &ModelChoice, context: &Context) -> Result<FoundModel> {
     let variable = |name: &str| env::var(name).ok();
     let key = match &options.api_key_env {
         Some(name) => Some(variable(name).map(Secret::new).ok_or_else(|| {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{LayerOptions, ModelOptions, ServerOptions};
+use super::{LayerOptions, ModelChoice, ServerOptions};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum PlanAction {
@@ -43,6 +43,9 @@ pub(crate) struct PlanRunArgs {
 pub(crate) struct PlanMakeArgs {
     /// What is to be reached
     pub(crate) goal: String,
+    /// A tool that the plan may use, such as `files.read*`; all when none is named
+    #[arg(short = 'g', long = "tool", value_name = "GLOB")]
+    pub(crate) tools: Vec<String>,
     /// A server whose tools the plan may use; all configured ones when none is named
     #[arg(short, long = "server", value_name = "TARGET")]
     pub(crate) servers: Vec<String>,
@@ -50,7 +53,7 @@ pub(crate) struct PlanMakeArgs {
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
     #[command(flatten)]
-    pub(crate) model: ModelOptions,
+    pub(crate) model: ModelChoice,
     #[command(flatten)]
     pub(crate) server: ServerOptions,
 }

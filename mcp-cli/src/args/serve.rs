@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
 
-use super::{LayerOptions, ModelOptions, ReplicaOptions, ServeAction, ServerOptions};
+use super::{AnswerOptions, LayerOptions, ReplicaOptions, ServeAction, ServerOptions};
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -56,7 +56,7 @@ pub(crate) struct ServeArgs {
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,
     #[command(flatten)]
-    pub(crate) model: ModelOptions,
+    pub(crate) model: AnswerOptions,
     #[command(flatten)]
     pub(crate) layers: LayerOptions,
     #[command(flatten)]

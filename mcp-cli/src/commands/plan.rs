@@ -10,6 +10,7 @@ use mcp_agent::{
 use serde_json::{Value, json};
 
 use crate::{
+    agent::only_chosen,
     args::{Output, PlanAction, PlanMakeArgs, PlanRunArgs, ServerOptions},
     connect::{Chosen, choose},
     context::Context,
@@ -40,7 +41,7 @@ async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) ->
     let plan: Plan = read(&args.file)?;
     let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
     let layers = args.layers.options(&chosen)?;
-    let tools = start(chosen, &layers, args.layers.await_restart, context).await?;
+    let tools = start(chosen, &layers, args.layers.await_restart, &[], context).await?;
     let checked = plan.check(&tools).map_err(|error| invalid(&error))?;
     if args.dry_run {
         show(&checked, printer)?;
@@ -78,7 +79,7 @@ async fn execute(args: PlanRunArgs, context: &Context, printer: &mut Printer) ->
 
 async fn make(args: PlanMakeArgs, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
     let chosen = chosen(&args.servers, &args.command, &args.server, context)?;
-    let tools = start(chosen, &StackOptions::default(), None, context).await?;
+    let tools = start(chosen, &StackOptions::default(), None, &args.tools, context).await?;
     let model = models::find(&args.model, context).await?.model;
     let asking = plan::ask(&model, &args.goal, &tools);
     let checked =
@@ -120,6 +121,7 @@ async fn start(
     chosen: Chosen,
     layers: &StackOptions,
     await_restart: Option<Duration>,
+    patterns: &[String],
     context: &Context,
 ) -> Result<Arc<dyn Toolset>> {
     let hub =
@@ -135,7 +137,8 @@ async fn start(
         context.messages.warning(format_args!("without {}: {reason}", problem.server));
     }
     // What changed since it was agreed to does not run in plans either.
-    Ok(pins::held(&Arc::new(tools), &hub, context))
+    let tools = Arc::new(tools);
+    only_chosen(pins::held(&tools, &hub, context), &tools, patterns)
 }
 
 fn show(plan: &CheckedPlan, printer: &mut Printer) -> Result<()> {

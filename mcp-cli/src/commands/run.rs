@@ -114,7 +114,7 @@ fn go_on(run: Run, agent: &Agent, args: &RunArgs) -> Result<AgentRun> {
             Ok(agent.drive_after(run, denied))
         }
         Step::Done(_) => {
-            let more = Feed::Extend { steps: args.model.max_steps };
+            let more = Feed::Extend { steps: args.model.answer.max_steps };
             let may = run.clone().feed(more.clone()).is_ok();
             if may {
                 return Ok(agent.drive_after(run, [more]));

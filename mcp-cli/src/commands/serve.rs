@@ -179,7 +179,7 @@ fn token(args: &ServeArgs, address: SocketAddr, is_alone: bool) -> Result<Option
 }
 
 async fn chat(args: &ServeArgs, context: &Context) -> Result<ChatOptions> {
-    let FoundModel { model, .. } = models::find(&args.model, context).await?;
+    let FoundModel { model, .. } = models::find(&args.model.choice, context).await?;
     let mut chat = ChatOptions::new(model).max_steps(args.model.max_steps);
     if let Some(system) = &args.model.system {
         chat = chat.system(system);

@@ -64,6 +64,34 @@ fn a_plan_that_a_model_made_is_checked_shown_and_run_later() {
 }
 
 #[test]
+fn a_text_is_used_whole_or_as_its_result() {
+    let sandbox = Sandbox::new();
+    for reference in ["{{product}}", "{{product.result}}", "{{product.text}}"] {
+        let plan: Value = serde_json::from_str(&PLAN.replace("{{product}}", reference)).unwrap();
+        let model = Model::start(vec![submits(&plan)]);
+        let ended = make(&sandbox, &model, &["-g", "demo.calc*"]);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        // Only the chosen tool, and how to use what it returns.
+        let told = model.requests()[0]["messages"][0]["content"].as_str().unwrap().to_owned();
+        assert!(told.contains("mcp__demo__calculator") && !told.contains("__clock"), "{told}");
+        assert!(told.contains("\"{{id}}\" is the whole result"), "{told}");
+        sandbox.write("made.json", &ended.stdout);
+        let ended = run(&sandbox, &["made.json"]);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "782\n"), "{}", ended.stderr);
+    }
+    sandbox.write("wrong.json", &PLAN.replace("{{product}}", "{{product.value}}"));
+    let ended = run(&sandbox, &["wrong.json"]);
+    assert_eq!(ended.code, Some(7), "{}", ended.stderr);
+    assert!(ended.stderr.contains("a text, which is `{{product}}`"), "{}", ended.stderr);
+    // What would do nothing here is no option here.
+    for more in [&["-r", "notes:///*"][..], &["--offer", "resources"], &["--system", "Be brief."]] {
+        let ended = make(&sandbox, &Model::start(vec![Answer::Text("No.")]), more);
+        assert_eq!(ended.code, Some(2), "{more:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("unexpected argument"), "{more:?}: {}", ended.stderr);
+    }
+}
+
+#[test]
 fn a_model_that_makes_no_plan_is_an_error_that_says_why() {
     let sandbox = Sandbox::new();
     let wrong = json!({"steps": [{"id": "a", "tool": "demo.abacus", "arguments": {}}]});
