@@ -63,6 +63,9 @@ pub enum StopReason {
     Refusal,
     /// The provider paused a long answer. It goes on when it is asked again with what it has said.
     Paused,
+    /// The model wrote a tool call that its provider could not read; nothing of the call came. In
+    /// the provider's own words.
+    UnreadableCall(String),
     /// In the provider's own words; the answer is not complete.
     Other(String),
 }

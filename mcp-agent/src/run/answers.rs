@@ -14,6 +14,12 @@ use crate::{
 const LAST_STEP: &str = "(This is your last step. Answer now with what you have; results of further \
                          tool calls will not reach you.)";
 
+/// How often since the last prompt the model is asked again for a call that could not be read.
+const MAX_UNREADABLE_CALLS: u32 = 2;
+
+const CALL_AGAIN: &str = "(Your tool call could not be read, and nothing has run. Write it again, \
+                          with arguments that are one JSON object, or answer without it.)";
+
 impl Run {
     /// The next question to the model.
     pub(super) fn request(&self) -> ModelRequest {
@@ -77,6 +83,7 @@ impl Run {
             StopReason::Length => self.refuse_calls(Stop::OutputLimit),
             StopReason::ContentFilter => self.refuse_calls(Stop::ContentFilter),
             StopReason::Refusal => self.refuse_calls(Stop::Refusal),
+            StopReason::UnreadableCall(reason) => self.ask_to_call_again(reason),
             StopReason::Other(reason) => self.refuse_calls(Stop::Unfinished { reason }),
             _ if self.take_answer_call() => {}
             _ if self.transcript.pending().next().is_some() => self.begin_tools(),
@@ -85,6 +92,19 @@ impl Run {
             _ => self.take_answer(text),
         }
         Ok(())
+    }
+
+    /// Asks for a call that can be read, a bounded number of times.
+    fn ask_to_call_again(&mut self, reason: String) {
+        if self.unreadable_calls >= MAX_UNREADABLE_CALLS {
+            return self.refuse_calls(Stop::Unfinished { reason });
+        }
+        if let Some(why) = self.overspent() {
+            return self.refuse_calls(why);
+        }
+        self.unreadable_calls += 1;
+        self.transcript.push_user(CALL_AGAIN);
+        self.ask_again();
     }
 
     /// Asks for the rest of an answer that was paused; every part of it is a step.

@@ -22,6 +22,7 @@ impl Run {
         self.transcript.push_user(parts);
         self.steps = 0;
         self.corrections = 0;
+        self.unreadable_calls = 0;
         self.spent = Spent::default();
         self.repeats = Repeats::default();
         self.plans.clear();

@@ -96,6 +96,9 @@ pub struct Run {
     /// How many answers went back since the last prompt.
     #[serde(default)]
     corrections: u32,
+    /// How many calls the provider could not read since the last prompt.
+    #[serde(default)]
+    unreadable_calls: u32,
     /// The size of the conversation when the model was asked last.
     seen: Option<compaction::Seen>,
 }
@@ -156,6 +159,7 @@ impl Run {
             grants: Grants::new(),
             steered: Vec::new(),
             corrections: 0,
+            unreadable_calls: 0,
             seen: None,
         };
         let revealed: Vec<_> = run.transcript.revealed().cloned().collect();

@@ -205,6 +205,7 @@ fn stop_reason(reason: String) -> StopReason {
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
         | "IMAGE_RECITATION" => StopReason::ContentFilter,
+        "MALFORMED_FUNCTION_CALL" => StopReason::UnreadableCall(reason),
         _ => StopReason::Other(reason),
     }
 }

@@ -104,7 +104,9 @@ fn other_ends() {
     let long = end(r#"{"candidates":[{"finishReason":"MAX_TOKENS"}]}"#).unwrap();
     assert_eq!(long.stop, StopReason::Length);
     let odd = end(r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#).unwrap();
-    assert_eq!(odd.stop, StopReason::Other("MALFORMED_FUNCTION_CALL".into()));
+    assert_eq!(odd.stop, StopReason::UnreadableCall("MALFORMED_FUNCTION_CALL".into()));
+    let odd = end(r#"{"candidates":[{"finishReason":"LANGUAGE"}]}"#).unwrap();
+    assert_eq!(odd.stop, StopReason::Other("LANGUAGE".into()));
     let cut = end(r#"{"candidates":[{"content":{"parts":[{"text":"Hel"}]}}]}"#).unwrap_err();
     assert!(matches!(cut.kind(), ModelErrorKind::Interrupted { .. }));
     let picture = end(

@@ -8,13 +8,13 @@ fn said(words: &str, stop: StopReason) -> Feed {
 
 #[test]
 fn an_end_that_is_none_is_told_in_the_providers_words() {
-    let odd = || StopReason::Other("MALFORMED_FUNCTION_CALL".into());
-    let why = || Stop::Unfinished { reason: "MALFORMED_FUNCTION_CALL".into() };
+    let odd = || StopReason::Other("LANGUAGE".into());
+    let why = || Stop::Unfinished { reason: "LANGUAGE".into() };
     for (words, partial) in [("", None), ("I will", Some("I will".to_owned()))] {
         let mut run = asked(RunSettings::default());
         run.feed(said(words, odd())).unwrap();
         assert_eq!(outcome(&run), &Outcome::Stopped { why: why(), partial });
-        assert!(why().to_string().contains("MALFORMED_FUNCTION_CALL"));
+        assert!(why().to_string().contains("LANGUAGE"));
     }
     // No call of such an answer runs.
     let mut run = asked(RunSettings::default());
@@ -25,6 +25,38 @@ fn an_end_that_is_none_is_told_in_the_providers_words() {
     assert!(run.transcript().pending().next().is_none());
     assert!(run.extend(1));
     assert!(matches!(run.step(), Step::CallModel(_)));
+}
+
+#[test]
+fn a_call_that_cannot_be_read_is_asked_for_again_but_not_for_ever() {
+    let reason = || "MALFORMED_FUNCTION_CALL".to_owned();
+    let unreadable = |words| said(words, StopReason::UnreadableCall(reason()));
+    let mut run = asked(RunSettings::default());
+    for words in ["", "I will add."] {
+        run.feed(unreadable(words)).unwrap();
+        let Step::CallModel(request) = run.step() else { panic!("{:?}", run.step()) };
+        let last = request.messages.last().unwrap();
+        let told = last.parts[0].as_text().unwrap();
+        assert!(last.role == Role::User && told.contains("could not be read"), "{last:?}");
+    }
+    // Written down and read elsewhere, it is asked for no more often.
+    let mut elsewhere: Run = serde_json::from_str(&serde_json::to_string(&run).unwrap()).unwrap();
+    elsewhere.feed(unreadable("")).unwrap();
+    let why = Stop::Unfinished { reason: reason() };
+    let Outcome::Stopped { why: stopped, .. } = outcome(&elsewhere) else { panic!() };
+    assert_eq!(*stopped, why);
+    // A call that can be read runs, and the next prompt begins anew.
+    run.feed(Feed::Response(calls(&[("1", "mcp__demo__read", "{}")]))).unwrap();
+    assert_eq!(wanted(&run), ["mcp__demo__read {}"]);
+    let mut elsewhere_again = elsewhere;
+    elsewhere_again.prompt("Once more.");
+    elsewhere_again.feed(unreadable("")).unwrap();
+    assert!(matches!(elsewhere_again.step(), Step::CallModel(_)));
+    // It is a step like others.
+    let mut run = asked(RunSettings { max_steps: 1, ..RunSettings::default() });
+    run.feed(unreadable("")).unwrap();
+    let why = Stop::StepLimit { max_steps: 1 };
+    assert_eq!(outcome(&run), &Outcome::Stopped { why, partial: None });
 }
 
 #[test]

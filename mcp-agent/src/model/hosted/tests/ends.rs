@@ -166,3 +166,53 @@ async fn each_end_is_an_outcome_of_its_own() {
         check(&spoken, ends.nothing, Stop::EmptyAnswer, None).await;
     }
 }
+
+/// The body of a request as JSON.
+fn body(request: &str) -> serde_json::Value {
+    serde_json::from_str(request.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[tokio::test]
+async fn a_paused_answer_of_anthropic_goes_on_with_all_that_was_said() {
+    let searching = [
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}}}"#,
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"input_json_delta","partial_json":"{\"query\":\"tide\"}"}}"#,
+        r#"{"type":"content_block_stop","index":0}"#,
+        r#"{"type":"message_delta","delta":{"stop_reason":"pause_turn"}}"#,
+        r#"{"type":"message_stop"}"#,
+    ];
+    let whole = r#"{"type":"message","content":[{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{"query":"tide"}}],"stop_reason":"pause_turn"}"#;
+    let spoken = &ALL[2];
+    for paused in [events(&searching), answer("200 OK", "application/json", whole)] {
+        let server = CannedServer::start([paused, events(spoken.hello)]).await;
+        let agent = agent((spoken.model)(&server.base_url()));
+        let finished = agent.run("When is high tide?").await.unwrap();
+        assert_eq!(finished.outcome, Outcome::Final { text: "Hello".into() });
+        assert_eq!(finished.run.steps(), 2);
+        // The same block, and nothing after it.
+        let sent = body(&server.requests()[1]);
+        let last = sent["messages"].as_array().unwrap().last().unwrap();
+        let block = serde_json::json!({"type": "server_tool_use", "id": "srvtoolu_1",
+            "name": "web_search", "input": {"query": "tide"}});
+        assert_eq!((&last["role"], &last["content"][0]), (&"assistant".into(), &block), "{sent}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_gemini_cannot_read_is_asked_for_again() {
+    let spoken = &ALL[3];
+    let odd = r#"{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}"#;
+    let server = CannedServer::start([events(&[odd]), events(spoken.hello)]).await;
+    let finished = agent((spoken.model)(&server.base_url())).run("Hi").await.unwrap();
+    assert_eq!(finished.outcome, Outcome::Final { text: "Hello".into() });
+    let sent = body(&server.requests()[1]);
+    let contents = sent["contents"].as_array().unwrap();
+    // The empty turn is not sent; what is asked for stands with what the person said.
+    assert!(contents.iter().all(|content| content["role"] == "user"), "{sent}");
+    assert!(sent.to_string().contains("could not be read"), "{sent}");
+    let server = CannedServer::start([events(&[odd]), events(&[odd]), events(&[odd])]).await;
+    let finished = agent((spoken.model)(&server.base_url())).run("Hi").await.unwrap();
+    let why = Stop::Unfinished { reason: "MALFORMED_FUNCTION_CALL".into() };
+    assert_eq!(finished.outcome, Outcome::Stopped { why, partial: None });
+    assert_eq!(server.requests().len(), 3);
+}
