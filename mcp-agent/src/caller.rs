@@ -5,6 +5,7 @@ mod dialog;
 mod error;
 mod rounds;
 mod servers;
+mod tasks;
 #[cfg(feature = "tower")]
 mod tower;
 
@@ -16,6 +17,7 @@ use mcp_protocol::{
     prompts::GetPromptResult,
     raw::RawJson,
     resources::ReadResourceResult,
+    tasks::legacy::TaskMetadata,
     tools::{CallToolResult, ToolAnnotations},
 };
 use serde_json::{Map, Value};
@@ -28,6 +30,7 @@ pub use self::{
     dialog::{Answers, Dialog, QuestionSink},
     error::{CallError, TimeScope},
     servers::ServerCaller,
+    tasks::BegunTask,
 };
 use crate::{layers::Chooser, model::BoxFuture, toolbox::ProgressSink};
 
@@ -153,6 +156,9 @@ pub struct Call {
     pub log_level: Option<LoggingLevel>,
     /// Who answers what the server asks during the call; the client's own callbacks when `None`.
     pub dialog: Option<Arc<Dialog>>,
+    /// Has the call of a tool run as a task, and hands out the task: for tools of legacy servers
+    /// that can. A modern server decides by itself, if a [`Dialog`] of rounds declares the extension.
+    pub task: Option<TaskMetadata>,
     /// Entries for the `_meta` of the request.
     pub meta: Vec<(Arc<str>, RawJson)>,
     /// What happened to the call so far.
@@ -263,6 +269,7 @@ impl Call {
             log: None,
             log_level: None,
             dialog: None,
+            task: None,
             meta: Vec::new(),
             clock: Arc::default(),
         }
@@ -295,6 +302,13 @@ impl Call {
     #[must_use]
     pub fn dialog(mut self, dialog: Dialog) -> Self {
         self.dialog = Some(Arc::new(dialog));
+        self
+    }
+
+    /// Has the call of a tool run as a task; see [`task`](Self::task).
+    #[must_use]
+    pub fn as_task(mut self, task: TaskMetadata) -> Self {
+        self.task = Some(task);
         self
     }
 
@@ -376,6 +390,8 @@ pub enum Answer {
     Pong,
     /// The server asks something first, and the call's [`Dialog`] is one of rounds.
     Asked(Arc<InputRequired>),
+    /// The call of a tool goes on as a task.
+    Task(Arc<BegunTask>),
 }
 
 impl Reply {

@@ -252,7 +252,10 @@ impl Link {
         let log_level = options.log_level.as_ref().or(self.log_level.as_ref()).filter(|_| may_log);
         let trace = self.trace.as_ref().and_then(TraceSource::current);
         let declared = if let Some(answering) = &options.answering {
-            self.declared.with(method, &answering.capabilities)
+            match answering.answer {
+                Some(_) => self.declared.with(method, &answering.capabilities),
+                None => self.declared.exactly(&answering.capabilities),
+            }
         } else if options.by_caller {
             self.declared.by_caller(method)
         } else {

@@ -99,6 +99,12 @@ impl<'a, M: Method, F> Request<'a, M, F> {
         }
     }
 
+    /// As [`on_question`](Self::on_question), or by the client's callbacks.
+    pub(crate) fn answered_by(mut self, answering: Option<Arc<Answering>>) -> Self {
+        self.sending.options.answering = answering;
+        self
+    }
+
     pub(crate) fn wants_progress(mut self) -> Self {
         self.sending.options.wants_progress = true;
         self

@@ -21,3 +21,4 @@ mod rest;
 mod rounds;
 mod security;
 mod sessions;
+mod tasks;

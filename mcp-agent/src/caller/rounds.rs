@@ -5,7 +5,7 @@ use std::{future::IntoFuture, sync::Arc};
 use mcp_client::{Client, Request, Step, Steps};
 use mcp_protocol::method::Method;
 
-use super::{Answer, Answers, Call, Operation, Reply, servers::with_options};
+use super::{Answer, Answers, BegunTask, Call, Operation, Reply, servers::with_options};
 
 impl Call {
     /// Whether its questions are answered in rounds.
@@ -63,7 +63,8 @@ where
     Ok(match request.await? {
         Step::Complete(result) => answer(result),
         Step::InputRequired(pending) => Answer::Asked(Arc::new(pending.into_asked())),
-        // Whoever answers in rounds does not ask for tasks; a server may make one all the same.
+        Step::Task(task) if call.takes_tasks() => BegunTask::of(call, task),
+        // Nobody asked for it: a server may make one all the same.
         Step::Task(task) => Answer::Tool(Arc::new(client.resume_task(task).await?)),
     })
 }

@@ -6,7 +6,7 @@ use mcp_client::{Client, Hub, Request, ServerError};
 use mcp_protocol::{method::Method, version::Era};
 use tokio::time::Instant;
 
-use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, Verdict, rounds};
+use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, Verdict, tasks};
 use crate::{
     layers::{Chooser, Chosen},
     toolbox::ToolProgress,
@@ -42,8 +42,8 @@ impl Caller for ServerCaller {
             Servers::Clients(clients) => {
                 let client = clients.get(&call.server).ok_or_else(unknown)?.clone();
                 let server = Arc::clone(&call.server);
-                let replied = if call.is_round() {
-                    rounds::send(client, call).await
+                let replied = if call.is_handed_out() {
+                    tasks::send(client, call).await
                 } else {
                     send(client, call).await
                 };
@@ -53,10 +53,9 @@ impl Caller for ServerCaller {
                 let name = call.replica.as_ref().unwrap_or(&call.server);
                 let server = hub.server(name).ok_or_else(unknown)?;
                 let outcome = match &*call.operation {
-                    _ if call.is_round() => {
+                    _ if call.is_handed_out() => {
                         let started = Instant::now();
-                        let replied =
-                            server.call(|client| rounds::send(client, call.clone())).await;
+                        let replied = server.call(|client| tasks::send(client, call.clone())).await;
                         if let Some(tool) = call.operation.tool() {
                             let failed = replied.as_ref().map_or(true, Reply::is_error);
                             server.used(tool, started.elapsed(), failed);

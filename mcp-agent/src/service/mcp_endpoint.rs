@@ -13,15 +13,16 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http_body_util::BodyExt as _;
-use mcp_client::Hub;
 use mcp_transport::serve::{self, HttpEndpoint, HttpServeConfig};
 use tokio::time::Instant;
 
 use super::{
-    Service, access::Principal, aggregate::Aggregate, journal::Journal, problem::Problem,
+    Service,
+    access::Principal,
+    aggregate::{Aggregate, Many},
+    problem::Problem,
     view::View,
 };
-use crate::stack::Stack;
 
 /// How many endpoints there are at most. Beyond it the one that was idle for longest is ended.
 const MAX_ENDPOINTS: usize = 4096;
@@ -29,9 +30,7 @@ const MAX_ENDPOINTS: usize = 4096;
 /// The MCP endpoints of a service: one for each principal and path, made when it is first asked
 /// for. So what is kept of the sessions of one principal does not exist for another.
 pub(super) struct Endpoints {
-    hub: Hub,
-    stack: Stack,
-    journal: Arc<Journal>,
+    many: Many,
     config: HttpServeConfig,
     open: Mutex<HashMap<View, Open>>,
 }
@@ -42,19 +41,13 @@ struct Open {
 }
 
 impl Endpoints {
-    pub(super) fn new(
-        hub: &Hub,
-        stack: &Stack,
-        journal: &Arc<Journal>,
-        config: HttpServeConfig,
-    ) -> Self {
-        Self {
-            hub: hub.clone(),
-            stack: stack.clone(),
-            journal: Arc::clone(journal),
-            config,
-            open: Mutex::default(),
-        }
+    pub(super) fn new(many: Many, config: HttpServeConfig) -> Self {
+        Self { many, config, open: Mutex::default() }
+    }
+
+    /// What they are in front of.
+    pub(super) fn many(&self) -> &Many {
+        &self.many
     }
 
     fn of(&self, view: View, path: &str) -> Arc<HttpEndpoint> {
@@ -66,7 +59,7 @@ impl Endpoints {
         }
         // Servers that were removed take their sessions with them.
         open.retain(|view, _| {
-            view.only.as_deref().is_none_or(|only| self.hub.server(only).is_some())
+            view.only.as_deref().is_none_or(|only| self.many.hub.server(only).is_some())
         });
         if open.len() >= MAX_ENDPOINTS
             && let Some(oldest) = open.iter().min_by_key(|(_, open)| open.used)
@@ -75,7 +68,7 @@ impl Endpoints {
             open.remove(&oldest);
         }
         let config = self.config.clone().path(path);
-        let service = Aggregate::new(&self.hub, &self.stack, &self.journal, view.clone());
+        let service = Aggregate::new(&self.many, view.clone());
         let endpoint = Arc::new(HttpEndpoint::new(Arc::new(service), config));
         open.insert(view, Open { endpoint: Arc::clone(&endpoint), used: now });
         endpoint
@@ -109,7 +102,7 @@ impl Endpoints {
         }
         let endpoint = self.of(view, &path);
         // What streams after that is a call, which counts by itself, or only listens.
-        let under_way = self.journal.running().begin();
+        let under_way = self.many.journal.running().begin();
         let response = endpoint.answer(request).await;
         drop(under_way);
         // An endpoint ends what it answers when it goes.

@@ -102,13 +102,18 @@ use axum::{
     middleware,
     routing::{any, get, post},
 };
-use mcp_client::{Hub, HubOptions, Secret, config::ServerConfig};
+use mcp_client::{Hub, HubOptions, Secret, Tasks, config::ServerConfig};
 use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use self::{
-    access::Access, admission::Admission, aggregate::Aggregate, journal::Journal,
-    listed_tools::ListedTools, mcp_endpoint::Endpoints, view::View,
+    access::Access,
+    admission::Admission,
+    aggregate::{Aggregate, Many},
+    journal::Journal,
+    listed_tools::ListedTools,
+    mcp_endpoint::Endpoints,
+    view::View,
 };
 pub use self::{
     access::{
@@ -256,9 +261,11 @@ impl Service {
     }
 
     /// Prepares the options of a hub that is for a service: what servers ask is for those who call
-    /// them through it, and so is the trace of their calls. [`Service::start`] does so itself.
+    /// them through it, and so is the trace of their calls; and tasks are taken in place of results.
+    /// [`Service::start`] does so itself.
     pub fn prepare(options: &mut HubOptions) {
         options.client.questions_per_call();
+        options.client.extension(Tasks);
         trace::hand_on(options);
     }
 
@@ -272,8 +279,10 @@ impl Service {
             options;
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
-        let endpoint = endpoint(&guard, &limits, options.session_keys);
-        let endpoints = Endpoints::new(&hub, &stack, &journal, endpoint);
+        let keys = session_keys(options.session_keys);
+        let endpoint = endpoint(&guard, &limits, keys.clone());
+        let many = Many::new(&hub, &stack, &journal, keys);
+        let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
         Self(Arc::new(Shared {
@@ -297,8 +306,7 @@ impl Service {
     /// All servers as one MCP server, to be served over any transport, such as
     /// [`serve::stdio`](mcp_transport::serve::stdio()).
     pub fn mcp(&self) -> impl mcp_transport::serve::Service {
-        let Shared { hub, stack, journal, .. } = &*self.0;
-        Aggregate::new(hub, stack, journal, View::of_owner())
+        Aggregate::new(self.0.endpoints.many(), View::of_owner())
     }
 
     /// Lets others in from now on, in place of those of [`ServiceOptions::access`]. What is open
@@ -384,11 +392,18 @@ fn endpoint(guard: &Guard, limits: &ServiceLimits, keys: Option<SessionKeys>) ->
         .max_body_bytes(limits.body_bytes)
         .max_sessions(limits.sessions)
         .session_idle(limits.session_idle);
-    match keys.map_or_else(SessionKeys::random, Ok) {
-        Ok(keys) => config.session_keys(keys),
+    match keys {
+        Some(keys) => config.session_keys(keys),
+        None => config,
+    }
+}
+
+fn session_keys(given: Option<SessionKeys>) -> Option<SessionKeys> {
+    match given.map_or_else(SessionKeys::random, Ok) {
+        Ok(keys) => Some(keys),
         Err(error) => {
-            tracing::warn!(%error, "all sessions are kept in memory");
-            config
+            tracing::warn!(%error, "all sessions are kept in memory, and no task is handed out");
+            None
         }
     }
 }

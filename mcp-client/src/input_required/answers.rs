@@ -19,9 +19,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub(crate) async fn answer_all(
     link: &Arc<Link>,
     method: &'static str,
+    answering: Option<&Answering>,
     questions: &InputRequests,
 ) -> Result<InputResponses, CallError> {
-    Patience::new(link).within(link, method, ask(link, method, None, questions)).await
+    Patience::new(link).within(link, method, ask(link, method, answering, questions)).await
 }
 
 async fn ask(

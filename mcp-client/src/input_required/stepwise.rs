@@ -160,7 +160,9 @@ impl<'a> crate::ReadResource<'a> {
 }
 
 impl<M: Method, F: Steps> Request<'_, M, F> {
-    /// Declares that the caller answers just these kinds of questions.
+    /// Declares that the caller answers just these kinds of questions, and takes part in just these
+    /// extensions: a task may come of a tool call only where
+    /// [`TASKS`](mcp_protocol::extensions::TASKS) is among them.
     pub fn declaring(mut self, capabilities: ClientCapabilities) -> Self {
         let answering = Answering { capabilities, answer: None };
         self.options_mut().answering = Some(Arc::new(answering));

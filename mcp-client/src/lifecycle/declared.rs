@@ -70,12 +70,24 @@ impl Declared {
             None => Cow::Borrowed(&self.common),
         }
     }
+
+    /// For a request of somebody else: also its extensions are those of whoever makes it.
+    pub(crate) fn exactly(&self, capabilities: &ClientCapabilities) -> Cow<'_, str> {
+        match &self.speaker {
+            Some(speaker) => Cow::Owned(speaker.saying(capabilities.clone())),
+            None => Cow::Borrowed(&self.common),
+        }
+    }
 }
 
 impl Speaker {
     fn text(&self, method: &str, capabilities: &ClientCapabilities) -> String {
         let mut capabilities = capabilities.clone();
         self.extensions.declare_on(&mut capabilities, method);
+        self.saying(capabilities)
+    }
+
+    fn saying(&self, capabilities: ClientCapabilities) -> String {
         let meta = RequestMeta::modern(self.version.clone(), capabilities)
             .client_info(self.implementation.clone());
         let mut text = serde_json::json!(meta).to_string();

@@ -48,6 +48,7 @@ impl Client {
             total: None,
             on_task: None,
             when_dropped: WhenDropped::Leave,
+            answering: None,
         };
         FollowTask { client: self, handle, following }
     }
@@ -80,7 +81,7 @@ impl Client {
             let error = TaskError::Unsupported { method: "tasks/update" };
             return Err(self.link().error(CallErrorKind::Task(error), "tasks/update"));
         }
-        update(self, handle, responses, self.0.call_timeout).await
+        update(self, handle, responses, self.0.call_timeout, None).await
     }
 
     /// Asks the server to stop a task. It is a wish: the task may still end in another way.

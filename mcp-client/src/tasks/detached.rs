@@ -43,9 +43,14 @@ impl<'a> CallTool<'a> {
 
     /// Runs the tool as a task where revision 2025-11-25 and the tool allow it, and asks the server
     /// to keep it for this long. Later revisions leave that to the server.
-    pub fn as_task(mut self, ttl: Duration) -> Self {
+    pub fn as_task(self, ttl: Duration) -> Self {
         let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.params_mut().task = Some(TaskMetadata { ttl: Some(ttl) });
+        self.run_as(TaskMetadata { ttl: Some(ttl) })
+    }
+
+    /// [`as_task`](Self::as_task) with what somebody else asked for.
+    pub fn run_as(mut self, task: TaskMetadata) -> Self {
+        self.params_mut().task = Some(task);
         self
     }
 

@@ -1,6 +1,9 @@
 //! A task, followed to its end.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use mcp_protocol::{
@@ -20,8 +23,8 @@ use super::{
     pace::{Pace, life_left},
 };
 use crate::{
-    CallError, CallErrorKind, Client, TaskError, TimeLimit, Watch, link::CallOptions,
-    random::fraction,
+    CallError, CallErrorKind, Client, TaskError, TimeLimit, Watch, answering::Answering,
+    link::CallOptions, random::fraction,
 };
 
 /// How long the word that a task is no longer wanted may take.
@@ -37,6 +40,8 @@ pub(super) struct Following {
     pub(super) total: Option<Duration>,
     pub(super) on_task: Option<TaskHandler>,
     pub(super) when_dropped: WhenDropped,
+    /// Who answers what the task asks, in place of the client's callbacks.
+    pub(super) answering: Option<Arc<Answering>>,
 }
 
 /// What a question about a task came to.
@@ -61,6 +66,7 @@ pub(crate) async fn finish(
         total: options.total,
         on_task: options.on_task.take(),
         when_dropped: WhenDropped::Cancel,
+        answering: options.answering.clone(),
     };
     follow(client, handle, following).await
 }
@@ -105,8 +111,18 @@ async fn poll(
 ) -> Result<Bytes, CallError> {
     let news = client.link().beside.tasks.of(&handle.task_id);
     let mut task = match handle.protocol_version.era() {
-        Era::Modern => Kind::Modern(ModernTask::new(client, handle, following.idle)),
-        Era::Legacy => Kind::Legacy(LegacyTask::new(client, handle, following.idle)),
+        Era::Modern => Kind::Modern(ModernTask::new(
+            client,
+            handle,
+            following.idle,
+            following.answering.as_ref(),
+        )),
+        Era::Legacy => Kind::Legacy(LegacyTask::new(
+            client,
+            handle,
+            following.idle,
+            following.answering.as_ref(),
+        )),
     };
     let mut pace = Pace::default();
     let mut interval = handle.poll_interval_ms;
@@ -200,7 +216,7 @@ impl Drop for Guard {
         let Some((client, handle, runtime)) = self.armed.take() else { return };
         // A future may be dropped outside of the runtime that ran it.
         let _entered = runtime.enter();
-        let link = std::sync::Arc::clone(client.link());
+        let link = Arc::clone(client.link());
         link.keep(async move {
             let cancel = client.cancel_task(&handle);
             match tokio::time::timeout(CANCEL_LIMIT, cancel).await {

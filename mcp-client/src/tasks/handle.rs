@@ -47,6 +47,8 @@ pub struct TaskHandle {
     /// What the result must satisfy, where the caller wants it checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) output_schema: Option<RawJson>,
+    #[serde(skip)]
+    pub(super) created: Option<Box<CreatedTask>>,
 }
 
 impl TaskHandle {
@@ -68,6 +70,7 @@ impl TaskHandle {
             ttl_ms,
             poll_interval_ms,
             output_schema: None,
+            created: Some(Box::new(created.clone())),
         }
     }
 
@@ -75,6 +78,11 @@ impl TaskHandle {
     #[must_use]
     pub(crate) fn promising(self, output_schema: Option<RawJson>) -> Self {
         Self { output_schema, ..self }
+    }
+
+    /// What the server said when it began the task. A handle that was stored does not have it.
+    pub fn created(&self) -> Option<&CreatedTask> {
+        self.created.as_deref()
     }
 
     /// What the server calls it.

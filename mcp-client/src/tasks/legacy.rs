@@ -1,7 +1,7 @@
 //! Tasks of revision 2025-11-25: the result is fetched by a request of its own, which waits for the
 //! end and is also the stream on which the server asks for input.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use mcp_protocol::{
@@ -13,18 +13,24 @@ use mcp_protocol::{
 };
 
 use super::{TaskHandle, TaskReport, follow::News};
-use crate::{CallError, Client};
+use crate::{CallError, Client, answering::Answering};
 
 /// One task of revision 2025-11-25.
 pub(super) struct LegacyTask<'a> {
     client: &'a Client,
     handle: &'a TaskHandle,
     idle: Option<Duration>,
+    answering: Option<Arc<Answering>>,
 }
 
 impl<'a> LegacyTask<'a> {
-    pub(super) fn new(client: &'a Client, handle: &'a TaskHandle, idle: Option<Duration>) -> Self {
-        Self { client, handle, idle }
+    pub(super) fn new(
+        client: &'a Client,
+        handle: &'a TaskHandle,
+        idle: Option<Duration>,
+        answering: Option<&Arc<Answering>>,
+    ) -> Self {
+        Self { client, handle, idle, answering: answering.cloned() }
     }
 
     /// Asks how the task stands, and fetches its result when there is one or the server needs
@@ -38,7 +44,8 @@ impl<'a> LegacyTask<'a> {
             TaskStatus::InputRequired | TaskStatus::Completed | TaskStatus::Failed => {
                 // While the task waits for a person and then goes on, silence means nothing.
                 let limit = if report.status.is_terminal() { self.idle } else { None };
-                let result = self.client.request::<GetTaskResult>(params).timeout(limit).await?;
+                let asking = self.client.request::<GetTaskResult>(params).timeout(limit);
+                let result = asking.answered_by(self.answering.clone()).await?;
                 Ok(News::Result(Bytes::copy_from_slice(result.as_str().as_bytes())))
             }
             _ => Ok(News::Goes(report)),

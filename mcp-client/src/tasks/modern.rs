@@ -1,6 +1,6 @@
 //! The tasks extension: everything is in the answer to `tasks/get`.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use mcp_protocol::{
@@ -9,13 +9,14 @@ use mcp_protocol::{
 };
 
 use super::{TaskHandle, TaskReport, follow::News};
-use crate::{CallError, CallErrorKind, Client, input_required::answer_all};
+use crate::{CallError, CallErrorKind, Client, answering::Answering, input_required::answer_all};
 
 /// One task of the extension.
 pub(super) struct ModernTask<'a> {
     client: &'a Client,
     handle: &'a TaskHandle,
     idle: Option<Duration>,
+    answering: Option<Arc<Answering>>,
     /// Keys are never used for two questions, so an answered one is not asked again.
     answered: HashSet<String>,
     /// Answers that may not have arrived. A person is not asked twice, so they are sent again.
@@ -23,14 +24,21 @@ pub(super) struct ModernTask<'a> {
 }
 
 impl<'a> ModernTask<'a> {
-    pub(super) fn new(client: &'a Client, handle: &'a TaskHandle, idle: Option<Duration>) -> Self {
-        Self { client, handle, idle, answered: HashSet::new(), given: InputResponses::default() }
+    pub(super) fn new(
+        client: &'a Client,
+        handle: &'a TaskHandle,
+        idle: Option<Duration>,
+        answering: Option<&Arc<Answering>>,
+    ) -> Self {
+        let (answered, given) = (HashSet::new(), InputResponses::default());
+        Self { client, handle, idle, answering: answering.cloned(), answered, given }
     }
 
     /// Asks how the task stands, and answers what it asks.
     pub(super) async fn ask(&mut self) -> Result<News, CallError> {
         let params = TaskParams::new(&self.handle.task_id);
-        let found = self.client.request::<GetTask>(params).timeout(self.idle).await?;
+        let asking = self.client.request::<GetTask>(params).timeout(self.idle);
+        let found = asking.answered_by(self.answering.clone()).await?;
         let (report, state) = report(found);
         match state {
             TaskState::Completed(result) => {
@@ -56,7 +64,8 @@ impl<'a> ModernTask<'a> {
             }
         }
         if !open.is_empty() {
-            let responses = answer_all(self.client.link(), "tools/call", &open).await?;
+            let (link, answering) = (self.client.link(), self.answering.as_deref());
+            let responses = answer_all(link, "tools/call", answering, &open).await?;
             for (key, response) in responses.iter() {
                 self.given.insert(key, response.clone());
             }
@@ -71,7 +80,7 @@ impl<'a> ModernTask<'a> {
             return Ok(());
         }
         let keys: Vec<_> = due.iter().map(|(key, _)| key.to_owned()).collect();
-        update(self.client, self.handle, due, self.idle).await?;
+        update(self.client, self.handle, due, self.idle, self.answering.clone()).await?;
         self.answered.extend(keys);
         Ok(())
     }
@@ -83,9 +92,11 @@ pub(super) async fn update(
     handle: &TaskHandle,
     responses: InputResponses,
     idle: Option<Duration>,
+    answering: Option<Arc<Answering>>,
 ) -> Result<(), CallError> {
     let params = UpdateTaskParams::new(&handle.task_id, responses);
-    client.request::<UpdateTask>(params).timeout(idle).await.map(drop)
+    let giving = client.request::<UpdateTask>(params).timeout(idle);
+    giving.answered_by(answering).await.map(drop)
 }
 
 pub(super) fn report(found: DetailedTask) -> (TaskReport, TaskState) {

@@ -47,7 +47,7 @@ impl CacheRules {
 
     /// How long the result of this call is kept. A value: a table of rules.
     fn ttl_of(&self, call: &Call, trust: &Trust) -> Option<Duration> {
-        let tool = call.operation.tool()?;
+        let tool = call.operation.tool().filter(|_| call.task.is_none())?;
         if !self.tools.is_empty()
             && let Some(rule) = self.tools.get(&format!("{}.{tool}", call.server))
         {

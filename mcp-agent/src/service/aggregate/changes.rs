@@ -25,7 +25,12 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Aggregate, asked::params, offered::Offered};
+use super::{
+    Aggregate,
+    asked::{Caller, params},
+    offered::Offered,
+    tasks::follow_task,
+};
 use crate::{model::BoxFuture, service::view::View};
 
 /// All lists.
@@ -179,10 +184,10 @@ impl Aggregate {
     pub(super) async fn listen(
         &self,
         request: &Request,
-        peer: &Peer,
+        caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
+        let peer = caller.peer;
         let mut granted = params::<SubscriptionsListenParams>(request)?.notifications;
-        granted.task_ids.clear();
         let counts = self.0.changes.watch(&self.0.hub, &self.0.view);
         let mut watches = FuturesUnordered::new();
         let mut entries = Object::default();
@@ -196,6 +201,13 @@ impl Aggregate {
                 granted.resource_subscriptions.push(uri);
             }
         }
+        let mut tasks = FuturesUnordered::new();
+        for id in std::mem::take(&mut granted.task_ids) {
+            if let Some((watch, place)) = self.watch_task(&id, caller) {
+                tasks.push(follow_task(watch, place, id.clone(), peer.clone(), meta.clone()));
+                granted.task_ids.push(id);
+            }
+        }
         let mut said = SubscriptionsAcknowledgedParams::default();
         (said.notifications, said.meta) = (granted.clone(), Some(meta.clone()));
         let acknowledged = "notifications/subscriptions/acknowledged";
@@ -204,7 +216,8 @@ impl Aggregate {
         }
         let announcing = announce(counts, granted, peer.clone(), Some(meta.clone()));
         let following = async { while watches.next().await.is_some() {} };
-        tokio::join!(announcing, following);
+        let telling = async { while tasks.next().await.is_some() {} };
+        tokio::join!(announcing, following, telling);
         finish!(SubscriptionsListenResult { meta: Some(meta), ..Default::default() }, Era::Modern)
     }
 

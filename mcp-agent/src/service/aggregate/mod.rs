@@ -11,7 +11,7 @@
 //! for whom, is refused. Log messages that belong to a call go to its caller, changes of lists and
 //! resources to those who want to be told.
 //!
-//! Not passed on: tasks. They are not declared.
+//! Tasks are handed on under ids of their own; see [`tasks`].
 
 #[macro_use]
 mod finish;
@@ -23,6 +23,7 @@ mod offered;
 mod relay;
 mod round;
 mod rounds;
+mod tasks;
 mod waiting;
 mod way;
 
@@ -51,7 +52,7 @@ use mcp_protocol::{
 };
 use mcp_transport::{
     BoxFuture,
-    serve::{self, Peer},
+    serve::{self, Peer, SessionKeys},
 };
 use tokio::sync::watch;
 
@@ -71,6 +72,27 @@ use crate::{
     stack::Stack,
 };
 
+/// Many servers, and the way to them.
+#[derive(Clone)]
+pub(super) struct Many {
+    pub(super) hub: Hub,
+    pub(super) journal: Arc<Journal>,
+    stack: Stack,
+    /// Seals the ids of tasks.
+    keys: Option<SessionKeys>,
+}
+
+impl Many {
+    pub(super) fn new(
+        hub: &Hub,
+        stack: &Stack,
+        journal: &Arc<Journal>,
+        keys: Option<SessionKeys>,
+    ) -> Self {
+        Self { hub: hub.clone(), journal: Arc::clone(journal), stack: stack.clone(), keys }
+    }
+}
+
 /// A server that has others answer. Clones share everything.
 #[derive(Clone)]
 pub(super) struct Aggregate(Arc<Shared>);
@@ -79,6 +101,7 @@ struct Shared {
     hub: Hub,
     way: Way,
     view: View,
+    keys: Option<SessionKeys>,
     waiting: Waiting,
     changes: Changes,
     levels: LogLevels,
@@ -104,11 +127,12 @@ impl serve::Service for Aggregate {
 }
 
 impl Aggregate {
-    pub(super) fn new(hub: &Hub, stack: &Stack, journal: &Arc<Journal>, view: View) -> Self {
+    pub(super) fn new(many: &Many, view: View) -> Self {
+        let Many { hub, journal, stack, keys } = many.clone();
         hub.keep_catalogs(ALL_LISTS);
-        let (hub, way) = (hub.clone(), Way::new(stack, journal));
+        let way = Way::new(stack, journal);
         let (waiting, changes, levels) = Default::default();
-        Self(Arc::new(Shared { hub, way, view, waiting, changes, levels }))
+        Self(Arc::new(Shared { hub, way, view, keys, waiting, changes, levels }))
     }
 
     async fn answer(
@@ -143,11 +167,17 @@ impl Aggregate {
                 conversation.unsubscribe(&params::<ResourceParams>(&request)?.uri)
             }
             ("server/discover", _) => write(&self.discover().await),
-            ("subscriptions/listen", _) if era == Era::Modern => self.listen(&request, peer).await,
+            ("subscriptions/listen", _) if era == Era::Modern => {
+                self.listen(&request, &caller).await
+            }
             ("tools/list", _) => {
                 let offered = self.ask(CatalogLists::TOOLS).await;
                 let tools = offered.tools().into_iter();
-                let tools = tools.map(|(_, name, tool)| Tool { name, ..tool.clone() }).collect();
+                let tools = tools.map(|(server, name, tool)| {
+                    let execution = tool.execution.clone().filter(|_| tasks::are_taken_by(server));
+                    Tool { name, execution, ..tool.clone() }
+                });
+                let tools = tools.collect();
                 finish!(ListToolsResult { tools, ..Default::default() }, era, uncached)
             }
             ("tools/call", _) => self.call_tool(params(&request)?, &caller).await,
@@ -172,6 +202,12 @@ impl Aggregate {
                 finish!(result, era, uncached)
             }
             ("resources/read", _) => self.read_resource(params(&request)?, &caller).await,
+            ("tasks/get" | "tasks/update" | "tasks/cancel", _) if era == Era::Modern => {
+                self.answer_about_task(&request, &caller).await
+            }
+            ("tasks/get" | "tasks/result" | "tasks/cancel", _) if era == Era::Legacy => {
+                self.answer_about_legacy_task(&request, &caller).await
+            }
             ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
             (method, _) => Err(ErrorObject::new(
                 error_code::METHOD_NOT_FOUND,
@@ -202,7 +238,7 @@ impl Aggregate {
         let is_ours = asked.is_supported() && asked.era() == Era::Legacy;
         InitializeResult {
             protocol_version: if is_ours { asked.clone() } else { ProtocolVersion::LATEST_LEGACY },
-            capabilities: capabilities(),
+            capabilities: ServerCapabilities { tasks: self.legacy_tasks(), ..capabilities() },
             server_info: implementation(),
             instructions: self.ask(NO_LISTS).await.instructions(),
             meta: None,
@@ -213,7 +249,7 @@ impl Aggregate {
         let versions = ProtocolVersion::SUPPORTED.iter();
         DiscoverResult {
             supported_versions: versions.map(|version| version.as_str().to_owned()).collect(),
-            capabilities: capabilities(),
+            capabilities: ServerCapabilities { extensions: self.extensions(), ..capabilities() },
             instructions: self.ask(NO_LISTS).await.instructions(),
             ttl_ms: Some(0),
             cache_scope: Some(CacheScope::Private),
@@ -233,7 +269,8 @@ impl Aggregate {
             let found = tools.into_iter().find(|(_, name, _)| *name == params.name);
             found.map(|(server, _, tool)| {
                 let hints = tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
-                (server.name().to_owned(), tool.name.clone(), hints)
+                let task = tasks::wanted(&params, caller.era, server, tool);
+                (server.name().to_owned(), tool.name.clone(), hints, task)
             })
         };
         let found = match find(&self.known()) {
@@ -241,7 +278,8 @@ impl Aggregate {
             None => find(&self.ask(CatalogLists::TOOLS).await)
                 .ok_or_else(|| unknown("tool", &params.name))?,
         };
-        let (server, name, hints) = found;
+        let (server, name, hints, task) = found;
+        let task = task?;
         let arguments = match &params.arguments {
             None => serde_json::Map::new(),
             Some(arguments) => serde_json::from_str(arguments.as_str()).map_err(|error| {
@@ -250,7 +288,9 @@ impl Aggregate {
             })?,
         };
         let round = Round::read(params.input_responses, params.request_state)?;
-        self.relay(Call::tool(server, name, arguments).hints(hints), caller, round).await
+        let mut call = Call::tool(server, name, arguments).hints(hints);
+        call.task = task;
+        self.relay(call, caller, round).await
     }
 
     async fn get_prompt(

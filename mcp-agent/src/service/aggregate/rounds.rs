@@ -27,7 +27,8 @@ use super::{
     Aggregate,
     asked::Caller,
     finish::{self, write},
-    refusal_of_call, relay,
+    refusal_of_call,
+    relay::{self, Heard},
     round::{Round, bind, of_another_request},
 };
 use crate::{
@@ -71,10 +72,24 @@ impl Aggregate {
         let (ear, heard) = relay::ear();
         let answers = Answers::Rounds { responses, state };
         let call = ear.listen_to(call, caller).dialog(caller.dialog(answers));
-        let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
+        self.call_and_tell(call, caller, heard).await
+    }
+
+    async fn call_and_tell(
+        &self,
+        call: Call,
+        caller: &Caller<'_>,
+        heard: Heard,
+    ) -> Result<RawJson, ErrorObject> {
+        let (server, operation) = (Arc::clone(&call.server), Arc::clone(&call.operation));
         let calling = trace::within(caller.trace.clone(), self.0.way.call(call));
         let outcome = caller.hear_until(heard, calling).await;
-        told(outcome, &server, is_tool, caller.era)
+        if let (Ok(Reply { answer: Answer::Task(begun), .. }), Some(tool)) =
+            (&outcome, operation.tool())
+        {
+            return self.hand_out(begun, &server, tool);
+        }
+        told(outcome, &server, operation.tool().is_some(), caller.era)
     }
 
     /// All rounds, with questions on the stream of the client's request.
@@ -85,10 +100,7 @@ impl Aggregate {
             Box::pin(ask_peer(peer.clone(), for_another_connection(question)))
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
-        let (server, is_tool) = (Arc::clone(&call.server), call.operation.tool().is_some());
-        let calling = trace::within(caller.trace.clone(), self.0.way.call(call));
-        let outcome = caller.hear_until(heard, calling).await;
-        told(outcome, &server, is_tool, caller.era)
+        self.call_and_tell(call, caller, heard).await
     }
 }
 
@@ -121,7 +133,7 @@ pub(super) fn told(
         Answer::Prompt(result) => finish!(Arc::unwrap_or_clone(result), era),
         Answer::Resource(result) => finish!(Arc::unwrap_or_clone(result), era, uncached),
         Answer::Asked(asked) => write_asked(Arc::unwrap_or_clone(asked), server),
-        Answer::Pong => Err(internal("the answer is not one to this request")),
+        Answer::Task(_) | Answer::Pong => Err(internal("the answer is not one to this request")),
     }
 }
 
@@ -129,9 +141,9 @@ pub(super) fn internal(text: impl Into<String>) -> ErrorObject {
     ErrorObject::new(error_code::INTERNAL_ERROR, text)
 }
 
-/// Takes out what a server says of its own request: the token belongs to its connection.
-pub(super) fn for_another_connection(mut question: InputRequest) -> InputRequest {
-    let meta = match &mut question {
+/// The entries beside a question.
+pub(super) fn meta_of(question: &mut InputRequest) -> Option<&mut Option<Meta>> {
+    match question {
         InputRequest::Elicit(params) => match &mut **params {
             ElicitParams::Form(form) => Some(&mut form.meta),
             ElicitParams::Url(url) => Some(&mut url.meta),
@@ -140,8 +152,12 @@ pub(super) fn for_another_connection(mut question: InputRequest) -> InputRequest
         InputRequest::CreateMessage(params) => Some(&mut params.meta),
         InputRequest::ListRoots(params) => Some(&mut params.meta),
         _ => None,
-    };
-    if let Some(meta) = meta
+    }
+}
+
+/// Takes out what a server says of its own request: the token belongs to its connection.
+pub(super) fn for_another_connection(mut question: InputRequest) -> InputRequest {
+    if let Some(meta) = meta_of(&mut question)
         && let Some(given) = meta.take()
     {
         let mut entries = given.entries();
@@ -151,7 +167,7 @@ pub(super) fn for_another_connection(mut question: InputRequest) -> InputRequest
     question
 }
 
-async fn ask_peer(peer: Peer, question: InputRequest) -> Result<RawJson, ErrorObject> {
+pub(super) async fn ask_peer(peer: Peer, question: InputRequest) -> Result<RawJson, ErrorObject> {
     #[derive(Deserialize)]
     struct Wire {
         params: Option<RawJson>,

@@ -16,8 +16,8 @@ pub(super) struct Way {
 }
 
 impl Way {
-    pub(super) fn new(stack: &Stack, journal: &Arc<Journal>) -> Self {
-        Self { stack: stack.clone(), journal: Arc::clone(journal) }
+    pub(super) fn new(stack: Stack, journal: Arc<Journal>) -> Self {
+        Self { stack, journal }
     }
 
     pub(super) async fn call(&self, call: Call) -> Result<Reply, CallError> {

@@ -17,6 +17,9 @@ pub(super) const MAX_CHARS: usize = 1024;
 /// How much an id can carry, in bytes: what base64, the nonce, the tag, the form and the time leave.
 pub(super) const ROOM: usize = MAX_CHARS / 4 * 3 - NONCE_LEN - 16 - 1 - 8;
 
+/// The longest sealed text that is looked at, in characters.
+const MAX_TEXT_CHARS: usize = 16 << 10;
+
 /// The form of what is sealed. Ids of another one are foreign.
 const FORM: u8 = 1;
 
@@ -91,19 +94,10 @@ impl SessionKeys {
         if carried.len() > ROOM {
             return Ok(None);
         }
-        let number = random::<NONCE_LEN>()?;
-        let mut sealed = vec![FORM];
-        sealed.extend_from_slice(&issued.to_be_bytes());
-        sealed.extend_from_slice(carried.as_bytes());
-        let [first, ..] = &*self.0 else { return Err(SessionKeyError::Refused) };
-        first
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(number),
-                place.aad(),
-                &mut sealed,
-            )
-            .map_err(|_| SessionKeyError::Refused)?;
-        let id = URL_SAFE_NO_PAD.encode([&number[..], &sealed].concat());
+        let mut text = vec![FORM];
+        text.extend_from_slice(&issued.to_be_bytes());
+        text.extend_from_slice(carried.as_bytes());
+        let (number, id) = self.encrypt(place.aad(), text)?;
         Ok(Some((Key::Sealed(number), id)))
     }
 
@@ -113,19 +107,57 @@ impl SessionKeys {
         if id.len() > MAX_CHARS {
             return None;
         }
-        let sealed = URL_SAFE_NO_PAD.decode(id).ok()?;
+        let (number, text) = self.decrypt(&place.aad(), id)?;
+        let (form, text) = text.split_first()?;
+        let (issued, carried) = text.split_first_chunk::<8>()?;
+        (*form == FORM).then_some(Opened {
+            key: Key::Sealed(number),
+            issued: u64::from_be_bytes(*issued),
+            carried: std::str::from_utf8(carried).ok()?.to_owned(),
+        })
+    }
+
+    /// Seals a text for somebody to keep and to give back, such as the id of something that is
+    /// elsewhere. Only processes with the same secret can read it, and only for the same purpose,
+    /// which may name who it is for.
+    ///
+    /// # Errors
+    /// The system has no randomness to give.
+    pub fn seal_text(&self, purpose: &str, text: &str) -> Result<String, SessionKeyError> {
+        Ok(self.encrypt(aad_of(purpose), text.as_bytes().to_vec())?.1)
+    }
+
+    /// The text that was sealed for this purpose; `None` for everything else, which may come from
+    /// anybody.
+    pub fn open_text(&self, purpose: &str, sealed: &str) -> Option<String> {
+        if sealed.len() > MAX_TEXT_CHARS {
+            return None;
+        }
+        String::from_utf8(self.decrypt(&aad_of(purpose), sealed)?.1).ok()
+    }
+
+    fn encrypt(
+        &self,
+        aad: Aad<String>,
+        mut text: Vec<u8>,
+    ) -> Result<([u8; NONCE_LEN], String), SessionKeyError> {
+        let number = random::<NONCE_LEN>()?;
+        let [first, ..] = &*self.0 else { return Err(SessionKeyError::Refused) };
+        first
+            .seal_in_place_append_tag(Nonce::assume_unique_for_key(number), aad, &mut text)
+            .map_err(|_| SessionKeyError::Refused)?;
+        Ok((number, URL_SAFE_NO_PAD.encode([&number[..], &text].concat())))
+    }
+
+    fn decrypt(&self, aad: &Aad<String>, sealed: &str) -> Option<([u8; NONCE_LEN], Vec<u8>)> {
+        let sealed = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (number, sealed) = sealed.split_first_chunk::<NONCE_LEN>()?;
         self.0.iter().find_map(|key| {
             let mut text = sealed.to_vec();
             let nonce = Nonce::assume_unique_for_key(*number);
-            let text = key.open_in_place(nonce, place.aad(), &mut text).ok()?;
-            let (form, text) = text.split_first()?;
-            let (issued, carried) = text.split_first_chunk::<8>()?;
-            (*form == FORM).then_some(Opened {
-                key: Key::Sealed(*number),
-                issued: u64::from_be_bytes(*issued),
-                carried: std::str::from_utf8(carried).ok()?.to_owned(),
-            })
+            let length = key.open_in_place(nonce, Aad::from(aad.as_ref()), &mut text).ok()?.len();
+            text.truncate(length);
+            Some((*number, text))
         })
     }
 }
@@ -134,6 +166,11 @@ impl fmt::Debug for SessionKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SessionKeys(***)")
     }
+}
+
+/// Paths begin otherwise, so that no text is an id.
+fn aad_of(purpose: &str) -> Aad<String> {
+    Aad::from(format!("\0{purpose}"))
 }
 
 /// Where an id is good, and for whom.
@@ -266,6 +303,18 @@ mod tests {
         let (key, id) = new_random().unwrap();
         assert_eq!(read_random(&id), Some(key));
         assert_eq!(format!("{keys:?}"), "SessionKeys(***)");
+    }
+
+    #[test]
+    fn a_text_is_opened_for_its_purpose() {
+        let keys = SessionKeys::derive(SECRET).unwrap();
+        let sealed = keys.seal_text("task ada", "a text").unwrap();
+        assert_eq!(keys.open_text("task ada", &sealed).as_deref(), Some("a text"));
+        assert_eq!(keys.open_text("task bob", &sealed), None);
+        assert_eq!(keys.open(&place("task ada", None), &sealed), None);
+        let (_, id) = keys.seal(&place("/mcp", None), 1, "{}").unwrap().unwrap();
+        assert_eq!(keys.open_text("/mcp", &id), None);
+        assert_eq!(keys.open_text("task ada", &format!("{sealed}A")), None);
     }
 
     proptest! {
