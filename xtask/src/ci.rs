@@ -70,6 +70,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
 }
 
 fn clippy() -> Result<()> {
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    process::run(&mut process::cargo(clippy))
+    // With what no default build has.
+    let features = ["--features", "mcp-agent/genai"];
+    let mut clippy = process::cargo(["clippy", "--workspace", "--all-targets"]);
+    process::run(clippy.args(features).args(["--", "-D", "warnings"]))
 }

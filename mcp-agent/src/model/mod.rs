@@ -11,6 +11,8 @@ mod error;
 mod event;
 pub mod failure;
 pub mod gemini;
+#[cfg(feature = "genai")]
+pub mod genai;
 pub mod hosted;
 mod media;
 mod message;
