@@ -1,6 +1,6 @@
 //! Brings servers, approval and a model together.
 
-use std::{cell::RefCell, sync::Arc};
+use std::{cell::RefCell, future::pending, sync::Arc};
 
 use mcp_agent::{
     Agent, AgentBuilder, AgentRun, Canceller,
@@ -314,13 +314,27 @@ async fn live_context(
 
 /// Says which pinned resources changed since the model read them.
 pub(crate) fn say_what_changed(agent: &Assembled, advice: &str, context: &Context) {
-    let changed: Vec<_> = agent.live.iter().flat_map(|live| live.changes()).collect();
-    if !changed.is_empty() {
-        let uris: Vec<_> = changed.iter().map(|change| one_line(&change.uri)).collect();
-        context
-            .messages
-            .note(format_args!("changed since the answer: {}. {advice}", uris.join(", ")));
+    if let Some(text) = what_changed(agent, advice) {
+        context.messages.note(text);
     }
+}
+
+/// Waits until pinned resources change, and tells which; for ever where that is known already.
+pub(crate) async fn next_change(agent: &Assembled, advice: &str) -> String {
+    if let (Some(live), None) = (&agent.live, what_changed(agent, advice)) {
+        live.changed().await;
+        if let Some(text) = what_changed(agent, advice) {
+            return text;
+        }
+    }
+    pending().await
+}
+
+fn what_changed(agent: &Assembled, advice: &str) -> Option<String> {
+    let changed: Vec<_> = agent.live.iter().flat_map(|live| live.changes()).collect();
+    let uris: Vec<_> = changed.iter().map(|change| one_line(&change.uri)).collect();
+    let uris = Some(uris.join(", ")).filter(|uris| !uris.is_empty())?;
+    Some(format!("changed since the answer: {uris}. {advice}"))
 }
 
 /// Whether a tool matches one of the patterns, or there are none.

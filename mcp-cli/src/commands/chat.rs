@@ -1,6 +1,6 @@
 //! `mcp chat`
 
-use std::{cell::RefCell, path::PathBuf};
+use std::{cell::RefCell, path::PathBuf, pin::pin};
 
 use etcetera::BaseStrategy as _;
 use mcp_agent::{
@@ -10,7 +10,7 @@ use mcp_agent::{
     store::{SqliteStore, to_markdown},
     transcript::Entry,
 };
-use rustyline::{DefaultEditor, error::ReadlineError};
+use rustyline::{DefaultEditor, ExternalPrinter as _, error::ReadlineError};
 use tokio::task::spawn_blocking;
 
 use super::run::summarize;
@@ -96,7 +96,8 @@ pub(super) async fn run(
         let advice =
             "They are read again before the next question; /refresh answers the last one anew.";
         agent::say_what_changed(&agent, advice, context);
-        let Some(line) = lines.next(context).await? else { break };
+        let news = agent::next_change(&agent, advice);
+        let Some(line) = lines.next(news, context).await? else { break };
         match line.trim() {
             "" => (),
             "/exit" | "/quit" | "exit" | "quit" => break,
@@ -282,19 +283,36 @@ impl Lines {
         Ok(Self { editor: Some(editor), history })
     }
 
-    /// The next line; `None` at the end. Servers stay alive meanwhile.
-    async fn next(&mut self, context: &Context) -> Result<Option<String>> {
+    /// The next line; `None` at the end. Servers stay alive meanwhile, and on a terminal `news` is
+    /// shown above what is being typed.
+    async fn next(
+        &mut self,
+        news: impl Future<Output = String>,
+        context: &Context,
+    ) -> Result<Option<String>> {
+        let mut news = pin!(news);
+        let mut is_news = true;
         loop {
             let Some(mut editor) = self.editor.take() else { return Ok(None) };
-            let reading = spawn_blocking(move || {
+            // Without a terminal there is none, and nobody to tell.
+            let mut above = editor.create_external_printer().ok();
+            let mut reading = spawn_blocking(move || {
                 let line = editor.readline("› ");
                 (editor, line)
             });
-            let (editor, line) = tokio::select! {
-                read = reading => read.map_err(|error| unreadable(&error))?,
-                // A terminal gives Ctrl-C to the editor.
-                () = interrupted(), if !context.settings.interactive => {
-                    return Err(Report::new(ErrorCode::Interrupted, "interrupted").into());
+            let (editor, line) = loop {
+                tokio::select! {
+                    read = &mut reading => break read.map_err(|error| unreadable(&error))?,
+                    text = &mut news, if is_news && above.is_some() => {
+                        is_news = false;
+                        if let Some(above) = &mut above {
+                            above.print(text + "\n").map_err(|error| unreadable(&error))?;
+                        }
+                    }
+                    // A terminal gives Ctrl-C to the editor.
+                    () = interrupted(), if !context.settings.interactive => {
+                        return Err(Report::new(ErrorCode::Interrupted, "interrupted").into());
+                    }
                 }
             };
             let editor = self.editor.insert(editor);

@@ -2,9 +2,10 @@
 
 use std::{
     fs,
-    io::{BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -132,6 +133,56 @@ fn a_chat_asks_before_it_writes() {
     assert_eq!(sandbox.mcp(&["call", "read_note", "name=n"]).stdout, "one\n");
     let history = sandbox.path().join("home/.local/state/mcp/chat_history");
     assert!(fs::read_to_string(history).unwrap().contains("note one"));
+}
+
+#[test]
+fn a_change_is_shown_while_a_person_types() {
+    let model = Model::start(vec![Answer::Text("On Friday.")]);
+    let sandbox = Sandbox::new();
+    sandbox.add_server("files.py");
+    sandbox.write("plan.md", "Ship on Friday.");
+    let line = format!(
+        "mcp chat --base-url {} -m scripted --no-save -r 'notes:///*' -- python3 files.py plan.md",
+        model.url
+    );
+    let mut child = sandbox
+        .command("script")
+        .env("TERM", "xterm-256color")
+        .args(["-q", "-e", "-c", &line, "/dev/null"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let shown = Arc::<Mutex<Vec<u8>>>::default();
+    let hearing = Arc::clone(&shown);
+    let reading = thread::spawn(move || {
+        let mut piece = [0; 4096];
+        while let Ok(length @ 1..) = stdout.read(&mut piece) {
+            hearing.lock().unwrap().extend_from_slice(&piece[..length]);
+        }
+    });
+    let sees = |text: &str| String::from_utf8_lossy(&shown.lock().unwrap()).contains(text);
+    until("the prompt", || sees("› "));
+    stdin.write_all(b"When?\r").unwrap();
+    until("the answer", || sees("out tokens"));
+    // Nothing more is entered than the beginning of a line.
+    stdin.write_all(b"And th").unwrap();
+    until("the echo", || sees("And th"));
+    sandbox.write("plan.md", "Ship on Monday.");
+    sandbox.write("touched.new", "plan.md");
+    fs::rename(sandbox.path().join("touched.new"), sandbox.path().join("touched")).unwrap();
+    until("the change", || sees("changed since the answer: notes:///plan.md"));
+    stdin.write_all(b"en?\r").unwrap();
+    until("the next question", || model.requests().len() == 2);
+    stdin.write_all(b"/exit\r").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    reading.join().unwrap();
+    // What was typed is one line, and the model is told.
+    let requests = model.requests();
+    let asked = requests[1]["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+    assert!(asked.contains("And then?") && asked.contains("Ship on Monday."), "{asked}");
 }
 
 #[test]

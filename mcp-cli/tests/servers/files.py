@@ -2,12 +2,15 @@
 
 Its arguments are the names of the files. The tool `write` changes one: it tells of the change, waits until the file
 was read again, and only then returns, so that a test knows what comes first. `flaky` fails while there is a file
-`broken`; every call of a tool is a line in the file `calls`.
+`broken`; every call of a tool is a line in the file `calls`. A file that somebody else changed is told of when its
+name stands in the file `touched`.
 """
 
 import json
 import os
 import sys
+import threading
+import time
 
 FILES = sys.argv[1:]
 TEXT = {"type": "string"}
@@ -86,6 +89,17 @@ def answer(request, method, params):
     return send({"id": request, "error": {"code": -32601, "message": f"unknown: {method}"}})
 
 
+def tell_of_touched():
+    while True:
+        time.sleep(0.05)
+        if os.path.exists("touched"):
+            with open("touched", encoding="utf-8") as file:
+                name = file.read()
+            os.remove("touched")
+            send({"method": "notifications/resources/updated", "params": {"uri": uri(name)}})
+
+
+threading.Thread(target=tell_of_touched, daemon=True).start()
 for line in sys.stdin:
     message = json.loads(line)
     if "id" in message and "method" in message:
