@@ -26,6 +26,12 @@ pub(crate) fn stored(_server: &ServerConfig) -> Option<OAuth> {
     Some(OAuth::with(AuthorizationCode::new(NobodyIsAsked)).store(store))
 }
 
+/// Access with what is kept in a store that others have too. Nobody is asked for anything.
+#[cfg(feature = "postgres")]
+pub(crate) fn kept_in(store: impl mcp_client::oauth::TokenStore) -> OAuth {
+    OAuth::with(AuthorizationCode::new(NobodyIsAsked)).store(store)
+}
+
 /// Access that a person gives now.
 pub(crate) fn interactive(agent: impl UserAgent) -> Result<OAuth> {
     let folder = folder().ok_or_else(|| {

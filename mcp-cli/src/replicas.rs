@@ -1,13 +1,17 @@
 //! What several replicas of the service share, as the command line sets it.
 
 use mcp_agent::{service::ServiceOptions, stack::StackOptions};
+use mcp_client::HubOptions;
 use mcp_transport::serve::SessionKeys;
 
+#[cfg(feature = "postgres")]
+use crate::access;
 use crate::{
     args::ReplicaOptions,
     context::Context,
     error_report::{Report, Result},
     exit_code::ErrorCode,
+    sessions,
 };
 
 /// What this replica shares with others.
@@ -16,19 +20,27 @@ pub(crate) struct Shared {
     session_keys: Option<SessionKeys>,
     #[cfg(feature = "redis")]
     redis: Option<mcp_agent::shared::Redis>,
+    #[cfg(feature = "postgres")]
+    postgres: Option<mcp_agent::store::PostgresStore>,
 }
 
 impl ReplicaOptions {
     /// Reads the secrets, and looks for what is shared.
     #[cfg_attr(
+        not(any(feature = "postgres", feature = "redis")),
+        allow(clippy::unused_async, reason = "only what is outside is waited for")
+    )]
+    #[cfg_attr(
         not(feature = "redis"),
-        expect(clippy::unused_async, unused_variables, reason = "only for what is outside")
+        allow(unused_variables, reason = "only what may be away needs a warning")
     )]
     pub(crate) async fn shared(&self, context: &Context) -> Result<Shared> {
         Ok(Shared {
             session_keys: self.session_keys()?,
             #[cfg(feature = "redis")]
             redis: self.connect_redis(context).await?,
+            #[cfg(feature = "postgres")]
+            postgres: self.connect_postgres().await?,
         })
     }
 
@@ -42,6 +54,34 @@ impl ReplicaOptions {
             Err(error) => Err(Report::new(ErrorCode::Usage, "--session-key cannot be used")
                 .cause(error.to_string())
                 .help("`openssl rand -hex 32` makes a secret")
+                .into()),
+        }
+    }
+
+    /// Unlike limits, what is kept cannot be kept by each replica for itself: without it there is
+    /// no service.
+    #[cfg(feature = "postgres")]
+    async fn connect_postgres(&self) -> Result<Option<mcp_agent::store::PostgresStore>> {
+        use mcp_agent::store::{PostgresStore, StoreKey};
+
+        let (Some(postgres), Some(key)) = (&self.postgres, &self.store_key) else {
+            return Ok(None);
+        };
+        let (url, secret) = (postgres.read("--postgres")?, key.read("--store-key")?);
+        if secret.reveal().len() < 16 {
+            return Err(Report::new(ErrorCode::Usage, "the secret of --store-key is too short")
+                .help("16 characters or more; `openssl rand -hex 32` makes some")
+                .into());
+        }
+        let connected = match StoreKey::derive(secret.reveal().as_bytes()) {
+            Ok(key) => PostgresStore::connect(url.reveal(), key).await,
+            Err(error) => Err(error),
+        };
+        match connected {
+            Ok(store) => Ok(Some(store)),
+            Err(error) => Err(Report::new(ErrorCode::Unreachable, "PostgreSQL cannot be used")
+                .cause(error.to_string())
+                .causes_of(&error)
                 .into()),
         }
     }
@@ -73,7 +113,36 @@ impl Shared {
         if let Some(redis) = &self.redis {
             options = options.companion(redis.clone());
         }
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = &self.postgres {
+            options = options.companion(postgres.clone());
+        }
         options
+    }
+
+    /// Where conversations are: in what is shared, or in a file of this user's.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, reason = "conversations are in a file")
+    )]
+    pub(crate) fn conversations(&self, options: ServiceOptions) -> Result<ServiceOptions> {
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = &self.postgres {
+            return Ok(options.conversations(postgres.clone()));
+        }
+        Ok(options.conversations(sessions::open()?))
+    }
+
+    /// The servers with the tokens that are shared.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(clippy::unused_self, unused_variables, reason = "tokens are in files")
+    )]
+    pub(crate) fn hub(&self, options: &mut HubOptions) {
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = self.postgres.clone() {
+            options.authorize(move |_| Some(access::kept_in(postgres.clone())));
+        }
     }
 
     /// The layers with what they share.

@@ -1,5 +1,5 @@
-//! Replicas of the service that share Redis; and typed resources against real PostgreSQL and Redis, and against the published servers that the
-//! built-in profiles are for. `cargo xtask databases` sets up what it needs.
+//! Replicas of the service that share PostgreSQL and Redis; and typed resources against real
+//! databases, and against the published servers that the built-in profiles are for. `cargo xtask databases` sets up what it needs.
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
@@ -7,6 +7,7 @@ mod address;
 mod daemon;
 mod files;
 mod guide;
+mod postgres;
 mod replicas;
 mod rows;
 mod stores;

@@ -14,7 +14,7 @@ pub(crate) fn run(filters: &[String]) -> Result<()> {
     process::require("redis-server", REDIS)?;
     process::require("redis-cli", REDIS)?;
     let postgres = postgres()?;
-    let mcp = process::build("mcp-cli", "mcp", &["--features", "redis"])?;
+    let mcp = process::build("mcp-cli", "mcp", &["--features", "postgres redis"])?;
     let (peers, servers) = (tools::interop()?, tools::databases()?);
     let suite = ["test", "--package", "mcp-tests", "--features", "databases"];
     let mut test = process::cargo(suite);

@@ -4,18 +4,28 @@
 //! is loaded from it goes on where it was, even when the program was killed in between.
 
 mod markdown;
-#[cfg(feature = "sqlite")]
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod seal;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod seconds;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod title;
 
 use std::{error::Error, fmt, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::markdown::to_markdown;
+#[cfg(feature = "postgres")]
+pub use self::postgres::PostgresStore;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+pub use self::seal::StoreKey;
 #[cfg(feature = "sqlite")]
-pub use self::{seal::StoreKey, sqlite::SqliteStore};
+pub use self::sqlite::SqliteStore;
 use crate::{
     Journal,
     model::BoxFuture,

@@ -9,8 +9,10 @@ use std::{
 
 use ring::{
     aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Salt},
     rand::{SecureRandom as _, SystemRandom},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
 
@@ -28,6 +30,19 @@ impl StoreKey {
     pub fn new(key: &[u8; KEY_BYTES]) -> Result<Self, StoreError> {
         let key = UnboundKey::new(&CHACHA20_POLY1305, key).map_err(|_| StoreError::Unsealable)?;
         Ok(Self(LessSafeKey::new(key)))
+    }
+
+    /// The key that every process derives alike from this secret, by HKDF (RFC 5869). The secret
+    /// should be 16 random bytes or more.
+    ///
+    /// # Errors
+    /// The cipher refuses it.
+    pub fn derive(secret: &[u8]) -> Result<Self, StoreError> {
+        let derived = Salt::new(HKDF_SHA256, b"MCP stores").extract(secret);
+        let key = derived
+            .expand(&[b"ChaCha20-Poly1305"], &CHACHA20_POLY1305)
+            .map_err(|_| StoreError::Unsealable)?;
+        Ok(Self(LessSafeKey::new(UnboundKey::from(key))))
     }
 
     /// The key in a file that only its owner can read. Where there is none, one is made.
@@ -58,8 +73,28 @@ impl StoreKey {
         Self::new(&key)
     }
 
+    /// Seals a value as JSON.
+    pub(super) fn seal_value(
+        &self,
+        place: &str,
+        value: &impl Serialize,
+    ) -> Result<Vec<u8>, StoreError> {
+        let text =
+            serde_json::to_vec(value).map_err(|error| StoreError::Unreadable(error.into()))?;
+        self.seal(place, &text)
+    }
+
+    /// The value, if it was sealed for this place with this key.
+    pub(super) fn unseal_value<T: DeserializeOwned>(
+        &self,
+        place: &str,
+        sealed: &[u8],
+    ) -> Result<T, StoreError> {
+        let text = self.open(place, sealed)?;
+        serde_json::from_slice(&text).map_err(|error| StoreError::Unreadable(error.into()))
+    }
+
     /// Seals a text for one place. A nonce at random repeats after some 2^32 texts at the earliest.
-    #[cfg(feature = "sqlite")]
     pub(super) fn seal(&self, place: &str, text: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Unsealable)?;
@@ -75,7 +110,6 @@ impl StoreKey {
     }
 
     /// The text, if it was sealed for this place with this key.
-    #[cfg(feature = "sqlite")]
     pub(super) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (nonce, text) =
             sealed.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Unsealable)?;

@@ -4,24 +4,22 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::de::DeserializeOwned;
 use tokio::task::spawn_blocking;
 
-use super::{Store, StoreError, StoreKey, Stored};
+use super::{Store, StoreError, StoreKey, Stored, seconds, title::title_of};
 use crate::{
     Journal, JournalError,
-    model::{BoxFuture, Part},
+    model::BoxFuture,
     run::{Feed, Run, RunId},
 };
 
 /// How long to wait for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The longest title, in characters.
-const TITLE: usize = 60;
 
 const SCHEMA: &str = "
     CREATE TABLE IF NOT EXISTS conversations (
@@ -94,14 +92,11 @@ impl Shared {
     }
 
     fn seal(&self, place: &str, value: &impl serde::Serialize) -> Result<Vec<u8>, StoreError> {
-        let text =
-            serde_json::to_vec(value).map_err(|error| StoreError::Unreadable(error.into()))?;
-        self.key.seal(place, &text)
+        self.key.seal_value(place, value)
     }
 
     fn unseal<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Result<T, StoreError> {
-        let text = self.key.open(place, sealed)?;
-        serde_json::from_slice(&text).map_err(|error| StoreError::Unreadable(error.into()))
+        self.key.unseal_value(place, sealed)
     }
 
     fn begin(&self, connection: &Connection, run: &Run) -> Result<(), StoreError> {
@@ -119,7 +114,7 @@ impl Shared {
                 connection
                     .execute(
                         "INSERT INTO conversations VALUES (?1, ?2, ?2, ?3, ?4, ?5)",
-                        params![id, now(), run.feeds(), title, beginning],
+                        params![id, seconds::now(), run.feeds(), title, beginning],
                     )
                     .map(|_| ())
                     .map_err(|error| self.failed(error))
@@ -141,7 +136,7 @@ impl Shared {
             let updated = transaction.execute(
                 "UPDATE conversations SET feeds = ?2, updated = ?3, title = coalesce(?4, title)
                  WHERE id = ?1 AND feeds = ?2 - 1",
-                params![id.as_str(), number, now(), title],
+                params![id.as_str(), number, seconds::now(), title],
             )?;
             if updated == 1 {
                 transaction.execute(
@@ -172,7 +167,7 @@ impl Shared {
         let rows = read().map_err(|error: rusqlite::Error| self.failed(error))?;
         let stored = rows.into_iter().map(|(id, created, updated, feeds, title)| {
             let title = self.unseal(&format!("{id} title"), &title)?;
-            let (created, updated) = (time(created), time(updated));
+            let (created, updated) = (seconds::time(created), seconds::time(updated));
             Ok(Stored { id: id.into(), title, created, updated, feeds })
         });
         stored.collect()
@@ -220,31 +215,6 @@ impl Shared {
             Ok(removed > 0)
         };
         write().map_err(|error| self.failed(error))
-    }
-}
-
-/// In seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-fn time(seconds: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_secs(seconds)
-}
-
-/// The beginning of the first thing that a person said.
-fn title_of(run: &Run) -> String {
-    use crate::transcript::Entry;
-    let entries = run.transcript().entries().iter();
-    let text = entries.filter_map(|entry| match entry {
-        Entry::User(parts) => parts.iter().find_map(Part::as_text),
-        _ => None,
-    });
-    let text = text.map(str::trim).find(|text| !text.is_empty()).unwrap_or_default();
-    let line = text.lines().next().unwrap_or_default();
-    match line.char_indices().nth(TITLE) {
-        Some((end, _)) => format!("{}…", line[..end].trim_end()),
-        None => line.to_owned(),
     }
 }
 

@@ -16,6 +16,16 @@ pub(crate) struct ReplicaOptions {
     #[cfg(feature = "redis")]
     #[arg(long, value_name = "SECRET")]
     pub(crate) redis: Option<SecretSource>,
+    /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: replicas with the same one keep
+    /// the tokens that they get for servers there, one renews them for all, and the conversations
+    /// of --sessions are there too
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "SECRET", requires = "store_key")]
+    pub(crate) postgres: Option<SecretSource>,
+    /// The secret that seals what is kept in PostgreSQL, `env:NAME` or `file:PATH`
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "SECRET", requires = "postgres")]
+    pub(crate) store_key: Option<SecretSource>,
     /// The name of this group of replicas in what they share
     #[cfg(feature = "redis")]
     #[arg(long, value_name = "NAME", default_value = "mcp")]

@@ -24,9 +24,10 @@ use crate::{
     models::{self, FoundModel},
     printer::Printer,
     reload::{Following, Selection},
+    replicas::Shared,
     serve_file::{self, ServeFile},
     server_line::say_that_demo_is_used,
-    sessions, targets,
+    targets,
 };
 
 pub(super) async fn run(
@@ -43,9 +44,10 @@ pub(super) async fn run(
     if let Some(what) = &args.explain {
         return serve_check::explain(what, &args, context, printer);
     }
+    let shared = args.replicas.shared(context).await?;
     if args.stdio {
-        let (hub, layers, _following) = start(&args, context).await?;
-        let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
+        let (hub, layers, _following) = start(&args, &shared, context).await?;
+        let service = Service::of_hub(hub, ServiceOptions::new().layers(shared.layers(layers)));
         return serve::stdio(service.mcp())
             .await
             .map(|()| ExitCode::Success)
@@ -63,7 +65,6 @@ pub(super) async fn run(
     for origin in &args.origins {
         guard = guard.allow_origin(origin);
     }
-    let shared = args.replicas.shared(context).await?;
     let options = ServiceOptions::new().guard(guard).access(access).limits(file.limits());
     let mut options = shared.service(options);
     if let Some(token) = &token {
@@ -73,9 +74,9 @@ pub(super) async fn run(
         options = options.chat(chat(&args, context).await?);
     }
     if args.sessions {
-        options = options.conversations(sessions::open()?);
+        options = shared.conversations(options)?;
     }
-    let (hub, layers, _following) = start(&args, context).await?;
+    let (hub, layers, _following) = start(&args, &shared, context).await?;
     let _alerting = file.alerts(&hub)?;
     let service = Service::of_hub(hub, options.layers(shared.layers(layers)));
     let _following_access =
@@ -115,6 +116,7 @@ async fn listener(args: &ServeArgs) -> Result<TcpListener> {
 /// Starts the servers that are meant, and sets the layers in front of them.
 async fn start(
     args: &ServeArgs,
+    shared: &Shared,
     context: &Context,
 ) -> Result<(Hub, StackOptions, Option<Following>)> {
     let configured = context.settings.configured()?;
@@ -127,6 +129,7 @@ async fn start(
     let prepare = |options: &mut HubOptions| {
         Service::prepare(options);
         options.await_restart = args.layers.await_restart;
+        shared.hub(options);
     };
     let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);

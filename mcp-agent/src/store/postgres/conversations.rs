@@ -1,0 +1,193 @@
+//! Conversations: the same tables as in an SQLite file.
+
+use sqlx::Row as _;
+
+use super::{
+    super::{Store, StoreError, Stored, seconds, title::title_of},
+    PostgresStore, Shared,
+};
+use crate::{
+    Journal, JournalError,
+    model::BoxFuture,
+    run::{Feed, Run, RunId},
+};
+
+impl Shared {
+    async fn begin(&self, run: &Run) -> Result<(), StoreError> {
+        let id = run.id().as_str();
+        let title = self.seal(&format!("{id} title"), &title_of(run))?;
+        let beginning = self.seal(&format!("{id} beginning"), run)?;
+        let feeds = number(run.feeds())?;
+        let inserted = sqlx::query(
+            "INSERT INTO mcp_conversations VALUES ($1, $2, $2, $3, $4, $5)
+             ON CONFLICT (id) DO NOTHING",
+        )
+        .bind(id)
+        .bind(number(seconds::now())?)
+        .bind(feeds)
+        .bind(title)
+        .bind(beginning)
+        .execute(&self.pool)
+        .await
+        .map_err(|error| self.failed(error))?;
+        if inserted.rows_affected() == 1 {
+            return Ok(());
+        }
+        let known: Option<i64> =
+            sqlx::query_scalar("SELECT feeds FROM mcp_conversations WHERE id = $1")
+                .bind(id)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| self.failed(error))?;
+        if known == Some(feeds) { Ok(()) } else { Err(StoreError::Conflict) }
+    }
+
+    async fn record(&self, feed: &Feed, run: &Run) -> Result<(), StoreError> {
+        let (id, count) = (run.id().as_str(), run.feeds());
+        let sealed = self.seal(&format!("{id} {count}"), feed)?;
+        let title = match feed {
+            Feed::Prompt(_) => Some(self.seal(&format!("{id} title"), &title_of(run))?),
+            _ => None,
+        };
+        let write = async {
+            let mut work = self.pool.begin().await?;
+            let updated = sqlx::query(
+                "UPDATE mcp_conversations
+                 SET feeds = $2, updated = $3, title = coalesce($4, title)
+                 WHERE id = $1 AND feeds = $2 - 1",
+            )
+            .bind(id)
+            .bind(number(count).unwrap_or(i64::MAX))
+            .bind(number(seconds::now()).unwrap_or(i64::MAX))
+            .bind(title)
+            .execute(&mut *work)
+            .await?;
+            if updated.rows_affected() == 1 {
+                sqlx::query("INSERT INTO mcp_feeds VALUES ($1, $2, $3)")
+                    .bind(id)
+                    .bind(number(count).unwrap_or(i64::MAX))
+                    .bind(sealed)
+                    .execute(&mut *work)
+                    .await?;
+                work.commit().await?;
+            }
+            Ok(updated.rows_affected())
+        };
+        match write.await.map_err(|error: sqlx::Error| self.failed(error))? {
+            1 => Ok(()),
+            _ => Err(StoreError::Conflict),
+        }
+    }
+
+    async fn list(&self) -> Result<Vec<Stored>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT id, created, updated, feeds, title FROM mcp_conversations
+             ORDER BY updated DESC, id",
+        )
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(error))?;
+        let stored = rows.into_iter().map(|row| {
+            let column = |index| row.try_get::<i64, usize>(index);
+            let read = || {
+                let id: String = row.try_get(0)?;
+                Ok((id, column(1)?, column(2)?, column(3)?, row.try_get::<Vec<u8>, _>(4)?))
+            };
+            let (id, created, updated, feeds, title) =
+                read().map_err(|error: sqlx::Error| self.failed(error))?;
+            let title = self.unseal(&format!("{id} title"), &title)?;
+            Ok(Stored {
+                id: id.into(),
+                title,
+                created: seconds::time(created.cast_unsigned()),
+                updated: seconds::time(updated.cast_unsigned()),
+                feeds: feeds.cast_unsigned(),
+            })
+        });
+        stored.collect()
+    }
+
+    async fn load(&self, id: &RunId, at: Option<u64>) -> Result<Run, StoreError> {
+        let beginning: Option<Vec<u8>> =
+            sqlx::query_scalar("SELECT beginning FROM mcp_conversations WHERE id = $1")
+                .bind(id.as_str())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(|error| self.failed(error))?;
+        let beginning = beginning.ok_or_else(|| StoreError::Unknown { name: id.to_string() })?;
+        let feeds: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+            "SELECT number, feed FROM mcp_feeds WHERE conversation = $1 AND number <= $2
+             ORDER BY number",
+        )
+        .bind(id.as_str())
+        .bind(at.map_or(i64::MAX, |at| i64::try_from(at).unwrap_or(i64::MAX)))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(error))?;
+        let mut run: Run = self.unseal(&format!("{id} beginning"), &beginning)?;
+        for (number, feed) in feeds {
+            let feed: Feed = self.unseal(&format!("{id} {number}"), &feed)?;
+            run.feed(feed).map_err(|error| StoreError::Unreadable(error.into()))?;
+        }
+        Ok(run)
+    }
+
+    async fn remove(&self, id: &RunId) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM mcp_conversations WHERE id = $1")
+            .bind(id.as_str())
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(removed.rows_affected() > 0)
+    }
+}
+
+/// As the database counts.
+fn number(count: u64) -> Result<i64, StoreError> {
+    i64::try_from(count).map_err(|error| StoreError::Unreadable(error.into()))
+}
+
+impl Journal for PostgresStore {
+    fn begin<'a>(&'a self, run: &'a Run) -> BoxFuture<'a, Result<(), JournalError>> {
+        Box::pin(async move { self.0.begin(run).await.map_err(JournalError::new) })
+    }
+
+    fn record<'a>(
+        &'a self,
+        feed: &'a Feed,
+        run: &'a Run,
+    ) -> BoxFuture<'a, Result<(), JournalError>> {
+        Box::pin(async move { self.0.record(feed, run).await.map_err(JournalError::new) })
+    }
+}
+
+impl Store for PostgresStore {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        Box::pin(self.0.list())
+    }
+
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>> {
+        Box::pin(async move {
+            let mut found = self.0.list().await?;
+            found.retain(|stored| stored.id.as_str().starts_with(name));
+            let name = name.to_owned();
+            match (found.pop(), found.is_empty()) {
+                (Some(stored), true) if !name.is_empty() => Ok(stored),
+                (None, _) => Err(StoreError::Unknown { name }),
+                _ => Err(StoreError::Ambiguous { name }),
+            }
+        })
+    }
+
+    fn load<'a>(
+        &'a self,
+        id: &'a RunId,
+        at: Option<u64>,
+    ) -> BoxFuture<'a, Result<Run, StoreError>> {
+        Box::pin(self.0.load(id, at))
+    }
+
+    fn remove<'a>(&'a self, id: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.0.remove(id))
+    }
+}

@@ -1,0 +1,150 @@
+//! What replicas keep together, in PostgreSQL.
+
+mod conversations;
+mod migrations;
+mod tokens;
+
+use std::{error::Error, fmt, str::FromStr as _, sync::Arc, time::Duration};
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use tokio::{
+    sync::watch,
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+
+use super::{StoreError, StoreKey};
+use crate::shared::{Companion, Presence};
+
+/// How long to wait for a connection.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How many connections there are for what is read and written.
+const CONNECTIONS: u32 = 8;
+
+/// How often it is seen whether the server is there.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// How many connections hold locks. They are others, so that who holds one can read and write.
+const LOCKS: u32 = 4;
+
+/// Conversations and tokens in PostgreSQL, for all replicas with the same key. What was said, and
+/// every token, is sealed; whose tokens they are, how many conversations there are, when they were
+/// and how long, is not. Cloning gives another handle.
+///
+/// It is a [`Store`](super::Store) of conversations and, for
+/// [`OAuth::store`](mcp_client::oauth::OAuth::store), a
+/// [`TokenStore`](mcp_client::oauth::TokenStore): of all replicas that find a token worn out, one
+/// renews it.
+#[derive(Clone)]
+pub struct PostgresStore(Arc<Shared>);
+
+struct Shared {
+    place: String,
+    key: StoreKey,
+    pool: PgPool,
+    locks: PgPool,
+    presence: watch::Receiver<Presence>,
+    /// Ends with the last handle.
+    _beating: JoinSet<()>,
+}
+
+impl PostgresStore {
+    /// Connects, and brings the tables to the form of this version; several replicas may do so at
+    /// once.
+    ///
+    /// # Errors
+    /// The URL is none of PostgreSQL, the server cannot be reached, or its tables are of a later
+    /// version. The error does not repeat the password.
+    ///
+    /// # Cancel safety
+    /// A dropped future leaves the tables in the form of some version, whole.
+    pub async fn connect(url: &str, key: StoreKey) -> Result<Self, StoreError> {
+        let place = "the URL of PostgreSQL".to_owned();
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|source| StoreError::Failed { place, source: source.into() })?
+            .application_name("mcp");
+        let place = format!("postgres://{}/{}", options.get_host(), database(&options));
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(PATIENCE)
+                .connect_lazy_with(options.clone())
+        };
+        let (pool, locks) = (pool(CONNECTIONS), pool(LOCKS));
+        migrations::run(&pool)
+            .await
+            .map_err(|error| StoreError::Failed { place: place.clone(), source: error.into() })?;
+        let (news, presence) = watch::channel(Presence::Here);
+        let mut beating = JoinSet::new();
+        beating.spawn(beat(pool.clone(), news));
+        let shared = Shared { place, key, pool, locks, presence, _beating: beating };
+        Ok(Self(Arc::new(shared)))
+    }
+
+    /// Ends all connections, once what is under way is done.
+    ///
+    /// # Cancel safety
+    /// No new connection is made after the first poll.
+    pub async fn close(&self) {
+        self.0.locks.close().await;
+        self.0.pool.close().await;
+    }
+}
+
+/// Looks whether the server is there.
+async fn beat(pool: PgPool, news: watch::Sender<Presence>) {
+    let mut ticks = interval(BEAT);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let presence = match sqlx::query("SELECT 1").execute(&pool).await {
+            Ok(_) => Presence::Here,
+            Err(sqlx::Error::PoolClosed) => return,
+            Err(error) => {
+                tracing::warn!(%error, "PostgreSQL is away");
+                Presence::Away { reason: error.to_string().into() }
+            }
+        };
+        news.send_replace(presence);
+    }
+}
+
+fn database(options: &PgConnectOptions) -> &str {
+    options.get_database().unwrap_or_else(|| options.get_username())
+}
+
+impl Shared {
+    fn failed(&self, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
+        StoreError::Failed { place: self.place.clone(), source: source.into() }
+    }
+
+    fn seal(&self, place: &str, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
+        self.key.seal_value(place, value)
+    }
+
+    fn unseal<T: DeserializeOwned>(&self, place: &str, sealed: &[u8]) -> Result<T, StoreError> {
+        self.key.unseal_value(place, sealed)
+    }
+}
+
+impl Companion for PostgresStore {
+    fn name(&self) -> &'static str {
+        "postgres"
+    }
+
+    fn presence(&self) -> Presence {
+        self.0.presence.borrow().clone()
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore").field("place", &self.0.place).finish_non_exhaustive()
+    }
+}
