@@ -115,7 +115,7 @@ impl Shared {
         }
         #[cfg(feature = "postgres")]
         if let Some(postgres) = &self.postgres {
-            options = options.companion(postgres.clone());
+            options = options.companion(postgres.clone()).servers(postgres.clone());
         }
         options
     }

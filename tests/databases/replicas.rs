@@ -1,4 +1,5 @@
-//! Three replicas of `mcp serve` under load, one of which is killed.
+//! Replicas of `mcp serve`: under load, where one is killed; without Redis; and with the servers that
+//! are added at one of them.
 
 use std::{
     collections::BTreeMap,
@@ -22,7 +23,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::daemon::Redis;
+use super::daemon::{Postgres, Redis};
 
 const TOKEN: &str = "a token of sixteen or more";
 /// How many calls of `clock` all replicas allow together.
@@ -41,14 +42,15 @@ struct Replica {
 }
 
 impl Replica {
-    async fn start(redis: &str) -> Self {
+    async fn start(redis: &Redis, postgres: Option<&Postgres>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mcp = super::folder("MCP_BIN");
         let mcp = mcp.to_str().unwrap();
         let servers = json!({"mcpServers": {"demo": {"command": mcp, "args": ["demo-server"]}}});
         let config = folder.path().join("servers.json");
         std::fs::write(&config, servers.to_string()).unwrap();
-        let mut process = Command::new(mcp)
+        let mut process = Command::new(mcp);
+        process
             .args(["serve", "--listen", "127.0.0.1:0", "--no-model", "-o", "json", "--config"])
             .arg(&config)
             .args(["--token-env", "TOKEN", "--session-key", "env:KEY", "--redis", "env:REDIS"])
@@ -65,11 +67,14 @@ impl Replica {
             .env("HOME", folder.path())
             .env("TOKEN", TOKEN)
             .env("KEY", "the-secret-of-all-replicas")
-            .env("REDIS", redis)
+            .env("REDIS", redis.url())
             .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        if let Some(postgres) = postgres {
+            process.args(["--postgres", "env:POSTGRES", "--store-key", "env:KEY"]);
+            process.env("POSTGRES", postgres.url());
+        }
+        let mut process = process.spawn().unwrap();
         let mut told = String::new();
         let stdout = process.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut told).await.unwrap();
@@ -245,14 +250,13 @@ async fn load(mut client: Client, tally: Arc<Tally>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_of_three_replicas_is_killed_and_no_call_fails() {
-    let redis = Redis::start().await;
-    let url = redis.url();
+    let (redis, postgres) = (Redis::start().await, Postgres::start().await);
     let mut replicas = Vec::new();
     for _ in 0..REPLICAS {
-        replicas.push(Replica::start(&url).await);
+        replicas.push(Replica::start(&redis, Some(&postgres)).await);
     }
     let ready = ask(&replicas[0].address, "GET", "/readyz", &[], "").await.unwrap();
-    assert!(ready.body.contains(r#""redis":"here""#), "{ready:?}");
+    assert!(ready.body.contains(r#""postgres":"here","redis":"here""#), "{ready:?}");
 
     let list: Arc<[String]> = replicas.iter().map(|replica| replica.address.clone()).collect();
     let (tally, started) = (Arc::new(Tally::default()), Instant::now());
@@ -284,13 +288,86 @@ async fn one_of_three_replicas_is_killed_and_no_call_fails() {
         replica.end().await;
     }
     redis.stop().await;
+    postgres.stop().await;
+}
+
+impl Replica {
+    async fn rest(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = ask(&self.address, method, path, &[], &body).await.unwrap();
+        (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+
+    /// Waits until a server is there, or is not.
+    async fn has(&self, name: &str, there: bool) {
+        let path = format!("/mcp/servers/{name}");
+        let wanted = async {
+            loop {
+                let (status, body) = self.rest("GET", &path, &Value::Null).await;
+                let is_ready = status == 200 && body["server"]["state"] == "ready";
+                if if there { is_ready } else { status == 404 } {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wanted).await.unwrap();
+    }
+}
+
+/// What is added at one replica is at the others, and there after a restart, until it is deleted at
+/// any of them.
+#[tokio::test]
+async fn a_server_added_at_one_replica_is_at_all() {
+    let (redis, postgres) = (Redis::start().await, Postgres::start().await);
+    let start = || Replica::start(&redis, Some(&postgres));
+    let (one, other) = (start().await, start().await);
+    let added = json!({
+        "name": "added", "url": format!("http://{}/servers/demo/mcp", one.address),
+        "headers": {"Authorization": format!("Bearer {TOKEN}")},
+    });
+    let (status, body) = one.rest("POST", "/mcp/servers", &added).await;
+    assert_eq!((status, body["state"].as_str()), (201, Some("ready")), "{body}");
+    other.has("added", true).await;
+    let call = json!({"server_name": "added", "tool_name": "calculator",
+        "arguments": {"expression": "6*7"}});
+    let (status, body) = other.rest("POST", "/mcp/tools/call", &call).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(body.to_string().contains("42"), "{body}");
+    let (status, body) = other.rest("POST", "/mcp/servers", &added).await;
+    assert_eq!((status, body["code"].as_str()), (409, Some("duplicate_server")), "{body}");
+    // The header is a secret.
+    let sealed = "DO $$ BEGIN IF EXISTS (SELECT FROM mcp_servers WHERE position('a token' in
+        encode(sealed, 'escape')) > 0) THEN RAISE 'it can be read'; END IF; END $$";
+    postgres.run(sealed).await;
+
+    // Ready means that it has what is kept.
+    other.end().await;
+    let other = start().await;
+    let (status, _) = other.rest("GET", "/mcp/servers/added", &Value::Null).await;
+    assert_eq!(status, 200);
+    // What is configured is each replica's own.
+    assert_eq!(other.rest("DELETE", "/mcp/servers/demo", &Value::Null).await.0, 204);
+    assert_eq!(other.rest("DELETE", "/mcp/servers/added", &Value::Null).await.0, 204);
+    one.has("added", false).await;
+    one.has("demo", true).await;
+    assert_eq!(one.rest("DELETE", "/mcp/servers/added", &Value::Null).await.0, 404);
+
+    // Without what is shared nothing is added, and the rest goes on.
+    postgres.stop().await;
+    let (status, body) = one.rest("POST", "/mcp/servers", &added).await;
+    assert_eq!(status, 503, "{body}");
+    one.has("demo", true).await;
+    one.end().await;
+    other.end().await;
+    redis.stop().await;
 }
 
 /// Without Redis each replica is on its own, and together again when it is back.
 #[tokio::test]
 async fn a_replica_goes_on_without_redis() {
     let redis = Redis::start().await;
-    let replica = Replica::start(&redis.url()).await;
+    let replica = Replica::start(&redis, None).await;
     let list: Arc<[String]> = [replica.address.clone()].into();
     let mut client = Client::start(list, 1).await;
     let clock = client.call("clock", json!({})).await;

@@ -16,6 +16,7 @@ use super::{
     Service,
     access::{Principal, Role},
     problem::{Problem, ProblemCode},
+    shared_servers::SharedServers,
 };
 use crate::shared::Presence;
 
@@ -35,8 +36,9 @@ pub(super) struct Readiness {
     companions: BTreeMap<String, &'static str>,
 }
 
-/// Ready when no server is starting any more, until the service is told to stop. One that is down
-/// does not count: it may never come up, and the others are there. Nor does what replicas share: without it each is on its own.
+/// Ready when no server is starting any more, and what replicas keep of servers was seen once, until
+/// the service is told to stop. One that is down does not count: it may never come up, and the
+/// others are there. Nor does what replicas share, later: without it each is on its own.
 pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<Readiness>) {
     let servers = service.hub().status();
     let count = |wanted: fn(StateKind) -> bool| {
@@ -45,7 +47,8 @@ pub(super) async fn ready(State(service): State<Service>) -> (StatusCode, Json<R
     let starting = count(|kind| kind == StateKind::Starting);
     let usable = count(|kind| matches!(kind, StateKind::Ready | StateKind::Degraded));
     let leaving = service.0.leaving.load(Ordering::Relaxed);
-    let is_ready = starting == 0 && !leaving;
+    let is_whole = service.0.common.as_ref().is_none_or(SharedServers::is_met);
+    let is_ready = starting == 0 && is_whole && !leaving;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let companions = service.0.companions.iter().map(|companion| {
         // Why it is away may name addresses, which are not for everybody.

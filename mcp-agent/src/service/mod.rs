@@ -85,6 +85,7 @@ mod server_entry;
 mod server_report;
 mod servers;
 mod serving;
+mod shared_servers;
 mod strict_json;
 mod tools;
 mod trace;
@@ -113,6 +114,7 @@ use self::{
     journal::Journal,
     listed_tools::ListedTools,
     mcp_endpoint::Endpoints,
+    shared_servers::SharedServers,
     view::View,
 };
 pub use self::{
@@ -128,7 +130,7 @@ use crate::{
     caller::ServerCaller,
     shared::Companion,
     stack::{Stack, StackOptions},
-    store::Store,
+    store::{ServerStore, Store},
 };
 
 /// How a [`Service`] behaves.
@@ -145,6 +147,7 @@ pub struct ServiceOptions {
     session_keys: Option<SessionKeys>,
     companions: Vec<Arc<dyn Companion>>,
     conversations: Option<Arc<dyn Store>>,
+    servers: Option<Arc<dyn ServerStore>>,
 }
 
 impl ServiceOptions {
@@ -216,6 +219,14 @@ impl ServiceOptions {
         self
     }
 
+    /// Keeps the servers that are added over REST in this store, so that they are there after a
+    /// restart too, and at all replicas with the same store. What was configured goes before a
+    /// server of the same name. The service is not ready before it has seen what is kept.
+    pub fn servers(mut self, store: impl ServerStore) -> Self {
+        self.servers = Some(Arc::new(store));
+        self
+    }
+
     /// Offers `/v1` with this model.
     pub fn chat(mut self, chat: ChatOptions) -> Self {
         self.chat = Some(chat);
@@ -240,6 +251,8 @@ struct Shared {
     /// For the chat and for plans.
     tools: ListedTools,
     conversations: Option<Arc<dyn Store>>,
+    /// Those that all replicas have.
+    common: Option<SharedServers>,
     endpoints: Endpoints,
     journal: Arc<Journal>,
     companions: Vec<Arc<dyn Companion>>,
@@ -285,6 +298,7 @@ impl Service {
         let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
+        let common = options.servers.map(|store| SharedServers::new(store, &hub));
         Self(Arc::new(Shared {
             hub,
             stack,
@@ -295,6 +309,7 @@ impl Service {
             chat,
             tools: ListedTools::default(),
             conversations,
+            common,
             endpoints,
             journal,
             companions: options.companions,

@@ -177,6 +177,11 @@ impl Problem {
         Self::new(ProblemCode::UnknownServer, format!("there is no server `{name}`")).server(name)
     }
 
+    pub(super) fn duplicate_server(name: &str) -> Self {
+        let detail = format!("there is a server `{name}` already; delete it first");
+        Self::new(ProblemCode::DuplicateServer, detail).server(name)
+    }
+
     /// For whoever asks there is no such tool, be it that nobody may call it.
     pub(super) fn unknown_tool(server: &str, tool: &str) -> Self {
         Self::new(ProblemCode::NotFound, format!("there is no tool `{tool}` at `{server}`"))

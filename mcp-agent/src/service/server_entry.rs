@@ -7,13 +7,13 @@ use mcp_client::{
     config::{OAuthConfig, ServerConfig, TransportConfig},
 };
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::problem::{Problem, ProblemCode};
 
-/// The body of `POST /mcp/servers`.
-#[derive(Debug, Deserialize, JsonSchema)]
+/// The body of `POST /mcp/servers`. Written only into what is sealed, secrets and all.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerEntry {
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\u0000-\u001f\u007f-\u009f]+$"))]
@@ -31,7 +31,7 @@ pub(super) struct ServerEntry {
 }
 
 /// What is not to be seen in logs.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 struct Hidden(String);
 
 impl std::fmt::Debug for Hidden {
@@ -41,7 +41,7 @@ impl std::fmt::Debug for Hidden {
 }
 
 /// Written as a list of keys and values, or as an object.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum Headers {
     List(Vec<Header>),
@@ -49,7 +49,7 @@ enum Headers {
 }
 
 /// A header that is sent with every request to the server.
-#[derive(Deserialize, JsonSchema)]
+#[derive(Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Header {
     key: String,

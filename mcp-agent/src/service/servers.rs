@@ -104,13 +104,14 @@ pub(super) async fn restart(
     }
 }
 
-/// Adds a server and waits until it is up or down; in both cases it is there now.
+/// Adds a server and waits until it is up or down; in both cases it is there now. Replicas that
+/// share their servers have it soon after.
 pub(super) async fn add(
     State(service): State<Service>,
     principal: Principal,
     read_json::Json(entry): read_json::Json<ServerEntry>,
 ) -> Result<(StatusCode, Json<ServerReport>), Problem> {
-    let config = entry.into_config()?;
+    let config = entry.clone().into_config()?;
     let name = config.name.clone();
     if !principal.rules().sees(&name) {
         let detail = format!("your rules do not allow you a server `{name}`");
@@ -118,10 +119,12 @@ pub(super) async fn add(
     }
     let hub = service.hub();
     if hub.server(&name).is_some() {
-        let detail = format!("there is a server `{name}` already; delete it first");
-        return Err(Problem::new(ProblemCode::DuplicateServer, detail).server(name));
+        return Err(Problem::duplicate_server(&name));
     }
-    hub.add(config);
+    match &service.0.common {
+        Some(shared) => shared.add(&name, &entry).await?,
+        None => hub.add(config),
+    }
     let mut seen = 0;
     loop {
         let found = hub.status().into_iter().find(|status| status.name == name);
@@ -147,7 +150,11 @@ pub(super) async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     service.server(&name, &View::new(principal, None))?;
-    if service.hub().remove(&name).await {
+    let was_shared = match &service.0.common {
+        Some(shared) => shared.remove(&name).await?,
+        None => false,
+    };
+    if service.hub().remove(&name).await || was_shared {
         Ok(StatusCode::NO_CONTENT)
     } else {
         Err(Problem::unknown_server(&name))

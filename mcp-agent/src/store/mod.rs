@@ -10,6 +10,7 @@ mod postgres;
 mod seal;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod seconds;
+mod servers;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -19,13 +20,16 @@ use std::{error::Error, fmt, time::SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::markdown::to_markdown;
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 pub use self::seal::StoreKey;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
+pub use self::{
+    markdown::to_markdown,
+    servers::{KeptServer, ServerStore},
+};
 use crate::{
     Journal,
     model::BoxFuture,

@@ -17,8 +17,8 @@ pub(crate) struct ReplicaOptions {
     #[arg(long, value_name = "SECRET")]
     pub(crate) redis: Option<SecretSource>,
     /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: replicas with the same one keep
-    /// the tokens that they get for servers there, one renews them for all, and the conversations
-    /// of --sessions are there too
+    /// the servers that are added over REST there, the tokens that they get for servers, which one
+    /// renews for all, and the conversations of --sessions
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "SECRET", requires = "store_key")]
     pub(crate) postgres: Option<SecretSource>,

@@ -3,7 +3,8 @@
 use sqlx::PgPool;
 
 /// Each brings the tables from the version of its place in this list to the next.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE mcp_conversations (
         id text PRIMARY KEY, created bigint NOT NULL, updated bigint NOT NULL,
         feeds bigint NOT NULL, title bytea NOT NULL, beginning bytea NOT NULL
@@ -12,7 +13,13 @@ const STEPS: &[&str] = &["
         conversation text NOT NULL REFERENCES mcp_conversations (id) ON DELETE CASCADE,
         number bigint NOT NULL, feed bytea NOT NULL, PRIMARY KEY (conversation, number)
     );
-    CREATE TABLE mcp_tokens (name text PRIMARY KEY, sealed bytea NOT NULL)"];
+    CREATE TABLE mcp_tokens (name text PRIMARY KEY, sealed bytea NOT NULL)",
+    "
+    CREATE TABLE mcp_servers (
+        name text PRIMARY KEY, revision bigint GENERATED ALWAYS AS IDENTITY,
+        sealed bytea NOT NULL
+    )",
+];
 
 /// Held by whoever changes the tables. Any number that nobody else takes.
 const LOCK: i64 = 0x6d63_702d_7461_626c;

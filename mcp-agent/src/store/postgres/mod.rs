@@ -2,6 +2,7 @@
 
 mod conversations;
 mod migrations;
+mod servers;
 mod tokens;
 
 use std::{error::Error, fmt, str::FromStr as _, sync::Arc, time::Duration};
@@ -24,8 +25,8 @@ use crate::shared::{Companion, Presence};
 /// How long to wait for a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many connections there are for what is read and written.
-const CONNECTIONS: u32 = 8;
+/// How many connections there are for what is read and written, and one that listens.
+const CONNECTIONS: u32 = 8 + 1;
 
 /// How often it is seen whether the server is there.
 const BEAT: Duration = Duration::from_secs(5);
@@ -33,14 +34,15 @@ const BEAT: Duration = Duration::from_secs(5);
 /// How many connections hold locks. They are others, so that who holds one can read and write.
 const LOCKS: u32 = 4;
 
-/// Conversations and tokens in PostgreSQL, for all replicas with the same key. What was said, and
-/// every token, is sealed; whose tokens they are, how many conversations there are, when they were
-/// and how long, is not. Cloning gives another handle.
+/// Conversations, tokens and servers in PostgreSQL, for all replicas with the same key. What was
+/// said, every token, and all of a server but its name is sealed; whose tokens they are, how many
+/// conversations there are, when they were and how long, is not. Cloning gives another handle.
 ///
 /// It is a [`Store`](super::Store) of conversations and, for
 /// [`OAuth::store`](mcp_client::oauth::OAuth::store), a
 /// [`TokenStore`](mcp_client::oauth::TokenStore): of all replicas that find a token worn out, one
-/// renews it.
+/// renews it. For a service it is a [`ServerStore`](super::ServerStore) too: what is added at one
+/// replica is told to the others by `NOTIFY`.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>);
 
@@ -50,8 +52,10 @@ struct Shared {
     pool: PgPool,
     locks: PgPool,
     presence: watch::Receiver<Presence>,
-    /// Ends with the last handle.
-    _beating: JoinSet<()>,
+    /// Told when others may have changed servers.
+    news: watch::Sender<u64>,
+    /// End with the last handle.
+    _tasks: JoinSet<()>,
 }
 
 impl PostgresStore {
@@ -80,10 +84,12 @@ impl PostgresStore {
         migrations::run(&pool)
             .await
             .map_err(|error| StoreError::Failed { place: place.clone(), source: error.into() })?;
-        let (news, presence) = watch::channel(Presence::Here);
-        let mut beating = JoinSet::new();
-        beating.spawn(beat(pool.clone(), news));
-        let shared = Shared { place, key, pool, locks, presence, _beating: beating };
+        let (beats, presence) = watch::channel(Presence::Here);
+        let news = watch::Sender::new(0);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(beat(pool.clone(), beats));
+        tasks.spawn(servers::listen(pool.clone(), news.clone()));
+        let shared = Shared { place, key, pool, locks, presence, news, _tasks: tasks };
         Ok(Self(Arc::new(shared)))
     }
 
