@@ -73,7 +73,9 @@ impl Stack {
     pub fn new(servers: impl Caller + 'static, options: &StackOptions) -> Self {
         let trust = Arc::new(options.trust.clone());
         let metrics = MetricsLayer::new(options.observers.iter().cloned());
-        let cache = options.cache.clone().map(|rules| ResultCache::new(rules, Arc::clone(&trust)));
+        let cache = options.cache.clone().map(|rules| {
+            ResultCache::shared(rules, Arc::clone(&trust), options.shared_results.clone())
+        });
         let chooser = options.chooser.clone().or_else(|| servers.chooser());
         let routes = Routes::new(SharedCaller::new(servers), options, Arc::clone(&trust));
         let balanced = BalanceLayer::new(chooser).layer(routes.clone());

@@ -1,7 +1,11 @@
 //! What several replicas of the service share, as the command line sets it.
 
+#[cfg(feature = "redis")]
+use mcp_agent::layers::ResultSharing;
 use mcp_agent::{service::ServiceOptions, stack::StackOptions};
-use mcp_client::HubOptions;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use mcp_client::Secret;
+use mcp_client::{Hub, HubOptions};
 use mcp_transport::serve::SessionKeys;
 
 #[cfg(feature = "postgres")]
@@ -20,8 +24,18 @@ pub(crate) struct Shared {
     session_keys: Option<SessionKeys>,
     #[cfg(feature = "redis")]
     redis: Option<mcp_agent::shared::Redis>,
+    #[cfg(feature = "redis")]
+    results: Option<SharedResults>,
     #[cfg(feature = "postgres")]
     postgres: Option<mcp_agent::store::PostgresStore>,
+}
+
+/// Of which servers results are shared, and what seals them.
+#[cfg(feature = "redis")]
+#[derive(Debug)]
+struct SharedResults {
+    servers: Vec<String>,
+    secret: Secret,
 }
 
 impl ReplicaOptions {
@@ -39,6 +53,8 @@ impl ReplicaOptions {
             session_keys: self.session_keys()?,
             #[cfg(feature = "redis")]
             redis: self.connect_redis(context).await?,
+            #[cfg(feature = "redis")]
+            results: self.shared_results()?,
             #[cfg(feature = "postgres")]
             postgres: self.connect_postgres().await?,
         })
@@ -64,15 +80,10 @@ impl ReplicaOptions {
     async fn connect_postgres(&self) -> Result<Option<mcp_agent::store::PostgresStore>> {
         use mcp_agent::store::{PostgresStore, StoreKey};
 
-        let (Some(postgres), Some(key)) = (&self.postgres, &self.store_key) else {
+        let (Some(postgres), Some(secret)) = (&self.postgres, self.store_secret()?) else {
             return Ok(None);
         };
-        let (url, secret) = (postgres.read("--postgres")?, key.read("--store-key")?);
-        if secret.reveal().len() < 16 {
-            return Err(Report::new(ErrorCode::Usage, "the secret of --store-key is too short")
-                .help("16 characters or more; `openssl rand -hex 32` makes some")
-                .into());
-        }
+        let url = postgres.read("--postgres")?;
         let connected = match StoreKey::derive(secret.reveal().as_bytes()) {
             Ok(key) => PostgresStore::connect(url.reveal(), key).await,
             Err(error) => Err(error),
@@ -84,6 +95,27 @@ impl ReplicaOptions {
                 .causes_of(&error)
                 .into()),
         }
+    }
+
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    fn store_secret(&self) -> Result<Option<Secret>> {
+        let Some(source) = &self.store_key else { return Ok(None) };
+        let secret = source.read("--store-key")?;
+        if secret.reveal().len() < 16 {
+            return Err(Report::new(ErrorCode::Usage, "the secret of --store-key is too short")
+                .help("16 characters or more; `openssl rand -hex 32` makes some")
+                .into());
+        }
+        Ok(Some(secret))
+    }
+
+    #[cfg(feature = "redis")]
+    fn shared_results(&self) -> Result<Option<SharedResults>> {
+        if self.share_results.is_empty() {
+            return Ok(None);
+        }
+        let secret = self.store_secret()?;
+        Ok(secret.map(|secret| SharedResults { servers: self.share_results.clone(), secret }))
     }
 
     #[cfg(feature = "redis")]
@@ -145,16 +177,32 @@ impl Shared {
         }
     }
 
-    /// The layers with what they share.
+    /// The layers with what they share. `hub` has the servers.
     #[cfg_attr(
         not(feature = "redis"),
-        expect(clippy::unused_self, reason = "nothing is shared without Redis")
+        expect(
+            clippy::unused_self,
+            clippy::unnecessary_wraps,
+            unused_variables,
+            reason = "nothing is shared without Redis"
+        )
     )]
-    pub(crate) fn layers(&self, options: StackOptions) -> StackOptions {
+    pub(crate) fn layers(&self, mut options: StackOptions, hub: &Hub) -> Result<StackOptions> {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
-            return options.shared_rates(redis.clone());
+            options = options.shared_rates(redis.clone());
+            if let Some(SharedResults { servers, secret }) = &self.results {
+                let servers = servers.clone();
+                let is_shared =
+                    move |name: &str| servers.iter().any(|one| one == "*" || one == name);
+                let secret = secret.reveal().as_bytes();
+                let sharing = ResultSharing::new(redis.clone(), secret, hub.clone(), is_shared);
+                options = options.shared_results(sharing.map_err(|error| {
+                    Report::new(ErrorCode::Usage, "--store-key cannot be used")
+                        .cause(error.to_string())
+                })?);
+            }
         }
-        options
+        Ok(options)
     }
 }

@@ -43,6 +43,10 @@ struct Replica {
 
 impl Replica {
     async fn start(redis: &Redis, postgres: Option<&Postgres>) -> Self {
+        Self::start_with(redis, postgres, &[]).await
+    }
+
+    async fn start_with(redis: &Redis, postgres: Option<&Postgres>, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mcp = super::folder("MCP_BIN");
         let mcp = mcp.to_str().unwrap();
@@ -65,6 +69,8 @@ impl Replica {
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder.path())
+            // Where its demo server has its notes.
+            .env("TMPDIR", folder.path())
             .env("TOKEN", TOKEN)
             .env("KEY", "the-secret-of-all-replicas")
             .env("REDIS", redis.url())
@@ -74,7 +80,7 @@ impl Replica {
             process.args(["--postgres", "env:POSTGRES", "--store-key", "env:KEY"]);
             process.env("POSTGRES", postgres.url());
         }
-        let mut process = process.spawn().unwrap();
+        let mut process = process.args(more).spawn().unwrap();
         let mut told = String::new();
         let stdout = process.stdout.take().unwrap();
         BufReader::new(stdout).read_line(&mut told).await.unwrap();
@@ -135,6 +141,7 @@ async fn ask(
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
         .collect();
     let body = match headers.get("content-length") {
+        None if status == 204 => String::new(),
         Some(length) => (body.len() == length.parse::<usize>().ok()?).then(|| body.to_owned())?,
         None => joined(body)?,
     };
@@ -383,4 +390,47 @@ async fn a_replica_goes_on_without_redis() {
     assert_eq!(ready.status, 200, "{ready:?}");
     assert!(ready.body.contains(r#""redis":"away""#), "{ready:?}");
     replica.end().await;
+}
+
+/// What one replica read is not read again by another, until something changed.
+#[tokio::test]
+async fn results_are_shared() {
+    let redis = Redis::start().await;
+    let sharing = ["--cache-ttl", "10m", "--believe", "demo", "--share-results", "demo"];
+    let sharing = [&sharing[..], &["--store-key", "env:KEY"]].concat();
+    let start = || Replica::start_with(&redis, None, &sharing);
+    let (one, other) = (start().await, start().await);
+    // The server of each has notes of its own, so that it shows which one was asked.
+    let call = async |replica: &Replica, tool: &str, arguments: Value| {
+        let call = json!({"server_name": "demo", "tool_name": tool, "arguments": arguments});
+        let (status, body) = replica.rest("POST", "/mcp/tools/call", &call).await;
+        assert_eq!(status, 200, "{body}");
+        body.to_string()
+    };
+    let read = async |replica: &Replica| call(replica, "read_note", json!({"name": "a"})).await;
+    // What is written is told behind the call, and so is what is read.
+    let shared = async {
+        while !read(&other).await.contains("of the first") {
+            call(&one, "write_note", json!({"name": "a", "text": "of the first"})).await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            read(&one).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), shared).await.unwrap();
+    let metrics = ask(&other.address, "GET", "/metrics", &[], "").await.unwrap().body;
+    assert!(metrics.contains(r#"mcp_result_cache_total{answered="shared"} 1"#), "{metrics}");
+
+    call(&other, "write_note", json!({"name": "a", "text": "of the second"})).await;
+    assert!(read(&other).await.contains("of the second"));
+    // Nobody reads it in Redis.
+    let keys = redis.client(&["KEYS", "*"]).output().await.unwrap();
+    let keys = String::from_utf8(keys.stdout).unwrap();
+    assert!(keys.contains("mcp:result:") && !keys.contains("read_note"), "{keys}");
+
+    redis.stop().await;
+    assert!(read(&other).await.contains("of the second"));
+    call(&other, "write_note", json!({"name": "a", "text": "of the third"})).await;
+    assert!(read(&other).await.contains("of the third"));
+    one.end().await;
+    other.end().await;
 }

@@ -38,7 +38,10 @@ pub use self::{
     audit::{Audit, AuditLayer, AuditLog},
     balance::{Balance, BalanceLayer, Chooser, Chosen},
     breaker::{Breaker, BreakerLayer, BreakerPolicy, BreakerReport, CircuitState},
-    cache::{Cache, CacheLayer, CacheReport, CacheRules, ResultCache},
+    cache::{
+        Cache, CacheLayer, CacheReport, CacheRules, ResultCache, ResultSharing, SharedFind,
+        SharedResults,
+    },
     concurrency::{Concurrency, ConcurrencyLayer, ConcurrencyLimits},
     deadline::{Deadline, DeadlineLayer},
     metrics::{CallEnd, CallRecord, Metrics, MetricsLayer, Observe, OperationReport, Tally},

@@ -103,7 +103,7 @@ use axum::{
     middleware,
     routing::{any, get, post},
 };
-use mcp_client::{Hub, HubOptions, Secret, Tasks, config::ServerConfig};
+use mcp_client::{CatalogLists, Hub, HubOptions, Secret, Tasks, config::ServerConfig};
 use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -128,6 +128,7 @@ pub use self::{
 };
 use crate::{
     caller::ServerCaller,
+    layers::Trust,
     shared::Companion,
     stack::{Stack, StackOptions},
     store::{ServerStore, Store},
@@ -290,6 +291,10 @@ impl Service {
     pub fn of_hub(hub: Hub, options: ServiceOptions) -> Self {
         let ServiceOptions { guard, token, trusted, limits, chat, layers, conversations, .. } =
             options;
+        if layers.trust != Trust::Nobody {
+            // What servers say of their tools matters, so it is known before the first call.
+            hub.keep_catalogs(CatalogLists::TOOLS);
+        }
         let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
         let journal = Arc::new(Journal::new());
         let keys = session_keys(options.session_keys);

@@ -1,4 +1,6 @@
-//! Limits that replicas share through Redis, or Valkey, which speaks the same.
+//! Limits and results that replicas share through Redis, or Valkey, which speaks the same.
+
+mod results;
 
 use std::{
     fmt,
@@ -120,17 +122,29 @@ impl Link {
 
     /// Asks what is answered at once or not at all.
     async fn ask<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, SharedAway> {
-        let (connection, number) = {
-            let line = self.line();
-            (line.connection.clone(), line.number)
-        };
-        let Some(mut connection) = connection else {
-            return Err(match &*self.presence.borrow() {
-                Presence::Away { reason } => SharedAway { reason: Arc::clone(reason) },
-                _ => SharedAway { reason: "it was not met so far".into() },
-            });
-        };
-        let reason: Arc<str> = match timeout(ANSWER, command.query_async(&mut connection)).await {
+        let (mut connection, number) = self.connection()?;
+        self.answered(number, command.query_async(&mut connection)).await
+    }
+
+    /// The connection, and its number.
+    fn connection(&self) -> Result<(MultiplexedConnection, u64), SharedAway> {
+        let line = self.line();
+        if let Some(connection) = line.connection.clone() {
+            return Ok((connection, line.number));
+        }
+        drop(line);
+        Err(match &*self.presence.borrow() {
+            Presence::Away { reason } => SharedAway { reason: Arc::clone(reason) },
+            _ => SharedAway { reason: "it was not met so far".into() },
+        })
+    }
+
+    async fn answered<T>(
+        &self,
+        number: u64,
+        asking: impl Future<Output = redis::RedisResult<T>>,
+    ) -> Result<T, SharedAway> {
+        let reason: Arc<str> = match timeout(ANSWER, asking).await {
             Ok(Ok(answer)) => return Ok(answer),
             Ok(Err(error)) => error.to_string().into(),
             Err(_) => format!("no answer within {ANSWER:?}").into(),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::layers::{
     AuditLog, BreakerPolicy, CacheRules, Chooser, ConcurrencyLimits, Middleware, Observe,
-    RateRules, RetryRules, SharedRates, Trust,
+    RateRules, ResultSharing, RetryRules, SharedRates, Trust,
 };
 
 /// Which layers a [`Stack`](super::Stack) has. By default calls are counted, take at most ten
@@ -31,6 +31,8 @@ pub struct StackOptions {
     pub retry: Option<RetryRules>,
     /// Which results are kept.
     pub cache: Option<CacheRules>,
+    /// Where other processes look for results too.
+    pub shared_results: Option<ResultSharing>,
     /// Where calls are recorded.
     pub audit: Option<AuditLog>,
     /// Whose hints about tools are believed, by the cache, the repetition and the breaker.
@@ -69,6 +71,7 @@ impl Default for StackOptions {
             shared_rates: None,
             retry: None,
             cache: None,
+            shared_results: None,
             audit: None,
             trust: Trust::default(),
             middleware: Vec::new(),
@@ -140,6 +143,13 @@ impl StackOptions {
     #[must_use]
     pub fn cache(mut self, rules: impl Into<Option<CacheRules>>) -> Self {
         self.cache = rules.into();
+        self
+    }
+
+    /// Where other processes look for results too.
+    #[must_use]
+    pub fn shared_results(mut self, sharing: impl Into<Option<ResultSharing>>) -> Self {
+        self.shared_results = sharing.into();
         self
     }
 
@@ -221,6 +231,7 @@ impl fmt::Debug for StackOptions {
             .field("shared_rates", &self.shared_rates)
             .field("retry", &self.retry)
             .field("cache", &self.cache)
+            .field("shared_results", &self.shared_results)
             .field("audit", &self.audit)
             .field("trust", &self.trust)
             .field("servers", &self.servers)

@@ -55,7 +55,8 @@ impl StackReport {
         let Some(cache) = &self.cache else { return Ok(()) };
         let name = "mcp_result_cache_total";
         head(out, name, "counter", "Calls that a kept result could answer.")?;
-        for (answered, count) in [("hit", cache.hits), ("miss", cache.misses)] {
+        let own = cache.hits - cache.shared;
+        for (answered, count) in [("hit", own), ("shared", cache.shared), ("miss", cache.misses)] {
             writeln!(out, "{name}{{answered=\"{answered}\"}} {count}")?;
         }
         head(out, "mcp_result_cache_bytes", "gauge", "How much is kept.")?;
@@ -107,7 +108,7 @@ mod tests {
         let report = StackReport {
             servers: vec![server("a\"b", Some(breaker)), server("c", None)],
             operations: Vec::new(),
-            cache: Some(CacheReport { hits: 7, misses: 2, entries: 1, bytes: 512 }),
+            cache: Some(CacheReport { hits: 7, shared: 3, misses: 2, entries: 1, bytes: 512 }),
         };
         let text = report.prometheus();
         let samples: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
@@ -120,7 +121,8 @@ mod tests {
                 r#"mcp_calls_running{server="c"} 1"#,
                 r#"mcp_calls_waiting{server="a\"b"} 3"#,
                 r#"mcp_calls_waiting{server="c"} 3"#,
-                r#"mcp_result_cache_total{answered="hit"} 7"#,
+                r#"mcp_result_cache_total{answered="hit"} 4"#,
+                r#"mcp_result_cache_total{answered="shared"} 3"#,
                 r#"mcp_result_cache_total{answered="miss"} 2"#,
                 "mcp_result_cache_bytes 512",
             ]

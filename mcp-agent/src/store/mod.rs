@@ -6,7 +6,6 @@
 mod markdown;
 #[cfg(feature = "postgres")]
 mod postgres;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod seal;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod seconds;
@@ -22,12 +21,11 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "postgres")]
 pub use self::postgres::PostgresStore;
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
-pub use self::seal::StoreKey;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteStore;
 pub use self::{
     markdown::to_markdown,
+    seal::StoreKey,
     servers::{KeptServer, ServerStore},
 };
 use crate::{

@@ -12,6 +12,7 @@ use ring::{
     hkdf::{HKDF_SHA256, Salt},
     rand::{SecureRandom as _, SystemRandom},
 };
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::StoreError;
@@ -74,6 +75,7 @@ impl StoreKey {
     }
 
     /// Seals a value as JSON.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn seal_value(
         &self,
         place: &str,
@@ -85,6 +87,7 @@ impl StoreKey {
     }
 
     /// The value, if it was sealed for this place with this key.
+    #[cfg(any(feature = "postgres", feature = "sqlite"))]
     pub(super) fn unseal_value<T: DeserializeOwned>(
         &self,
         place: &str,
@@ -95,7 +98,7 @@ impl StoreKey {
     }
 
     /// Seals a text for one place. A nonce at random repeats after some 2^32 texts at the earliest.
-    pub(super) fn seal(&self, place: &str, text: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn seal(&self, place: &str, text: &[u8]) -> Result<Vec<u8>, StoreError> {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).map_err(|_| StoreError::Unsealable)?;
         let mut sealed = text.to_vec();
@@ -110,7 +113,7 @@ impl StoreKey {
     }
 
     /// The text, if it was sealed for this place with this key.
-    pub(super) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
+    pub(crate) fn open(&self, place: &str, sealed: &[u8]) -> Result<Vec<u8>, StoreError> {
         let (nonce, text) =
             sealed.split_first_chunk::<NONCE_LEN>().ok_or(StoreError::Unsealable)?;
         let mut text = text.to_vec();

@@ -22,10 +22,15 @@ pub(crate) struct ReplicaOptions {
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "SECRET", requires = "store_key")]
     pub(crate) postgres: Option<SecretSource>,
-    /// The secret that seals what is kept in PostgreSQL, `env:NAME` or `file:PATH`
-    #[cfg(feature = "postgres")]
-    #[arg(long, value_name = "SECRET", requires = "postgres")]
+    /// The secret that seals what is kept in PostgreSQL and Redis, `env:NAME` or `file:PATH`
+    #[cfg(any(feature = "postgres", feature = "redis"))]
+    #[arg(long, value_name = "SECRET")]
     pub(crate) store_key: Option<SecretSource>,
+    /// Share the results that --cache-ttl keeps in Redis, those of a server which is the same
+    /// wherever it is called from, or with `*` of all
+    #[cfg(feature = "redis")]
+    #[arg(long, value_name = "SERVER", requires_all = ["redis", "store_key"])]
+    pub(crate) share_results: Vec<String>,
     /// The name of this group of replicas in what they share
     #[cfg(feature = "redis")]
     #[arg(long, value_name = "NAME", default_value = "mcp")]

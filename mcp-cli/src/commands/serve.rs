@@ -47,7 +47,8 @@ pub(super) async fn run(
     let shared = args.replicas.shared(context).await?;
     if args.stdio {
         let (hub, layers, _following) = start(&args, &shared, context).await?;
-        let service = Service::of_hub(hub, ServiceOptions::new().layers(shared.layers(layers)));
+        let layers = shared.layers(layers, &hub)?;
+        let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
         return serve::stdio(service.mcp())
             .await
             .map(|()| ExitCode::Success)
@@ -78,7 +79,8 @@ pub(super) async fn run(
     }
     let (hub, layers, _following) = start(&args, &shared, context).await?;
     let _alerting = file.alerts(&hub)?;
-    let service = Service::of_hub(hub, options.layers(shared.layers(layers)));
+    let layers = shared.layers(layers, &hub)?;
+    let service = Service::of_hub(hub, options.layers(layers));
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
     announce(address, token.as_ref(), !args.no_model, printer)?;

@@ -5,6 +5,7 @@ mod backoff;
 mod balance;
 mod catalog;
 mod enrol;
+mod fingerprint;
 mod follow;
 mod group;
 mod health;

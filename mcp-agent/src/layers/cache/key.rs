@@ -32,6 +32,14 @@ impl Key {
         }
     }
 
+    pub(super) fn partition(&self) -> Option<&str> {
+        self.partition.as_deref()
+    }
+
+    pub(super) fn asked(&self) -> &str {
+        &self.asked
+    }
+
     pub(super) fn bytes(&self) -> u32 {
         let partition = self.partition.as_ref().map_or(0, |name| name.len());
         u32::try_from(self.asked.len() + self.server.len() + partition + 128).unwrap_or(u32::MAX)

@@ -1,6 +1,7 @@
 //! Gives results of tools again.
 
 mod key;
+mod sharing;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -17,7 +18,8 @@ use tokio::time::Instant;
 use tower_layer::Layer;
 
 use self::key::Key;
-use super::Trust;
+pub use self::sharing::{ResultSharing, SharedFind, SharedResults};
+use super::{SharedAway, Trust};
 use crate::caller::{Answer, Call, CallError, Caller, Reply};
 
 /// Which results are kept, and for how long.
@@ -65,8 +67,10 @@ impl CacheRules {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CacheReport {
-    /// Calls that were answered from it.
+    /// Calls that were answered from it, or from what processes share.
     pub hits: u64,
+    /// Those of them that were answered from what processes share.
+    pub shared: u64,
     /// Calls that could have been, and were made.
     pub misses: u64,
     /// Results in it.
@@ -87,7 +91,9 @@ struct Shared {
     results: moka::future::Cache<Key, Kept>,
     /// Counts the calls that may have changed something, by server.
     changes: Mutex<HashMap<Arc<str>, u64>>,
+    sharing: Option<ResultSharing>,
     hits: AtomicU64,
+    found: AtomicU64,
     misses: AtomicU64,
 }
 
@@ -98,6 +104,8 @@ struct Kept {
     /// Of the server, when the call was made.
     changes: u64,
     bytes: u32,
+    /// Whether another process made the call.
+    is_found: bool,
 }
 
 /// What the waiting calls of a flight share beside a result that is kept.
@@ -109,6 +117,15 @@ enum NotKept {
 impl ResultCache {
     /// An empty one.
     pub fn new(rules: CacheRules, trust: impl Into<Arc<Trust>>) -> Self {
+        Self::shared(rules, trust, None)
+    }
+
+    /// An empty one, which looks for what it has not where other processes keep theirs.
+    pub fn shared(
+        rules: CacheRules,
+        trust: impl Into<Arc<Trust>>,
+        sharing: impl Into<Option<ResultSharing>>,
+    ) -> Self {
         let results = moka::future::Cache::builder()
             .max_capacity(rules.max_bytes)
             .weigher(|key: &Key, kept: &Kept| kept.bytes.saturating_add(key.bytes()))
@@ -119,7 +136,9 @@ impl ResultCache {
             trust: trust.into(),
             results,
             changes: Mutex::default(),
+            sharing: sharing.into(),
             hits: AtomicU64::new(0),
+            found: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }))
     }
@@ -133,6 +152,7 @@ impl ResultCache {
     pub fn report(&self) -> CacheReport {
         CacheReport {
             hits: self.0.hits.load(Ordering::Relaxed),
+            shared: self.0.found.load(Ordering::Relaxed),
             misses: self.0.misses.load(Ordering::Relaxed),
             entries: self.0.results.entry_count(),
             bytes: self.0.results.weighted_size(),
@@ -150,6 +170,10 @@ impl Shared {
     fn changed(&self, server: &Arc<str>) {
         let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
         *changes.entry(Arc::clone(server)).or_default() += 1;
+        drop(changes);
+        if let Some(sharing) = &self.sharing {
+            sharing.changed(server, self.rules.longest());
+        }
     }
 
     fn is_fresh(&self, kept: &Kept, call: &Call) -> bool {
@@ -163,6 +187,7 @@ impl Shared {
         ttl: Duration,
     ) -> Result<Reply, CallError> {
         let key = Key::of(&call);
+        let subject = key.clone();
         match self.results.get(&key).await {
             Some(kept) if self.is_fresh(&kept, &call) => {
                 self.hits.fetch_add(1, Ordering::Relaxed);
@@ -175,10 +200,21 @@ impl Shared {
         let changes = self.changes_of(&call.server);
         let making = async {
             is_first = true;
+            let look = match &self.sharing {
+                Some(sharing) => sharing.look(&call, &subject).await,
+                None => None,
+            };
+            if let Some((result, left)) = look.as_ref().and_then(|look| look.result.clone()) {
+                let (until, bytes) = (Instant::now() + left.min(ttl), size_of_result(&result));
+                return Ok(Kept { result, until, changes, bytes, is_found: true });
+            }
             match inner.call(call.clone()).await {
                 Ok(Reply { answer: Answer::Tool(result), .. }) if !result.is_error => {
-                    let bytes = size_of_result(&result);
-                    Ok(Kept { result, until: Instant::now() + ttl, changes, bytes })
+                    let (until, bytes) = (Instant::now() + ttl, size_of_result(&result));
+                    if let (Some(sharing), Some(look)) = (&self.sharing, look) {
+                        sharing.keep(&call, look, &result, until);
+                    }
+                    Ok(Kept { result, until, changes, bytes, is_found: false })
                 }
                 Ok(reply) => Err(NotKept::Reply(reply)),
                 Err(error) => Err(NotKept::Error(error)),
@@ -190,10 +226,13 @@ impl Shared {
             self.misses.fetch_add(1, Ordering::Relaxed);
             return inner.call(call).await;
         }
-        let counted = if is_first { &self.misses } else { &self.hits };
+        let is_found = is_first && matches!(&outcome, Ok(kept) if kept.is_found);
+        let from_cache = !is_first || is_found;
+        let counted = if from_cache { &self.hits } else { &self.misses };
         counted.fetch_add(1, Ordering::Relaxed);
+        self.found.fetch_add(u64::from(is_found), Ordering::Relaxed);
         match outcome {
-            Ok(kept) => Ok(Reply { answer: Answer::Tool(kept.result), from_cache: !is_first }),
+            Ok(kept) => Ok(Reply { answer: Answer::Tool(kept.result), from_cache }),
             Err(not_kept) => match &*not_kept {
                 NotKept::Reply(reply) => Ok(reply.clone()),
                 NotKept::Error(error) => Err(error.clone()),
