@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     process::run(program("check-jsonschema").args(schema))?;
     process::run(program("kubernetes-validate").args(["--strict", KUBERNETES]))?;
 
-    let mcp = process::build("mcp-cli", "mcp", &["--features", "redis"])?;
+    let mcp = process::build("mcp-cli", "mcp", &["--features", "postgres redis"])?;
     let script = "tests/deploy/commands.py";
     let told = process::output(program("python").args([script, COMPOSE, KUBERNETES]))?;
     let mut commands = 0;
