@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use mcp_client::{Availability, Catalog, CatalogLists, Hub, Server};
+use mcp_client::{Availability, Catalog, CatalogLists, Hub, Server, ServerStatus, StateKind};
 use mcp_protocol::{
     prompts::Prompt,
     resources::{Resource, ResourceTemplate},
@@ -20,6 +20,18 @@ const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a server may take to list what it has. Then what it offered last is used, so that one
 /// that is silent does not hold up the lists of all.
 const LIST_LIMIT: Duration = Duration::from_secs(2);
+
+/// Waits until none of the servers that are meant is starting: what the others do is no matter, and
+/// one of them may be this very service under another name.
+async fn ready(hub: &Hub, view: &View) {
+    let is_starting = |server: &ServerStatus| {
+        server.state.kind() == StateKind::Starting && view.sees(&server.name)
+    };
+    let mut seen = 0;
+    while hub.status().iter().any(is_starting) {
+        seen = hub.changed_since(seen).await;
+    }
+}
 
 /// The catalogs of the servers that are meant, in the order of the configuration.
 pub(super) struct Offered<'a> {
@@ -38,7 +50,7 @@ impl<'a> Offered<'a> {
     /// they offered last is used.
     pub(super) async fn ask(hub: &Hub, view: &'a View, lists: CatalogLists) -> Self {
         // Whoever is not up by then is told of when it is.
-        let _ = timeout(START_LIMIT, hub.ready()).await;
+        let _ = timeout(START_LIMIT, ready(hub, view)).await;
         let known = Self::known(hub, view);
         let asking = known.catalogs.into_iter().map(|(server, catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
