@@ -187,21 +187,19 @@ impl Shared {
             reason = "nothing is shared without Redis"
         )
     )]
-    pub(crate) fn layers(&self, mut options: StackOptions, hub: &Hub) -> Result<StackOptions> {
+    pub(crate) fn layers(&self, options: StackOptions, hub: &Hub) -> Result<StackOptions> {
         #[cfg(feature = "redis")]
         if let Some(redis) = &self.redis {
-            options = options.shared_rates(redis.clone());
-            if let Some(SharedResults { servers, secret }) = &self.results {
-                let servers = servers.clone();
-                let is_shared =
-                    move |name: &str| servers.iter().any(|one| one == "*" || one == name);
-                let secret = secret.reveal().as_bytes();
-                let sharing = ResultSharing::new(redis.clone(), secret, hub.clone(), is_shared);
-                options = options.shared_results(sharing.map_err(|error| {
-                    Report::new(ErrorCode::Usage, "--store-key cannot be used")
-                        .cause(error.to_string())
-                })?);
-            }
+            let options = options.shared_rates(redis.clone());
+            let Some(SharedResults { servers, secret }) = &self.results else { return Ok(options) };
+            let servers = servers.clone();
+            let is_shared = move |name: &str| servers.iter().any(|one| one == "*" || one == name);
+            let secret = secret.reveal().as_bytes();
+            let sharing = ResultSharing::new(redis.clone(), secret, hub.clone(), is_shared);
+            let sharing = sharing.map_err(|error| {
+                Report::new(ErrorCode::Usage, "--store-key cannot be used").cause(error.to_string())
+            })?;
+            return Ok(options.shared_results(sharing));
         }
         Ok(options)
     }
