@@ -5,6 +5,8 @@
 //! one told step by step, greedy, each with one more attempt in other words. Run by
 //! `cargo xtask live`.
 
+mod embeddings;
+
 use std::{path::PathBuf, sync::Arc};
 
 use mcp_agent::{

@@ -18,6 +18,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     interop()?;
     conformance()?;
     databases()?;
+    embeddings()?;
     openai()?;
     Ok(())
 }
@@ -70,6 +71,14 @@ pub(crate) fn databases() -> Result<PathBuf> {
     }
     npm(&from, &to)?;
     venv(&from, &to)?;
+    Ok(to)
+}
+
+/// A small model of embeddings with its server, in `venv`.
+pub(crate) fn embeddings() -> Result<PathBuf> {
+    let to = process::root().join(".cache/live");
+    let _lock = lock::hold(&to)?;
+    venv(&process::root().join("tests/live"), &to)?;
     Ok(to)
 }
 
