@@ -79,7 +79,9 @@ impl ServerEntry {
         };
         let oauth = self.oauth.as_ref().map(|oauth| looking.oauth(oauth));
         let bounds = self.sandbox.as_ref().map(|sandbox| {
-            sandbox.resolve(&self.name, values, |field, template| looking.text(field, template))
+            sandbox.resolve(&self.name, &self.origin.file, values, |field, template| {
+                looking.text(field, template)
+            })
         });
         let sandbox = bounds.transpose().unwrap_or_else(|variable| {
             looking.missing.push(("sandbox.folder".to_owned(), variable));

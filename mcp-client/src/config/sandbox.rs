@@ -1,6 +1,6 @@
 //! The bounds around a child process, as a file declares them.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use mcp_transport::stdio::Sandbox;
 use serde_json::{Value, json};
@@ -10,13 +10,28 @@ use super::{
     document::{Node, Value as Kind},
     fields::Fields,
 };
+use crate::Digest;
+
+/// How much of a name is seen in the name of its folder, in characters.
+const NAME_SHOWN: usize = 40;
+
+/// A name is a stranger's: it must neither lead out of the folder nor to that of another entry.
+pub(super) fn folder_name(server: &str, file: &Path) -> String {
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let name: String = server.chars().take(NAME_SHOWN).map(safe).collect();
+    // Two projects may have a file of the same relative path.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let digest = Digest::of_json(&json!([file.to_string_lossy(), server])).short();
+    format!("{name}-{digest}")
+}
 
 /// The member `sandbox` of an entry: `true`, or an object. See
 /// [`Sandbox`](mcp_transport::stdio::Sandbox) for what it stops.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SandboxEntry {
-    /// `folder`: its own; `~/.cache/mcp/sandbox/NAME` when absent.
+    /// `folder`: its own; `~/.cache/mcp/sandbox/NAME-DIGEST` when absent, where the digest is that
+    /// of the configuration file and the name: no two entries share one.
     pub folder: Option<Template>,
     /// `read`: what it may read beside.
     pub read: Vec<Template>,
@@ -66,6 +81,7 @@ impl SandboxEntry {
     pub(super) fn resolve(
         &self,
         server: &str,
+        file: &Path,
         values: &Variables<'_>,
         mut text: impl FnMut(&str, &Template) -> String,
     ) -> Result<Sandbox, Variable> {
@@ -73,10 +89,7 @@ impl SandboxEntry {
             text("sandbox.folder", folder).into()
         } else {
             let home = values.get(&Variable::UserHome).ok_or(Variable::UserHome)?;
-            // A name is a stranger's, and must not lead out of the folder.
-            let safe = |c: char| if c.is_alphanumeric() || c == '-' { c } else { '_' };
-            let name: String = server.chars().map(safe).collect();
-            std::path::Path::new(&home).join(".cache/mcp/sandbox").join(name)
+            Path::new(&home).join(".cache/mcp/sandbox").join(folder_name(server, file))
         };
         let mut sandbox = Sandbox::in_folder(folder).network(self.network);
         for path in &self.read {
@@ -120,5 +133,31 @@ impl SandboxEntry {
             }
         }
         object
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_entries_share_a_folder() {
+        let long = "x".repeat(300);
+        let names =
+            ["a.b", "a b", "a_b", "A_b", "../etc", "ä", "ö", "", &long, &format!("{long}y")];
+        let files = ["/home/me/one/.mcp.json", "/home/me/two/.mcp.json", ".mcp.json"];
+        let folders: Vec<_> = files
+            .iter()
+            .flat_map(|file| names.iter().map(|name| folder_name(name, Path::new(file))))
+            .collect();
+        assert_eq!(folders.iter().collect::<BTreeSet<_>>().len(), names.len() * files.len());
+        for folder in &folders {
+            assert!(folder.len() < 64 && !folder.contains(['/', '.', ' ']), "{folder}");
+        }
+        assert!(folders[0].starts_with("a_b-"), "{}", folders[0]);
+        // The same next time.
+        assert_eq!(folders[0], folder_name("a.b", Path::new(files[0])));
     }
 }

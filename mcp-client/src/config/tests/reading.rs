@@ -296,10 +296,11 @@ fn the_bounds_of_a_server_are_read_and_written() {
     let found = declared.resolve(&Variables::new(&|_| None).home("/home/me").workspace("/project"));
     let bounds: Vec<_> = found.servers.iter().map(|server| server.sandbox.clone()).collect();
     let full = Sandbox::in_folder("/project/box").read("~/x").write("/w").network(true);
+    let own = super::super::sandbox::folder_name(&found.servers[0].name, Path::new(".mcp.json"));
     assert_eq!(
         bounds,
         [
-            Some(Sandbox::in_folder("/home/me/.cache/mcp/sandbox/a_b")),
+            Some(Sandbox::in_folder(format!("/home/me/.cache/mcp/sandbox/{own}"))),
             Some(full.open_files(64).cpu_time(Duration::from_secs(9))),
             None,
             None,
