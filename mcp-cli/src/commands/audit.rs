@@ -20,13 +20,22 @@ pub(super) fn run(action: &AuditAction, printer: &mut Printer) -> Result<ExitCod
         None => verify(file),
     }
     .map_err(|error| broken(file, &error))?;
+    let calls = verified.lines - verified.gaps;
     match printer.output() {
         Output::Json | Output::Ndjson => printer.json(&json!({
-            "schema": 1, "calls": verified.lines, "lastHash": verified.last_hash,
+            "schema": 1, "calls": calls, "unrecorded": verified.unrecorded,
+            "lastHash": verified.last_hash,
         }))?,
         Output::Text | Output::Raw => {
-            let calls = usize::try_from(verified.lines).unwrap_or(usize::MAX);
+            let calls = usize::try_from(calls).unwrap_or(usize::MAX);
             printer.line(format_args!("{}, as they were written", count(calls, "call")))?;
+            if verified.unrecorded > 0 {
+                let missing = usize::try_from(verified.unrecorded).unwrap_or(usize::MAX);
+                printer.line(format_args!(
+                    "{} made while nothing could be written",
+                    count(missing, "call")
+                ))?;
+            }
             printer.line(format_args!("last hash {}", verified.last_hash))?;
         }
     }

@@ -1,9 +1,7 @@
-//! The file that the record is kept in.
+//! The log, and the thread that writes it.
 
 use std::{
-    fmt,
-    fs::{File, OpenOptions},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::{self, JoinHandle},
@@ -12,33 +10,39 @@ use std::{
 use tokio::sync::oneshot;
 
 use super::{
-    record::{Entry, Link, split},
-    verify::Line,
+    book::Book,
+    record::{Entry, Gap},
 };
-
-/// No line is longer.
-const MAX_LINE_BYTES: u64 = 1 << 20;
 
 /// A file of JSON lines, each of which holds the hash of the one before it: a line that is changed,
 /// left out or put in between shows ([`verify`](super::verify)). Cut off at the end it does not;
 /// keep the last hash elsewhere for that.
+///
+/// While nothing can be written, such as on a full disk, no call is made. The first line that can be
+/// written again says how many calls have none, and calls go on.
 ///
 /// Secrets are left out: members named such as `password` or `api_key`, and words that look like
 /// well-known tokens. Processes may share a file.
 #[derive(Clone)]
 pub struct AuditLog(Arc<Writer>);
 
+type Outcome = Result<(), Arc<io::Error>>;
+/// Why nothing can be written at the moment.
+type Trouble = Arc<Mutex<Option<Arc<io::Error>>>>;
+
 struct Writer {
     path: PathBuf,
     /// Taken when the log ends.
-    jobs: Option<mpsc::Sender<Box<Job>>>,
+    jobs: Option<mpsc::Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    broken: Arc<Mutex<Option<Arc<io::Error>>>>,
+    trouble: Trouble,
 }
 
-struct Job {
-    entry: Entry,
-    done: Option<oneshot::Sender<Result<(), Arc<io::Error>>>>,
+enum Job {
+    /// A line about a call; somebody may wait for it.
+    Record(Box<Entry>, Option<oneshot::Sender<Outcome>>),
+    /// To see whether lines can be written again, before a call is made.
+    TryAgain(oneshot::Sender<Outcome>),
 }
 
 impl AuditLog {
@@ -50,17 +54,28 @@ impl AuditLog {
         let path = path.into();
         let mut book = Book::open(&path)?;
         book.catch_up()?;
-        let (jobs, work) = mpsc::channel::<Box<Job>>();
-        let broken = Arc::new(Mutex::new(None::<Arc<io::Error>>));
-        let trouble = Arc::clone(&broken);
+        let (jobs, work) = mpsc::channel::<Job>();
+        let trouble = Trouble::default();
+        let told = Arc::clone(&trouble);
         let thread = thread::Builder::new().name("mcp-audit".to_owned()).spawn(move || {
+            let mut scribe = Scribe { book, gap: None };
             for job in work {
-                let Job { entry, done } = *job;
-                let outcome = book.append(&entry).map_err(Arc::new);
-                if let Err(error) = &outcome {
-                    tracing::error!(%error, "a call could not be recorded");
-                    *trouble.lock().unwrap_or_else(PoisonError::into_inner) =
-                        Some(Arc::clone(error));
+                let (outcome, done) = match job {
+                    Job::Record(entry, done) => (scribe.record(&entry), done),
+                    Job::TryAgain(done) => (scribe.try_again(), Some(done)),
+                };
+                let outcome = outcome.map_err(Arc::new);
+                let now = outcome.as_ref().err().cloned();
+                let before = std::mem::replace(
+                    &mut *told.lock().unwrap_or_else(PoisonError::into_inner),
+                    now,
+                );
+                match &outcome {
+                    Err(error) if before.is_none() => {
+                        tracing::error!(%error, "calls cannot be recorded, and none are made");
+                    }
+                    Ok(()) if before.is_some() => tracing::info!("calls are recorded again"),
+                    _ => {}
                 }
                 if let Some(done) = done {
                     // Whoever waited is gone; the record is made all the same.
@@ -69,7 +84,7 @@ impl AuditLog {
             }
         })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Writer { path, jobs: Some(jobs), thread, broken })))
+        Ok(Self(Arc::new(Writer { path, jobs: Some(jobs), thread, trouble })))
     }
 
     /// Where the file is.
@@ -77,27 +92,33 @@ impl AuditLog {
         &self.0.path
     }
 
-    /// Why nothing can be recorded any more.
-    pub(super) fn broken(&self) -> Option<Arc<io::Error>> {
-        self.0.broken.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Makes sure that what comes can be recorded, as far as is known before.
+    pub(super) async fn is_writable(&self) -> Outcome {
+        let trouble = self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        if trouble { self.ask(Job::TryAgain).await } else { Ok(()) }
     }
 
     /// Appends a line, and returns when the system has it.
-    pub(super) async fn append(&self, entry: Entry) -> Result<(), Arc<io::Error>> {
-        let (done, wait) = oneshot::channel();
-        self.send(Job { entry, done: Some(done) });
-        wait.await.unwrap_or_else(|_| Err(Arc::new(ended())))
+    pub(super) async fn append(&self, entry: Entry) -> Outcome {
+        self.ask(|done| Job::Record(Box::new(entry), Some(done))).await
     }
 
     /// Appends a line some time.
     pub(super) fn append_later(&self, entry: Entry) {
-        self.send(Job { entry, done: None });
+        self.send(Job::Record(Box::new(entry), None));
+    }
+
+    async fn ask(&self, job: impl FnOnce(oneshot::Sender<Outcome>) -> Job) -> Outcome {
+        let (done, wait) = oneshot::channel();
+        self.send(job(done));
+        wait.await.unwrap_or_else(|_| Err(Arc::new(ended())))
     }
 
     fn send(&self, job: Job) {
-        let sent = self.0.jobs.as_ref().is_some_and(|jobs| jobs.send(Box::new(job)).is_ok());
+        let sent = self.0.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if !sent {
-            *self.0.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(ended()));
+            *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Arc::new(ended()));
         }
     }
 }
@@ -125,82 +146,33 @@ impl fmt::Debug for AuditLog {
     }
 }
 
-/// The open file, and where the chain stands.
-struct Book {
-    file: File,
-    /// As far as the chain is known.
-    length: u64,
-    last: Link,
+/// Writes the book, and keeps count of what could not be written.
+struct Scribe {
+    book: Book,
+    gap: Option<Gap>,
 }
 
-impl Book {
-    fn open(path: &Path) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true).read(true);
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::OpenOptionsExt as _;
-            options.mode(0o600);
-        }
-        Ok(Self { file: options.open(path)?, length: 0, last: Link::default() })
+impl Scribe {
+    fn record(&mut self, entry: &Entry) -> io::Result<()> {
+        let written = self.close_gap().and_then(|()| self.book.append(entry));
+        written.inspect_err(|error| self.gap(error).unrecorded += 1)
     }
 
-    fn append(&mut self, entry: &Entry) -> io::Result<()> {
-        self.file.lock()?;
-        let written = self.append_locked(entry);
-        let unlocked = self.file.unlock();
-        written.and(unlocked)
+    fn try_again(&mut self) -> io::Result<()> {
+        self.close_gap().inspect_err(|error| self.gap(error).not_made += 1)
     }
 
-    fn append_locked(&mut self, entry: &Entry) -> io::Result<()> {
-        self.read_last()?;
-        let (mut line, last) = self.last.line(entry)?;
-        line.push('\n');
-        if let Err(error) = self.file.write_all(line.as_bytes()) {
-            // Half a line would be taken for tampering. If it cannot be removed either, that is so.
-            return Err(self.file.set_len(self.length).err().unwrap_or(error));
-        }
-        self.length += line.len() as u64;
-        self.last = last;
+    fn gap(&mut self, error: &io::Error) -> &mut Gap {
+        self.gap.get_or_insert_with(|| Gap::because(error))
+    }
+
+    /// Says how many calls have no line, before anything else is written.
+    fn close_gap(&mut self) -> io::Result<()> {
+        let Some(gap) = &mut self.gap else { return Ok(()) };
+        self.book.mend()?;
+        gap.ends_now();
+        self.book.append(gap)?;
+        self.gap = None;
         Ok(())
     }
-
-    fn catch_up(&mut self) -> io::Result<()> {
-        self.file.lock()?;
-        let read = self.read_last();
-        let unlocked = self.file.unlock();
-        read.and(unlocked)
-    }
-
-    /// Finds where the chain stands, if another process went on with it.
-    fn read_last(&mut self) -> io::Result<()> {
-        let length = self.file.metadata()?.len();
-        if length == self.length {
-            return Ok(());
-        }
-        let start = length.saturating_sub(MAX_LINE_BYTES);
-        self.file.seek(SeekFrom::Start(start))?;
-        let mut tail = Vec::new();
-        (&self.file).take(MAX_LINE_BYTES).read_to_end(&mut tail)?;
-        self.last = if length == 0 {
-            Link::default()
-        } else {
-            last_link(&tail).ok_or_else(|| {
-                io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "its last line is not that of an audit record; begin a new file",
-                )
-            })?
-        };
-        self.length = length;
-        Ok(())
-    }
-}
-
-fn last_link(tail: &[u8]) -> Option<Link> {
-    let text = std::str::from_utf8(tail.strip_suffix(b"\n")?.rsplit(|byte| *byte == b'\n').next()?);
-    let line = text.ok()?;
-    let Line { number, .. } = serde_json::from_str(line).ok()?;
-    let (_, hash) = split(line)?;
-    Some(Link { number, hash: hash.to_owned() })
 }

@@ -1,9 +1,12 @@
 //! A record of every call, which cannot be changed unnoticed.
 
+mod book;
 mod log;
 mod record;
 mod redact;
 mod verify;
+
+use std::{io, sync::Arc};
 
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -16,8 +19,8 @@ pub use self::{
 use super::CallEnd;
 use crate::caller::{Call, CallError, Caller, Reply};
 
-/// Records every call before its reply is given. What cannot be recorded fails, and after that
-/// nothing is sent any more.
+/// Records every call before its reply is given. What cannot be recorded fails, and nothing is sent
+/// until lines can be written again.
 #[derive(Debug)]
 pub struct Audit<C> {
     inner: C,
@@ -64,10 +67,12 @@ impl<C: Caller> Caller for Audit<C> {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let Some(log) = &self.log else { return self.inner.call(call).await };
         let (server, clock) = (call.server.clone(), call.clock.clone());
-        let unrecorded = |sent, source| CallError::Unrecorded { server, sent, source };
-        if let Some(broken) = log.broken() {
-            return Err(unrecorded(false, broken));
-        }
+        let unrecorded = |sent, source: Arc<io::Error>| CallError::Unrecorded {
+            server: Arc::clone(&server),
+            sent,
+            source,
+        };
+        log.is_writable().await.map_err(|trouble| unrecorded(false, trouble))?;
         let started = Instant::now();
         let mut pending = Unrecorded { log, call: Some(call.clone()), started };
         let outcome = self.inner.call(call).await;

@@ -2,12 +2,13 @@
 
 use std::{
     fmt::Write as _,
+    io,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ring::digest;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::redact;
 use crate::{
@@ -17,6 +18,11 @@ use crate::{
 
 /// What stands before the first line.
 pub(super) const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// The longest name in a line, in bytes; of a longer one the beginning is told.
+const MAX_NAME_BYTES: usize = 8 << 10;
+/// The most that is told of arguments, in bytes of their JSON. Each text in them is cut already.
+const MAX_ARGUMENTS_BYTES: usize = 256 << 10;
 
 /// What is told of a call.
 #[derive(Debug, Serialize)]
@@ -42,11 +48,11 @@ pub(super) struct Entry {
 impl Entry {
     pub(super) fn of(call: &Call, end: CallEnd<'_>, took: Duration) -> Self {
         let arguments = match &*call.operation {
-            Operation::CallTool { arguments, .. } => redact::object(arguments),
+            Operation::CallTool { arguments, .. } => bounded(redact::object(arguments)),
             Operation::GetPrompt { arguments, .. } => {
                 let named =
                     arguments.iter().map(|(name, text)| (name.clone(), text.clone().into()));
-                redact::object(&named.collect())
+                bounded(redact::object(&named.collect()))
             }
             Operation::ReadResource { .. } | Operation::Ping => Value::Null,
         };
@@ -54,13 +60,12 @@ impl Entry {
             CallEnd::Failed(error) => Some(redact::text(&error.explain())),
             _ => None,
         };
-        let time = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
-            time_ms: milliseconds(time),
-            server: call.server.to_string(),
+            time_ms: now(),
+            server: shortened(call.server.to_string()),
             method: call.operation.method(),
             target: redact::text(call.operation.target()),
-            on_behalf_of: call.partition.as_deref().map(ToOwned::to_owned),
+            on_behalf_of: call.partition.as_deref().map(|name| shortened(name.to_owned())),
             arguments,
             outcome: end.kind(),
             error,
@@ -70,6 +75,64 @@ impl Entry {
             took_ms: milliseconds(took),
         }
     }
+}
+
+/// Arguments that are too long are told by their length and digest, so that they can still be held
+/// against what somebody claims that they were.
+fn bounded(arguments: Value) -> Value {
+    let text = arguments.to_string();
+    if text.len() <= MAX_ARGUMENTS_BYTES {
+        return arguments;
+    }
+    json!({"leftOut": {"bytes": text.len(), "sha256": hash(&text)}})
+}
+
+/// The beginning of a name that is too long, and how much is missing.
+fn shortened(mut text: String) -> String {
+    if text.len() > MAX_NAME_BYTES {
+        let end = text.floor_char_boundary(MAX_NAME_BYTES);
+        let missing = text.len() - end;
+        text.truncate(end);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "… and {missing} bytes more");
+    }
+    text
+}
+
+/// Calls that have no line, since none could be written.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Gap {
+    /// When lines could be written again, in milliseconds since 1970, UTC.
+    time_ms: u64,
+    outcome: &'static str,
+    /// When the first line could not be.
+    since_ms: u64,
+    /// Calls that were made.
+    pub(super) unrecorded: u64,
+    /// Calls that were refused for it.
+    pub(super) not_made: u64,
+    error: String,
+}
+
+impl Gap {
+    pub(super) fn because(error: &io::Error) -> Self {
+        let since_ms = now();
+        let error = error.to_string();
+        Self { time_ms: since_ms, outcome: GAP, since_ms, unrecorded: 0, not_made: 0, error }
+    }
+
+    pub(super) fn ends_now(&mut self) {
+        self.time_ms = now();
+    }
+}
+
+/// What stands for the outcome in a line about calls that have none.
+pub(super) const GAP: &str = "gap";
+
+/// Milliseconds since 1970, UTC.
+fn now() -> u64 {
+    milliseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 fn milliseconds(time: Duration) -> u64 {
@@ -90,16 +153,16 @@ impl Default for Link {
 }
 
 #[derive(Serialize)]
-struct Numbered<'a> {
+struct Numbered<'a, T> {
     number: u64,
     previous: &'a str,
     #[serde(flatten)]
-    entry: &'a Entry,
+    entry: &'a T,
 }
 
 impl Link {
     /// The line after this one, and where the chain stands then.
-    pub(super) fn line(&self, entry: &Entry) -> serde_json::Result<(String, Self)> {
+    pub(super) fn line(&self, entry: &impl Serialize) -> serde_json::Result<(String, Self)> {
         let number = self.number + 1;
         let mut line = serde_json::to_string(&Numbered { number, previous: &self.hash, entry })?;
         let hash = hash(&line);

@@ -112,16 +112,73 @@ async fn a_file_that_is_no_record_is_refused() {
     assert!(AuditLog::open(&path).unwrap_err().to_string().contains("begin a new file"));
 }
 
+/// A device that is always full stands for the disk; the file is named through a link.
 #[cfg(target_os = "linux")]
 #[tokio::test]
-async fn what_cannot_be_recorded_stops_everything() {
-    // A device that is always full.
+async fn what_cannot_be_recorded_stops_everything_until_it_can_be() {
+    let folder = TempDir::new().unwrap();
+    let (disk, path) = (folder.path().join("disk.jsonl"), folder.path().join("audit.jsonl"));
+    let lead_to = |place: &Path| {
+        // Nothing may be there at the first time.
+        let _ = fs::remove_file(&path);
+        std::os::unix::fs::symlink(place, &path).unwrap();
+    };
+    lead_to("/dev/full".as_ref());
     let answers = Arc::new(Fake::new(|_, _| Box::pin(async { Ok(Reply::new(Answer::Pong)) })));
-    let log = AuditLog::open("/dev/full").unwrap();
-    let audit = AuditLayer::new(log).layer(Arc::clone(&answers));
+    let audit = AuditLayer::new(AuditLog::open(&path).unwrap()).layer(Arc::clone(&answers));
     let first = audit.call(tool(&json!({}))).await.unwrap_err();
     assert!(matches!(first, CallError::Unrecorded { .. }), "{first}");
-    let second = audit.call(tool(&json!({}))).await.unwrap_err();
-    assert!(!second.was_sent());
+    for _ in 0..2 {
+        let next = audit.call(tool(&json!({}))).await.unwrap_err();
+        assert!(!next.was_sent(), "{next}");
+    }
     assert_eq!(answers.calls(), 1);
+
+    // There is room again: the next call is made, and the record says what it lacks.
+    lead_to(&disk);
+    for _ in 0..2 {
+        audit.call(tool(&json!({}))).await.unwrap();
+    }
+    assert_eq!(answers.calls(), 3);
+    let verified = verify(&disk).unwrap();
+    assert_eq!((verified.lines, verified.gaps, verified.unrecorded), (3, 1, 1));
+    let gap: Value = serde_json::from_str(&lines(&disk)[0]).unwrap();
+    assert_eq!(
+        [&gap["outcome"], &gap["unrecorded"], &gap["notMade"]],
+        [&json!("gap"), &json!(1), &json!(2)]
+    );
+    assert!(gap["error"].as_str().unwrap().contains("space"), "{gap}");
+}
+
+#[tokio::test]
+async fn no_line_is_too_long_to_go_on_from() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let answers = || Fake::new(|_, _| Box::pin(async { Ok(Reply::new(Answer::Pong)) }));
+    let many: Vec<u32> = (0..400_000).collect();
+    audit.call(tool(&json!({"numbers": many}))).await.unwrap();
+    let long = "\u{1}".repeat(1 << 20);
+    let resource = Operation::ReadResource { uri: long.as_str().into() };
+    audit.call(Call::new("mail", resource).partition(long)).await.unwrap();
+    drop(audit);
+    // Another program goes on with it.
+    let audit = AuditLayer::new(AuditLog::open(&path).unwrap()).layer(answers());
+    audit.call(tool(&json!({}))).await.unwrap();
+    assert_eq!(verify(&path).unwrap().lines, 3);
+    let lines = lines(&path);
+    assert!(lines.iter().all(|line| line.len() < 1 << 20));
+    let first: Value = serde_json::from_str(&lines[0]).unwrap();
+    assert!(first["arguments"]["leftOut"]["bytes"].as_u64().unwrap() > 1 << 20, "{first}");
+    assert!(lines[1].contains("bytes more"), "{}", lines[1].len());
+}
+
+#[tokio::test]
+async fn a_long_line_of_an_earlier_time_is_gone_on_from() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("audit.jsonl");
+    let told = json!({"outcome": "ok", "arguments": "x".repeat(3 << 20)});
+    let (line, _) = record::Link::default().line(&told).unwrap();
+    fs::write(&path, line + "\n").unwrap();
+    record(&path).await;
+    assert_eq!(verify(&path).unwrap().lines, 5);
 }

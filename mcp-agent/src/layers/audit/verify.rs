@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::record::{Link, hash, split};
+use super::record::{GAP, Link, hash, split};
 
 /// A record is whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +16,10 @@ use super::record::{Link, hash, split};
 pub struct Verified {
     /// How many lines it has.
     pub lines: u64,
+    /// How many of them say that lines are missing, since none could be written.
+    pub gaps: u64,
+    /// How many calls were made without a line, since none could be written.
+    pub unrecorded: u64,
     /// The hash of the last one. Kept elsewhere, it shows later that nothing was cut off.
     pub last_hash: String,
 }
@@ -54,6 +58,11 @@ pub enum AuditError {
 pub(super) struct Line {
     pub(super) number: u64,
     pub(super) previous: String,
+    #[serde(default)]
+    outcome: String,
+    /// Of a gap.
+    #[serde(default)]
+    unrecorded: u64,
 }
 
 /// Reads a record from its beginning and checks that each line is as it was written and follows
@@ -85,12 +94,12 @@ pub fn verify_since(path: &Path, kept_hash: &str) -> Result<Verified, AuditError
 fn read(path: &Path, kept_hash: Option<&str>) -> Result<Verified, AuditError> {
     let mut is_missing = kept_hash.is_some();
     let mut last = Link::default();
-    let mut count = 0;
+    let (mut count, mut gaps, mut missing) = (0, 0, 0);
     for text in BufReader::new(File::open(path)?).lines() {
         let text = text?;
         count += 1;
         let line = count;
-        let Ok(Line { number, previous }) = serde_json::from_str(&text) else {
+        let Ok(Line { number, previous, outcome, unrecorded }) = serde_json::from_str(&text) else {
             return Err(AuditError::Malformed { line });
         };
         let Some((covered, claimed)) = split(&text) else {
@@ -102,11 +111,15 @@ fn read(path: &Path, kept_hash: Option<&str>) -> Result<Verified, AuditError> {
         if number != last.number + 1 || previous != last.hash {
             return Err(AuditError::Torn { line });
         }
+        if outcome == GAP {
+            gaps += 1;
+            missing += unrecorded;
+        }
         is_missing &= kept_hash != Some(claimed);
         last = Link { number, hash: claimed.to_owned() };
     }
     if is_missing {
         return Err(AuditError::CutOff);
     }
-    Ok(Verified { lines: count, last_hash: last.hash })
+    Ok(Verified { lines: count, gaps, unrecorded: missing, last_hash: last.hash })
 }
