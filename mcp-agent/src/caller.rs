@@ -11,6 +11,7 @@ mod tower;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
+use mcp_client::Identity;
 use mcp_protocol::{
     input_required::InputRequired,
     logging::{LoggingLevel, LoggingMessageParams},
@@ -68,7 +69,17 @@ pub trait Caller: Send + Sync {
     fn chooser(&self) -> Option<Arc<dyn Chooser>> {
         None
     }
+
+    /// Who can tell which server stands behind a name, where that can become another. A
+    /// [`Stack`](crate::stack::Stack) asks for this once.
+    fn identities(&self) -> Option<Identities> {
+        None
+    }
 }
+
+/// Tells who stands behind the name of a server now, as [`Hub::identity`](mcp_client::Hub::identity)
+/// does. Asked for every call: it must be quick.
+pub type Identities = Arc<dyn Fn(&str) -> Option<Identity> + Send + Sync>;
 
 impl<C: Caller + ?Sized> Caller for Arc<C> {
     fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
@@ -77,6 +88,10 @@ impl<C: Caller + ?Sized> Caller for Arc<C> {
 
     fn chooser(&self) -> Option<Arc<dyn Chooser>> {
         (**self).chooser()
+    }
+
+    fn identities(&self) -> Option<Identities> {
+        (**self).identities()
     }
 }
 
@@ -87,6 +102,7 @@ pub struct SharedCaller(Arc<dyn Boxed>);
 trait Boxed: Send + Sync {
     fn call_boxed(&self, call: Call) -> BoxFuture<'_, Result<Reply, CallError>>;
     fn its_chooser(&self) -> Option<Arc<dyn Chooser>>;
+    fn its_identities(&self) -> Option<Identities>;
 }
 
 impl<C: Caller> Boxed for C {
@@ -96,6 +112,10 @@ impl<C: Caller> Boxed for C {
 
     fn its_chooser(&self) -> Option<Arc<dyn Chooser>> {
         self.chooser()
+    }
+
+    fn its_identities(&self) -> Option<Identities> {
+        self.identities()
     }
 }
 
@@ -113,6 +133,10 @@ impl Caller for SharedCaller {
 
     fn chooser(&self) -> Option<Arc<dyn Chooser>> {
         self.0.its_chooser()
+    }
+
+    fn identities(&self) -> Option<Identities> {
+        self.0.its_identities()
     }
 }
 
@@ -132,6 +156,9 @@ pub type LogSink = Arc<dyn Fn(LoggingMessageParams) + Send + Sync>;
 pub struct Call {
     /// The server, as configured.
     pub server: Arc<str>,
+    /// Who stood behind that name when the call began; a [`Stack`](crate::stack::Stack) fills it in.
+    /// What was kept of another is not used for it.
+    pub identity: Identity,
     /// Which of the server's replicas takes the call, by its name in the hub; whoever balances
     /// chooses one.
     pub replica: Option<Arc<str>>,
@@ -259,6 +286,7 @@ impl Call {
     pub fn new(server: impl Into<Arc<str>>, operation: Operation) -> Self {
         Self {
             server: server.into(),
+            identity: Identity::default(),
             replica: None,
             affinity: None,
             operation: Arc::new(operation),

@@ -17,7 +17,7 @@ pub use self::{
     report::{ServerReport, StackReport},
 };
 use crate::{
-    caller::{Call, CallError, Caller, Reply, SharedCaller},
+    caller::{Call, CallError, Caller, Identities, Reply, SharedCaller},
     layers::{
         Audit, AuditLayer, Balance, BalanceLayer, BreakerLayer, BreakerReport, Cache, CacheLayer,
         ConcurrencyLayer, Deadline, DeadlineLayer, Metrics, MetricsLayer, Middlewares,
@@ -63,6 +63,7 @@ type Shared = Metrics<Audit<Deadline<Middlewares<Cache<Retry<Balance<Routes>>>>>
 
 struct Built {
     caller: Shared,
+    identities: Option<Identities>,
     metrics: MetricsLayer,
     cache: Option<ResultCache>,
     routes: Routes,
@@ -77,7 +78,13 @@ impl Stack {
             ResultCache::shared(rules, Arc::clone(&trust), options.shared_results.clone())
         });
         let chooser = options.chooser.clone().or_else(|| servers.chooser());
-        let routes = Routes::new(SharedCaller::new(servers), options, Arc::clone(&trust));
+        let identities = servers.identities();
+        let routes = Routes::new(
+            SharedCaller::new(servers),
+            options,
+            Arc::clone(&trust),
+            identities.clone(),
+        );
         let balanced = BalanceLayer::new(chooser).layer(routes.clone());
         let retried = RetryLayer::new(options.retry.clone()).trust(trust).layer(balanced);
         let cached = CacheLayer::new(cache.clone()).layer(retried);
@@ -85,7 +92,7 @@ impl Stack {
         let timed = DeadlineLayer::call(options.deadline).idle(options.idle).layer(own);
         let audited = AuditLayer::new(options.audit.clone()).layer(timed);
         let caller = metrics.layer(audited);
-        Self(Arc::new(Built { caller, metrics, cache, routes }))
+        Self(Arc::new(Built { caller, identities, metrics, cache, routes }))
     }
 
     /// What the layers did and do.
@@ -107,7 +114,11 @@ impl Stack {
 }
 
 impl Caller for Stack {
-    fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
+    fn call(&self, mut call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
+        let identities = self.0.identities.as_ref();
+        if let Some(identity) = identities.and_then(|of| of(&call.server)) {
+            call.identity = identity;
+        }
         self.0.caller.call(call)
     }
 }
@@ -119,7 +130,8 @@ impl fmt::Debug for Stack {
 }
 
 /// Leads each call to the layers of its server, or of the replica that was chosen, which come to be
-/// with its first call. The limits of a server are those of each of its replicas.
+/// with its first call and end with the entry of the configuration that they were made for. The
+/// limits of a server are those of each of its replicas.
 #[derive(Clone)]
 struct Routes(Arc<Routing>);
 
@@ -131,10 +143,14 @@ struct Routing {
     shared_rates: Option<Arc<dyn SharedRates>>,
     attempt: DeadlineLayer,
     limits: HashMap<String, ServerLimits>,
+    identities: Option<Identities>,
     routes: RwLock<HashMap<Arc<str>, Arc<Route>>>,
 }
 
 struct Route {
+    server: Arc<str>,
+    /// Which of the entries of this name it was made for.
+    entry: u64,
     caller: SharedCaller,
     places: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
     breaker: Option<Box<dyn Fn() -> BreakerReport + Send + Sync>>,
@@ -145,6 +161,7 @@ impl Routes {
         servers: SharedCaller,
         options: &StackOptions,
         trust: Arc<crate::layers::Trust>,
+        identities: Option<Identities>,
     ) -> Self {
         Self(Arc::new(Routing {
             servers,
@@ -154,26 +171,36 @@ impl Routes {
             shared_rates: options.shared_rates.clone(),
             attempt: DeadlineLayer::attempt(options.attempt_timeout),
             limits: options.servers.clone().into_iter().collect(),
+            identities,
             routes: RwLock::default(),
         }))
     }
 
     fn route(&self, call: &Call) -> Arc<Route> {
         let name = call.replica.as_ref().unwrap_or(&call.server);
+        let entry = self.0.entry(&call.server);
+        // Somebody may know of a newer one already.
+        let is_right = |route: &&Arc<Route>| route.entry >= entry;
         let known = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
-        if let Some(route) = known.get(name) {
+        if let Some(route) = known.get(name).filter(is_right) {
             return Arc::clone(route);
         }
         drop(known);
         let mut routes = self.0.routes.write().unwrap_or_else(PoisonError::into_inner);
-        let build = || Arc::new(self.0.build(&call.server, name));
-        Arc::clone(routes.entry(Arc::clone(name)).or_insert_with(build))
+        if let Some(route) = routes.get(name).filter(is_right) {
+            return Arc::clone(route);
+        }
+        routes.retain(|_, route| self.0.is_current(route));
+        let route = Arc::new(self.0.build(&call.server, entry, name));
+        routes.insert(Arc::clone(name), Arc::clone(&route));
+        route
     }
 
     fn report(&self, metrics: &MetricsLayer) -> Vec<ServerReport> {
         let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
         let mut servers: Vec<_> = routes
             .iter()
+            .filter(|(_, route)| self.0.is_current(route))
             .map(|(name, route)| {
                 let (running, waiting) = (route.places)();
                 ServerReport {
@@ -192,9 +219,21 @@ impl Routes {
 }
 
 impl Routing {
+    /// Whether its server still is the one that it was made for.
+    fn is_current(&self, route: &Route) -> bool {
+        let Some(identities) = &self.identities else { return true };
+        identities(&route.server).is_some_and(|now| now.entry == route.entry)
+    }
+
+    /// Which of the entries of this name there is now.
+    fn entry(&self, server: &str) -> u64 {
+        let identity = self.identities.as_ref().and_then(|of| of(server));
+        identity.unwrap_or_default().entry
+    }
+
     /// `name` is that of the server or of its replica.
-    fn build(&self, server: &str, name: &Arc<str>) -> Route {
-        let own = self.limits.get(server);
+    fn build(&self, server: &Arc<str>, entry: u64, name: &Arc<str>) -> Route {
+        let own = self.limits.get(&**server);
         let mut concurrency = self.concurrency.clone();
         if let Some(calls) = own.and_then(|own| own.concurrency) {
             concurrency = concurrency.per_server(calls);
@@ -214,14 +253,15 @@ impl Routing {
         let bounded = concurrency.layer(attempt.layer(self.servers.clone()));
         let places = Box::new(bounded.watch());
         let limited = rate.layer(bounded);
-        match &self.breaker {
+        let (caller, breaker) = match &self.breaker {
             Some(layer) => {
                 let breaker = layer.layer(limited);
-                let watch = Box::new(breaker.watch());
-                Route { caller: SharedCaller::new(breaker), places, breaker: Some(watch) }
+                let watch: Box<dyn Fn() -> BreakerReport + Send + Sync> = Box::new(breaker.watch());
+                (SharedCaller::new(breaker), Some(watch))
             }
-            None => Route { caller: SharedCaller::new(limited), places, breaker: None },
-        }
+            None => (SharedCaller::new(limited), None),
+        };
+        Route { server: Arc::clone(server), entry, caller, places, breaker }
     }
 }
 
@@ -232,7 +272,10 @@ impl Caller for Routes {
         let outcome = route.caller.call(call).await;
         if let Err(CallError::UnknownServer { .. }) = &outcome {
             // A name that somebody made up leaves nothing behind.
-            self.0.routes.write().unwrap_or_else(PoisonError::into_inner).remove(&name);
+            let mut routes = self.0.routes.write().unwrap_or_else(PoisonError::into_inner);
+            if routes.get(&name).is_some_and(|known| Arc::ptr_eq(known, &route)) {
+                routes.remove(&name);
+            }
         }
         outcome
     }

@@ -79,9 +79,9 @@ pub use self::{
     hub::{
         Affinity, Alert, AlertCondition, AlertRule, Alerts, Applied, Availability, Backoff,
         Balance, Catalog, CatalogList, CatalogLists, Ejection, Health, Hub, HubChange, HubEvent,
-        HubOptions, LATENCY_BOUNDS_MS, Refusal, Reloaded, ReplicaRules, ReplicaStatus, ReplicaTurn,
-        Replicas, Server, ServerError, ServerState, ServerStatus, ServerWatch, StateKind,
-        ToolUsage, Webhook, WebhookError, prometheus_text,
+        HubOptions, Identity, LATENCY_BOUNDS_MS, Refusal, Reloaded, ReplicaRules, ReplicaStatus,
+        ReplicaTurn, Replicas, Server, ServerError, ServerState, ServerStatus, ServerWatch,
+        StateKind, ToolUsage, Webhook, WebhookError, prometheus_text,
     },
     input_required::{PendingInput, Rounds, Step, Steps, Stepwise, ToolSteps},
     kept_file::KeptFileError,

@@ -13,6 +13,7 @@ mod killed;
 mod piecemeal;
 mod prompt_prefix;
 mod resources;
+mod standing;
 mod steering;
 mod streams;
 mod structured_output;

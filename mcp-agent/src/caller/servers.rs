@@ -6,7 +6,9 @@ use mcp_client::{Client, Hub, Request, ServerError};
 use mcp_protocol::{method::Method, version::Era};
 use tokio::time::Instant;
 
-use super::{Answer, Answers, Call, CallError, Caller, Operation, Reply, Verdict, tasks};
+use super::{
+    Answer, Answers, Call, CallError, Caller, Identities, Operation, Reply, Verdict, tasks,
+};
 use crate::{
     layers::{Chooser, Chosen},
     toolbox::ToolProgress,
@@ -90,6 +92,16 @@ impl Caller for ServerCaller {
     fn chooser(&self) -> Option<Arc<dyn Chooser>> {
         match &self.0 {
             Servers::Hub(hub) => Some(Arc::new(ReplicasOf(hub.clone()))),
+            Servers::Clients(_) => None,
+        }
+    }
+
+    fn identities(&self) -> Option<Identities> {
+        match &self.0 {
+            Servers::Hub(hub) => {
+                let hub = hub.clone();
+                Some(Arc::new(move |name: &str| hub.identity(name)))
+            }
             Servers::Clients(_) => None,
         }
     }

@@ -1,7 +1,7 @@
 //! Makes a call again, where that can do no harm.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -23,8 +23,8 @@ pub struct RetryRules {
     pub first_wait: Duration,
     /// The longest wait. Whoever asks for a longer one is not called again.
     pub max_wait: Duration,
-    /// How many repetitions each call allows on average: a server that is in trouble is not
-    /// drowned in them.
+    /// How many repetitions each call allows on average, for each server by itself: one that is in
+    /// trouble is not drowned in them.
     pub budget: f64,
     /// Tools that may run twice, as `server.tool`, whatever their server says.
     pub repeatable: BTreeSet<String>,
@@ -81,7 +81,8 @@ pub struct Retry<C> {
     inner: C,
     rules: Option<Arc<RetryRules>>,
     trust: Arc<Trust>,
-    budget: Mutex<Budget>,
+    /// Of each server, and which entry of that name it is for.
+    budgets: Mutex<HashMap<Arc<str>, (u64, Budget)>>,
 }
 
 /// Makes [`Retry`] callers.
@@ -109,12 +110,11 @@ impl<C> Layer<C> for RetryLayer {
     type Service = Retry<C>;
 
     fn layer(&self, inner: C) -> Retry<C> {
-        let share = self.rules.as_ref().map_or(0.0, |rules| rules.budget);
         Retry {
             inner,
             rules: self.rules.clone(),
             trust: Arc::clone(&self.trust),
-            budget: Mutex::new(Budget::new(share)),
+            budgets: Mutex::default(),
         }
     }
 }
@@ -159,21 +159,40 @@ impl<C: Caller> Retry<C> {
         (named || self.trust.knows_repeatable(call)) && error.may_pass()
     }
 
-    fn with_budget<T>(&self, spend: impl FnOnce(&mut Budget) -> T) -> T {
-        spend(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    /// A server that took the place of another begins with a budget of its own.
+    fn with_budget<T>(&self, share: f64, call: &Call, spend: impl FnOnce(&mut Budget) -> T) -> T {
+        let entry = call.identity.entry;
+        let new = || (entry, Budget::new(share));
+        let mut budgets = self.budgets.lock().unwrap_or_else(PoisonError::into_inner);
+        let (of, budget) = match budgets.get_mut(&call.server) {
+            Some(known) => known,
+            None => budgets.entry(Arc::clone(&call.server)).or_insert_with(new),
+        };
+        if *of < entry {
+            (*of, *budget) = new();
+        }
+        spend(budget)
+    }
+
+    /// A name that nobody has leaves nothing behind.
+    fn forget(&self, server: &str) {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner).remove(server);
     }
 }
 
 impl<C: Caller> Caller for Retry<C> {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
         let Some(rules) = &self.rules else { return self.inner.call(call).await };
-        self.with_budget(Budget::call);
+        self.with_budget(rules.budget, &call, Budget::call);
         let mut waits = None;
         loop {
             let error = match self.inner.call(call.clone()).await {
                 Ok(reply) => return Ok(reply),
                 Err(error) => error,
             };
+            if let CallError::UnknownServer { .. } = &error {
+                self.forget(&call.server);
+            }
             if !self.may_repeat(rules, &call, &error) {
                 return Err(error);
             }
@@ -182,7 +201,7 @@ impl<C: Caller> Caller for Retry<C> {
             };
             // Whoever asks for no wait at all may be wrong again and again.
             let wait = error.retry_after().map_or(planned, |asked| asked.max(planned));
-            if wait > rules.max_wait || !self.with_budget(Budget::repeat) {
+            if wait > rules.max_wait || !self.with_budget(rules.budget, &call, Budget::repeat) {
                 return Err(error);
             }
             let (server, reason) = (&call.server, error.explain());
@@ -276,6 +295,46 @@ mod tests {
         let caller = RetryLayer::new(RetryRules::default()).layer(Arc::clone(&asks));
         caller.call(Call::new("db", crate::caller::Operation::Ping)).await.unwrap_err();
         assert_eq!(asks.calls(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_server_has_a_budget_and_a_new_one_begins_anew() {
+        let server = flaky(usize::MAX);
+        let rules = RetryRules { budget: 0.0, ..RetryRules::default() };
+        let caller = RetryLayer::new(rules.repeatable("a.x").repeatable("b.x"));
+        let caller = caller.layer(Arc::clone(&server));
+        let attempts = async |name: &str, entry| {
+            let mut call = Call::tool(name, "x", Map::new());
+            call.identity.entry = entry;
+            let before = server.calls();
+            caller.call(call).await.unwrap_err();
+            server.calls() - before
+        };
+        // Ten repetitions, two for each call.
+        for _ in 0..5 {
+            assert_eq!(attempts("a", 1).await, 3);
+        }
+        assert_eq!(attempts("a", 1).await, 1);
+        assert_eq!(attempts("b", 1).await, 3);
+        assert_eq!(attempts("a", 2).await, 3);
+        // One that began before the other came takes nothing back.
+        assert_eq!(attempts("a", 1).await, 3);
+        for _ in 0..3 {
+            attempts("a", 2).await;
+        }
+        assert_eq!(attempts("a", 1).await, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn made_up_names_leave_no_budget_behind() {
+        let nobody = Fake::new(|call, _| {
+            Box::pin(async move { Err(CallError::UnknownServer { server: call.server }) })
+        });
+        let caller = RetryLayer::new(RetryRules::default()).layer(nobody);
+        for number in 0..100 {
+            caller.call(Call::tool(number.to_string(), "x", Map::new())).await.unwrap_err();
+        }
+        assert!(caller.budgets.lock().unwrap().is_empty());
     }
 
     proptest! {

@@ -41,7 +41,8 @@ pub struct StackOptions {
     pub middleware: Vec<Arc<dyn Middleware>>,
     /// Who hears of every call.
     pub observers: Vec<Arc<dyn Observe>>,
-    /// Chooses among like servers; among the replicas of the configuration when `None`.
+    /// Chooses among like servers; among the replicas of the configuration when `None`. Results are
+    /// kept under the name that was called, whoever was chosen.
     pub chooser: Option<Arc<dyn Chooser>>,
     /// Limits of some servers, by name.
     pub servers: BTreeMap<String, ServerLimits>,

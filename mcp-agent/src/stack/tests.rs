@@ -1,6 +1,8 @@
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
-use serde_json::Map;
+use mcp_client::Identity;
+use mcp_protocol::tools::CallToolResult;
+use serde_json::{Map, json};
 use tokio::time::{Instant, advance};
 use tower::ServiceBuilder;
 
@@ -164,4 +166,66 @@ async fn tower_composes_the_layers() {
         .layer(ConcurrencyLayer::new(ConcurrencyLimits::default()))
         .service(pong());
     caller.call(Call::new("db", Operation::Ping)).await.unwrap();
+}
+
+/// Servers of which each name can come to stand for another.
+struct Changing(Arc<Fake>, Arc<Mutex<HashMap<String, Identity>>>);
+
+impl Caller for Changing {
+    fn call(&self, call: Call) -> impl Future<Output = Result<Reply, CallError>> + Send {
+        self.0.call(call)
+    }
+
+    fn identities(&self) -> Option<Identities> {
+        let known = Arc::clone(&self.1);
+        Some(Arc::new(move |name: &str| known.lock().unwrap().get(name).copied()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_server_of_the_same_name_begins_anew() {
+    let server = Arc::new(Fake::new(|call, before| {
+        Box::pin(async move {
+            call.clock.attempt();
+            if call.operation.tool() == Some("fail") {
+                return Err(lost(&call));
+            }
+            let text = json!({"content": [{"type": "text", "text": before.to_string()}]});
+            Ok(Reply::from(serde_json::from_value::<CallToolResult>(text).unwrap()))
+        })
+    }));
+    let identities = Arc::new(Mutex::new(HashMap::new()));
+    let stand = |entry, account| {
+        identities.lock().unwrap().insert("db".to_owned(), Identity { entry, account });
+    };
+    let rate = RateRules::server(Rate::new(4, 1000 * SECOND).burst(4)).when_full(WhenFull::Refuse);
+    let options = StackOptions::default()
+        .cache(CacheRules::new(60 * SECOND).tool("db.query", 60 * SECOND))
+        .breaker(BreakerPolicy::default().failure_threshold(2))
+        .rate(rate);
+    stand(1, 0);
+    let stack = Stack::new(Changing(Arc::clone(&server), Arc::clone(&identities)), &options);
+    let fail = || Call::tool("db", "fail", Map::new());
+    let asked = async || stack.call(tool("db")).await.map(|reply| reply.from_cache);
+
+    assert_eq!((asked().await.unwrap(), asked().await.unwrap()), (false, true));
+    // Another account: nothing of what the first was told.
+    stand(1, 1);
+    assert_eq!((asked().await.unwrap(), asked().await.unwrap()), (false, true));
+    for _ in 0..2 {
+        stack.call(fail()).await.unwrap_err();
+    }
+    let breaker = |report: StackReport| report.server("db").unwrap().breaker.clone().unwrap();
+    assert_eq!(breaker(stack.report()).state, CircuitState::Open);
+    let refused = asked().await.unwrap_err();
+    assert!(matches!(refused, CallError::CircuitOpen { .. }), "{refused}");
+
+    // Another entry: closed, with its whole rate, and without the results of the one before.
+    stand(2, 1);
+    assert!(stack.report().servers.is_empty(), "the circuit of the former entry is not told of");
+    assert_eq!((asked().await.unwrap(), asked().await.unwrap()), (false, true));
+    assert_eq!(breaker(stack.report()).opened, 0);
+    // What stands still of the former one goes with it.
+    identities.lock().unwrap().clear();
+    assert!(stack.report().servers.is_empty());
 }

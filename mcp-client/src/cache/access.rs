@@ -87,6 +87,11 @@ impl CacheAccess {
         }
     }
 
+    /// The number of the connection, another one for each of this process.
+    pub(crate) fn connection(&self) -> u64 {
+        self.connection
+    }
+
     fn private(&self, authorization: u64) -> Owner {
         Owner::Private { connection: self.connection, authorization }
     }

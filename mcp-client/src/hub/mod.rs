@@ -9,6 +9,7 @@ mod fingerprint;
 mod follow;
 mod group;
 mod health;
+mod identity;
 mod member;
 mod metrics;
 mod options;
@@ -43,6 +44,7 @@ pub use self::{
     balance::{Affinity, Balance, Ejection, ReplicaRules},
     catalog::{Availability, Catalog, CatalogList, CatalogLists},
     health::{Health, LATENCY_BOUNDS_MS, ToolUsage},
+    identity::Identity,
     metrics::prometheus_text,
     options::HubOptions,
     refusal::Refusal,
@@ -129,6 +131,7 @@ impl Hub {
                 events: broadcast::Sender::new(EVENTS),
                 lists: watch::Sender::new(options.catalogs),
                 offered: AtomicU64::default(),
+                entries: AtomicU64::default(),
                 patience: options.await_restart,
             }),
             permits: Arc::new(Semaphore::new(options.parallel_starts.max(1))),

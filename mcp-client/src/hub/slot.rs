@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus, StateKind,
     catalog::{Answers, KnownLists},
+    identity::{Identity, Shown, shown},
 };
 use crate::{
     Client, ConnectFailure,
@@ -33,6 +34,8 @@ pub(super) struct Board {
     pub(super) lists: watch::Sender<CatalogLists>,
     /// Counts changes of what all servers offer together.
     pub(super) offered: AtomicU64,
+    /// Numbers the entries that there were.
+    pub(super) entries: AtomicU64,
     /// How long a call waits for a server that is down and is started again.
     pub(super) patience: Option<Duration>,
 }
@@ -77,6 +80,8 @@ pub(super) enum Condition {
 pub(super) struct Slot {
     /// That of a replica is not the one of its configuration.
     name: String,
+    /// Which of the entries that had the name.
+    entry: u64,
     origin: Option<Origin>,
     /// `None` for an entry of a file that cannot be used.
     pub(super) config: Option<ServerConfig>,
@@ -104,6 +109,9 @@ struct Known {
     asked: CatalogLists,
     /// Whether it is in the hub no more.
     is_gone: bool,
+    /// The credentials that were shown last, and how often they were others.
+    shown: Option<Shown>,
+    accounts: u64,
 }
 
 impl Slot {
@@ -142,6 +150,7 @@ impl Slot {
         let off = config.as_ref().is_some_and(|config| !config.enabled);
         Self {
             name,
+            entry: board.entries.fetch_add(1, Ordering::Relaxed) + 1,
             origin,
             config,
             endpoint,
@@ -159,6 +168,8 @@ impl Slot {
                 drift: Vec::new(),
                 asked: CatalogLists::default(),
                 is_gone: false,
+                shown: None,
+                accounts: 0,
             }),
             task: Mutex::default(),
         }
@@ -196,6 +207,19 @@ impl Slot {
             }
             _ => Condition::Out,
         }
+    }
+
+    /// Who stands behind the name.
+    pub(super) fn identity(&self) -> Identity {
+        let mut known = self.known();
+        // One that is down keeps what it was.
+        if let Some(now) = known.state.client().and_then(shown)
+            && known.shown != Some(now)
+        {
+            known.shown = Some(now);
+            known.accounts += 1;
+        }
+        Identity { entry: self.entry, account: known.accounts }
     }
 
     /// When it is started again.

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
+use mcp_client::Identity;
 use serde_json::{Map, Value};
 
 use crate::caller::{Call, Operation};
@@ -10,6 +11,8 @@ use crate::caller::{Call, Operation};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     server: Arc<str>,
+    /// Another entry or another account of the same name is another server.
+    identity: Identity,
     partition: Option<Arc<str>>,
     /// The tool and its arguments in the one way of writing them.
     asked: Arc<str>,
@@ -27,6 +30,7 @@ impl Key {
         }
         Self {
             server: Arc::clone(&call.server),
+            identity: call.identity,
             partition: call.partition.clone(),
             asked: asked.into(),
         }
@@ -108,6 +112,18 @@ mod tests {
         let blue = Key::of(&call.clone().partition("blue"));
         assert_ne!(Key::of(&call), blue);
         assert_ne!(Key::of(&call.partition("green")), blue);
+    }
+
+    #[test]
+    fn another_entry_or_account_of_the_same_name_is_another_key() {
+        let call = |entry, account| {
+            let mut call = Call::tool("db", "query", Map::new());
+            call.identity = Identity { entry, account };
+            Key::of(&call)
+        };
+        assert_eq!(call(1, 1), call(1, 1));
+        assert_ne!(call(1, 1), call(2, 1));
+        assert_ne!(call(1, 1), call(1, 2));
     }
 
     fn json() -> impl Strategy<Value = Value> {

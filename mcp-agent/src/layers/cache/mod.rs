@@ -80,7 +80,8 @@ pub struct CacheReport {
 }
 
 /// Results of tools. They are bounded in bytes, asked for once by many, and never given to
-/// another [partition](Call::partition). A call that may change something makes a server's
+/// another [partition](Call::partition), nor to whoever comes to have the server's name or its
+/// login ([`Call::identity`]). A call that may change something makes a server's
 /// results old. Failures and results with `isError` are not kept.
 #[derive(Clone)]
 pub struct ResultCache(Arc<Shared>);
