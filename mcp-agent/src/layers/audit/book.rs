@@ -1,7 +1,7 @@
 //! The file that the record is kept in.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
@@ -15,6 +15,8 @@ use super::{
 
 /// How much of the end is read at first.
 const FIRST_LOOK_BYTES: u64 = 64 << 10;
+/// More than a line takes.
+const ROOM_BYTES: usize = 512 << 10;
 /// No line is longer; those that are written here are far shorter.
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
@@ -61,7 +63,19 @@ impl Book {
         } else {
             *self = Self::open(&self.path)?;
         }
+        self.see_room()?;
         self.catch_up()
+    }
+
+    /// That there is room for any line: a short one may fit where the next one does not. Where no
+    /// file can be made beside this one, nobody knows before.
+    fn see_room(&self) -> io::Result<()> {
+        let mut place = self.path.clone().into_os_string();
+        place.push(format!(".room-{}", std::process::id()));
+        let Ok(mut room) = File::create_new(&place) else { return Ok(()) };
+        let written = room.write_all(&vec![0; ROOM_BYTES]).and_then(|()| room.sync_data());
+        let removed = fs::remove_file(&place);
+        written.and(removed)
     }
 
     fn locked(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {

@@ -90,7 +90,8 @@ fn bounded(arguments: Value) -> Value {
 /// The beginning of a name that is too long, and how much is missing.
 fn shortened(mut text: String) -> String {
     if text.len() > MAX_NAME_BYTES {
-        let end = text.floor_char_boundary(MAX_NAME_BYTES);
+        let ends = text.char_indices().map(|(start, _)| start);
+        let end = ends.take_while(|end| *end <= MAX_NAME_BYTES).last().unwrap_or_default();
         let missing = text.len() - end;
         text.truncate(end);
         // Writing to a string cannot fail.

@@ -155,6 +155,7 @@ async fn no_line_is_too_long_to_go_on_from() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("audit.jsonl");
     let answers = || Fake::new(|_, _| Box::pin(async { Ok(Reply::new(Answer::Pong)) }));
+    let audit = AuditLayer::new(AuditLog::open(&path).unwrap()).layer(answers());
     let many: Vec<u32> = (0..400_000).collect();
     audit.call(tool(&json!({"numbers": many}))).await.unwrap();
     let long = "\u{1}".repeat(1 << 20);
