@@ -31,6 +31,7 @@ use crate::{
     printer::Printer,
     progress::wait,
     reload::{Following, Selection},
+    required::Required,
     server_line::say_that_demo_is_used,
     settings::DEMO,
     targets,
@@ -97,8 +98,11 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     let layers = request.layers.options(&chosen)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
     let patience = |options: &mut HubOptions| options.await_restart = request.layers.await_restart;
+    let mut required = Required::of(&chosen);
+    required.are_usable()?;
     let hub = context.start_with(chosen.servers, patience).await?;
     hub.report_problems(chosen.problems);
+    required.are_up(&hub, context).await?;
     let following = request.chats.then(|| {
         let selection = Selection::new(targets, request.command, request.options);
         context.follow(&hub, selection)

@@ -21,6 +21,7 @@ use crate::{
     settings::{self, Configured, DEMO},
     suggest,
     target::Target,
+    terminal_text::one_line,
     trust,
 };
 
@@ -288,6 +289,15 @@ impl Context {
         settings: impl FnOnce(&mut HubOptions),
     ) -> Result<Hub> {
         trust::agree(&mut servers, self).await?;
+        for server in servers.iter().filter(|server| server.enabled) {
+            for place in server.exposed() {
+                let name = one_line(&server.name);
+                self.messages.warning(format_args!(
+                    "everything sent to `{name}` at {place} can be read on the way; use TLS, or a \
+                     tunnel"
+                ));
+            }
+        }
         let mut options = HubOptions::default();
         options.allowed = trust::allowed()?;
         options.client.implementation = Implementation::new("mcp-cli", env!("CARGO_PKG_VERSION"));

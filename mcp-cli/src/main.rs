@@ -27,6 +27,7 @@ mod pins;
 mod registry;
 mod reload;
 mod replicas;
+mod required;
 mod resolve;
 mod secret_source;
 mod serve_file;

@@ -11,6 +11,7 @@ use crate::{
     error_report::{CliError, Report, Result},
     exit_code::ExitCode,
     progress::wait,
+    required::Required,
 };
 
 /// One server's answer.
@@ -29,6 +30,8 @@ pub(crate) struct Found<T> {
 pub(crate) struct Tally {
     pub(crate) answered: usize,
     pub(crate) failed: Vec<Report>,
+    /// Whether one of them is required.
+    lacks_required: bool,
 }
 
 impl Tally {
@@ -39,7 +42,7 @@ impl Tally {
         }
         match self.failed.first() {
             None => ExitCode::Success,
-            Some(_) if self.answered > 0 => ExitCode::Partial,
+            Some(_) if self.answered > 0 && !self.lacks_required => ExitCode::Partial,
             Some(first) => first.exit_code(),
         }
     }
@@ -59,6 +62,7 @@ where
     F: Fn(String, Client) -> Fut,
     Fut: Future<Output = std::result::Result<T, Report>>,
 {
+    let required = Required::of(&chosen);
     let names: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
     let hub = context.start(chosen.servers).await?;
     let mut answers: FuturesOrdered<_> = names
@@ -98,7 +102,14 @@ where
     for found in dead {
         each(&found)?;
         if let Err(report) = found.outcome {
-            tally.failed.push(report);
+            match required.explain(&found.name, report) {
+                Err(report) => tally.failed.push(report),
+                // First, since its exit code is that of the command.
+                Ok(report) => {
+                    tally.failed.insert(0, report);
+                    tally.lacks_required = true;
+                }
+            }
         }
     }
     Ok(tally)

@@ -158,6 +158,10 @@ pub(crate) fn describe(entry: &ServerEntry) -> Vec<String> {
     if entry.tools.trusted {
         add("and", "believes what it says of its tools".to_owned());
     }
+    if !entry.tools.approved.is_empty() {
+        let tools = entry.tools.approved.join(", ");
+        add("and", format!("runs these of its tools without asking: {tools}"));
+    }
     if entry.sandbox.is_some() {
         add("in", "a sandbox".to_owned());
     }

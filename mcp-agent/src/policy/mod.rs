@@ -9,6 +9,7 @@ mod approval;
 mod grants;
 mod rule;
 
+use mcp_client::config::ToolApproval;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
@@ -24,7 +25,8 @@ use crate::{
 /// Which calls run.
 ///
 /// Of the rules that match a call the strictest counts, so their order does not: deny, then ask,
-/// then allow.
+/// then allow. Where no rule matches, a tool that the configuration of its server approves
+/// (`autoApprove`, `alwaysAllow`, `trust`) runs.
 ///
 /// ```
 /// use mcp_agent::{policy::{Effect, Policy}, toolbox::{PreparedCall, ToolFacts}};
@@ -118,6 +120,9 @@ impl Policy {
             }
             return Verdict { effect: rule.effect, why: format!("by the rule `{rule}`") };
         }
+        if let Some(why) = approval_of(facts) {
+            return Verdict { effect: Effect::Allow, why: why.to_owned() };
+        }
         let effect = match self.otherwise {
             Otherwise::Allow => Effect::Allow,
             Otherwise::Ask | Otherwise::Deny if self.is_known_to_read(facts) => Effect::Allow,
@@ -133,6 +138,17 @@ impl Policy {
         let Some(server) = &facts.server else { return facts.annotations.is_read_only() };
         facts.annotations.is_read_only()
             && self.trusted_servers.iter().any(|pattern| matches(pattern, server))
+    }
+}
+
+/// Why the configuration lets a tool run. What is approved in general is not, if it destroys.
+fn approval_of(facts: &ToolFacts) -> Option<&'static str> {
+    match facts.approved {
+        ToolApproval::Named => Some("the configuration of its server approves it by name"),
+        ToolApproval::General if !says_it_destroys(facts) => {
+            Some("the configuration of its server approves it")
+        }
+        _ => None,
     }
 }
 

@@ -1,3 +1,4 @@
+use mcp_client::config::ToolApproval;
 use mcp_protocol::{raw::RawJson, tools::ToolAnnotations};
 use serde_json::{Value, json};
 
@@ -109,4 +110,24 @@ fn a_grant_ends_when_the_definition_changes() {
     let read: Grants = serde_json::from_value(serde_json::to_value(&grants).unwrap()).unwrap();
     assert_eq!(read, grants);
     assert!(grants.revoke("t") && !grants.holds(&before, &facts));
+}
+
+#[test]
+fn what_the_configuration_approves_runs_unless_a_rule_or_a_hint_is_stricter() {
+    let facts = |approved| ToolFacts::of_server("db", "drop").approved(approved);
+    let destroys = |approved| facts(approved).annotated(hints(false, Some(true)));
+    let (named, general) = (ToolApproval::Named, ToolApproval::General);
+    for policy in [Policy::asking(), Policy::denying()] {
+        let without = policy.judge(&call("t", json!({})), &facts(ToolApproval::Absent));
+        assert_ne!(without.effect, Effect::Allow);
+        check(&policy, &facts(named), json!({}), Effect::Allow);
+        check(&policy, &facts(general), json!({}), Effect::Allow);
+        check(&policy, &destroys(named), json!({}), Effect::Allow);
+        check(&policy, &destroys(general), json!({}), without.effect);
+        for effect in ["ask", "deny"] {
+            let strict = policy.clone().rule(format!("{effect} db.*").parse().unwrap());
+            let effect = strict.rules[0].effect;
+            check(&strict, &facts(named), json!({}), effect);
+        }
+    }
 }

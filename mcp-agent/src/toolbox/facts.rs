@@ -1,5 +1,6 @@
 //! What is known of a tool beside what the model is shown.
 
+use mcp_client::config::ToolApproval;
 use mcp_protocol::{
     raw::RawJson,
     tools::{Tool, ToolAnnotations},
@@ -32,6 +33,9 @@ pub struct ToolFacts {
     /// Words under `tags` in its `_meta`, at the top or in an entry of a server framework.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Whether the configuration of its server lets it run without asking anybody.
+    #[serde(default)]
+    pub approved: ToolApproval,
     /// The JSON Schema of its structured result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<RawJson>,
@@ -63,6 +67,12 @@ impl ToolFacts {
     #[must_use]
     pub fn annotated(self, annotations: ToolAnnotations) -> Self {
         Self { annotations, ..self }
+    }
+
+    /// The same tool as the configuration of its server approves it.
+    #[must_use]
+    pub fn approved(self, approved: ToolApproval) -> Self {
+        Self { approved, ..self }
     }
 
     /// `server.tool`, or the tool alone.

@@ -10,7 +10,10 @@ use std::{
 };
 
 use futures_util::future;
-use mcp_client::{Availability, CatalogLists, Client, Hub, Listing, config::ServerConfig};
+use mcp_client::{
+    Availability, CatalogLists, Client, Hub, Listing, Server,
+    config::{ServerConfig, ToolApproval},
+};
 use mcp_protocol::tools::Tool;
 use serde_json::Value;
 
@@ -359,6 +362,14 @@ impl Servers {
         problems.collect()
     }
 
+    /// Whether the configuration, as it is now, approves a tool.
+    fn approval(&self, server: &str, tool: &str) -> ToolApproval {
+        let Self::Hub(hub) = self else { return ToolApproval::default() };
+        let server = hub.server(server);
+        let config = server.as_ref().and_then(Server::config);
+        config.map(|config| config.tools.approval(tool)).unwrap_or_default()
+    }
+
     fn caller(&self) -> ServerCaller {
         match self {
             Self::Hub(hub) => ServerCaller::of_hub(hub.clone()),
@@ -389,7 +400,10 @@ impl Toolset for McpToolset {
 
     fn facts(&self, name: &str) -> ToolFacts {
         match self.listed().routes.get(name) {
-            Some(McpTool { server, tool }) => ToolFacts::of_mcp(server, tool),
+            Some(McpTool { server, tool }) => {
+                let approved = self.servers.approval(server, &tool.name);
+                ToolFacts::of_mcp(server, tool).approved(approved)
+            }
             None => ToolFacts::new(name),
         }
     }

@@ -69,12 +69,25 @@ fn show(declared: &Declared, context: &Context, printer: &mut Printer) -> Result
             let width = declared.entries.iter().map(|entry| entry.name.len()).max().unwrap_or(0);
             for entry in &declared.entries {
                 let name = printer.paint(Role::Name, format!("{:width$}", one_line(&entry.name)));
-                let off = if entry.enabled { "" } else { "  (off)" };
+                let off = match (entry.enabled, entry.required) {
+                    (false, _) => "  (off)",
+                    (true, true) => "  (required)",
+                    (true, false) => "",
+                };
                 let (kind, place) = place(entry);
                 let line = entry.origin.line;
                 let more = more(entry).map_or(String::new(), |more| format!(" (+{more})"));
                 printer
                     .line(format_args!("  {name}  {kind:<5}  {place}{more}{off}  line {line}"))?;
+                if !entry.tools.approved.is_empty() {
+                    let tools: Vec<_> =
+                        entry.tools.approved.iter().map(|tool| one_line(tool)).collect();
+                    printer.line(format_args!(
+                        "  {:width$}  runs without asking: {}",
+                        "",
+                        tools.join(", ")
+                    ))?;
+                }
                 if !entry.unknown.is_empty() {
                     let keys: Vec<_> = entry.unknown.keys().map(|key| one_line(key)).collect();
                     printer.line(format_args!(
@@ -124,6 +137,8 @@ fn describe(entry: &ServerEntry) -> serde_json::Value {
         "transport": kind,
         "endpoint": place,
         "enabled": entry.enabled,
+        "required": entry.required,
+        "approved": entry.tools.approved,
         "replicas": more(entry).unwrap_or(0) + 1,
         "variables": variables,
         "unknown": entry.unknown,

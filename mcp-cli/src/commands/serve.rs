@@ -25,6 +25,7 @@ use crate::{
     printer::Printer,
     reload::{Following, Selection},
     replicas::Shared,
+    required::Required,
     serve_file::{self, ServeFile},
     server_line::say_that_demo_is_used,
     targets,
@@ -133,8 +134,11 @@ async fn start(
         options.await_restart = args.layers.await_restart;
         shared.hub(options);
     };
+    let mut required = Required::of(&chosen);
+    required.are_usable()?;
     let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);
+    required.are_up(&hub, context).await?;
     let following = context.follow(&hub, Selection::new(targets, &args.command, &args.server));
     Ok((hub, layers, following))
 }

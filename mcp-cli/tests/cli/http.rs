@@ -103,3 +103,33 @@ fn a_command_can_be_written_as_an_address() {
     let ended = Sandbox::new().mcp(&["tools", "stdio://mcp?argument=x"]);
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
+
+#[test]
+fn what_can_be_read_on_the_way_is_warned_of() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "mcp.json",
+        r#"{"mcpServers": {
+    "plain": {"url": "http://me:s3cret@plain.invalid:8080/mcp?key=s3cret"},
+    "socket": {"url": "ws://socket.invalid/mcp"},
+    "secure": {"url": "https://secure.invalid/mcp"},
+    "here": {"url": "http://127.0.0.1:9/mcp"},
+    "off": {"url": "http://off.invalid/mcp", "enabled": false}
+}}"#,
+    );
+    let ended = sandbox.mcp(&["tools", "--config", "mcp.json"]);
+    let warnings: Vec<_> =
+        ended.stderr.lines().filter(|line| line.contains("read on the way")).collect();
+    assert_eq!(
+        warnings,
+        [("plain", "http://plain.invalid:8080"), ("socket", "ws://socket.invalid")].map(
+            |(name, place)| format!(
+                "warning: everything sent to `{name}` at {place} can be read on the way; use TLS, \
+                 or a tunnel"
+            )
+        )
+    );
+    // Also of an address on the command line.
+    let ended = sandbox.mcp(&["ping", "http://plain.invalid/mcp"]);
+    assert!(ended.stderr.contains("can be read on the way"), "{}", ended.stderr);
+}

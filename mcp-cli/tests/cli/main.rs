@@ -21,6 +21,7 @@ mod registry;
 mod registry_api;
 mod reload;
 mod replicas;
+mod required;
 mod run;
 mod screens;
 mod serve;

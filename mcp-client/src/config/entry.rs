@@ -8,8 +8,11 @@ use std::{
 };
 
 use mcp_transport::http::Reach;
+use serde::{Deserialize, Serialize};
 
-use super::{Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable};
+use super::{
+    Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable, glob_matches,
+};
 use crate::EraChoice;
 
 /// One entry of a file, in any dialect.
@@ -168,6 +171,34 @@ pub struct ToolChoice {
     pub approved: Vec<String>,
     /// All without asking anybody.
     pub trusted: bool,
+}
+
+/// Whether the configuration says of a tool that nobody need be asked about its calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ToolApproval {
+    /// It says nothing of it.
+    #[default]
+    Absent,
+    /// It does so of tools like this one, by a pattern or of all.
+    General,
+    /// It names this very tool.
+    Named,
+}
+
+impl ToolChoice {
+    /// Whether calls of a tool run without asking anybody.
+    pub fn approval(&self, tool: &str) -> ToolApproval {
+        let is_like = |pattern: &String| glob_matches(pattern, tool);
+        if self.approved.iter().any(|name| name == tool) {
+            ToolApproval::Named
+        } else if self.trusted || self.approved.iter().any(is_like) {
+            ToolApproval::General
+        } else {
+            ToolApproval::Absent
+        }
+    }
 }
 
 /// How to log in.

@@ -37,6 +37,7 @@ use std::{
 };
 
 use mcp_transport::{http::Reach, stdio::Sandbox};
+use url::Url;
 
 #[cfg(feature = "keychain")]
 pub use self::keychain::{KeychainError, keychain_entry};
@@ -50,7 +51,10 @@ pub use self::{
 pub use self::{
     allow_list::{AllowList, CommandPattern, InvalidUrlPattern, UrlPattern, Wildcard},
     dialect::Dialect,
-    entry::{Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolChoice, TransportEntry},
+    entry::{
+        Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolApproval, ToolChoice,
+        TransportEntry,
+    },
     glob::glob_matches,
     read::{declare, declared_in},
     replicas::{ReplicaConfig, ReplicasEntry},
@@ -72,6 +76,8 @@ pub struct ServerConfig {
     pub transport: TransportConfig,
     /// The other endpoints that do the same, where there are several.
     pub replicas: Option<ReplicaConfig>,
+    /// Whether nothing should begin without it.
+    pub required: bool,
     /// Whether to start it.
     pub enabled: bool,
     /// Which lifecycle to speak.
@@ -110,6 +116,7 @@ impl ServerConfig {
             origin: None,
             transport,
             replicas: None,
+            required: false,
             enabled: true,
             era: EraChoice::Auto,
             startup_timeout: None,
@@ -130,6 +137,38 @@ impl ServerConfig {
     pub fn transports(&self) -> impl Iterator<Item = &TransportConfig> {
         let others = self.replicas.iter().flat_map(|replicas| &replicas.others);
         std::iter::once(&self.transport).chain(others)
+    }
+
+    /// Each of its endpoints as a server by itself: itself, or its replicas by the names that a
+    /// [`Hub`](crate::Hub) gives them, such as `search#2`.
+    pub fn apart(&self) -> Vec<Self> {
+        if self.replicas.is_none() {
+            return vec![self.clone()];
+        }
+        let one = |(index, transport): (usize, &TransportConfig)| Self {
+            name: format!("{}#{}", self.name, index + 1),
+            transport: transport.clone(),
+            replicas: None,
+            ..self.clone()
+        };
+        self.transports().enumerate().map(one).collect()
+    }
+
+    /// Where its endpoints are that everybody on the way can listen to: without TLS, on another
+    /// machine. Scheme, host and port alone.
+    pub fn exposed(&self) -> Vec<String> {
+        let urls = self.transports().filter_map(|transport| match transport {
+            TransportConfig::Http { url, .. } | TransportConfig::Sse { url, .. } => {
+                Url::parse(url).ok()
+            }
+            TransportConfig::Stdio { .. } => None,
+        });
+        let is_exposed =
+            |url: &Url| matches!(url.scheme(), "http" | "ws") && !crate::oauth::is_loopback(url);
+        let mut origins: Vec<_> =
+            urls.filter(is_exposed).map(|url| url.origin().ascii_serialization()).collect();
+        origins.dedup();
+        origins
     }
 
     /// Whether a tool is to be offered to models.
@@ -262,12 +301,15 @@ pub struct Problem {
     pub reason: String,
     /// The variables to set, when nothing else is wrong.
     pub unset: Vec<Variable>,
+    /// Whether the entry says that nothing should begin without it.
+    pub required: bool,
 }
 
 impl Problem {
     /// An entry that is wrong in itself.
     pub fn new(server: impl Into<String>, origin: Origin, reason: impl Into<String>) -> Self {
-        Self { server: server.into(), origin, reason: reason.into(), unset: Vec::new() }
+        let (server, reason) = (server.into(), reason.into());
+        Self { server, origin, reason, unset: Vec::new(), required: false }
     }
 
     fn unset(

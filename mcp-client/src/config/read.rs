@@ -79,7 +79,13 @@ impl Declared {
         match entry(name, node, dialect, origin.clone()) {
             Ok(Some(entry)) => self.entries.push(entry),
             Ok(None) => {}
-            Err(reason) => self.problems.push(Problem::new(name, origin, reason)),
+            Err(reason) => {
+                let is = |key: &str, on: bool| matches!(node.get(key), Some(Node { value: Value::Bool(said), .. }) if *said == on);
+                let required =
+                    is("required", true) && !is("enabled", false) && !is("disabled", true);
+                let problem = Problem::new(name, origin, reason);
+                self.problems.push(Problem { required, ..problem });
+            }
         }
     }
 }

@@ -49,6 +49,11 @@ impl ServerEntry {
     /// # Errors
     /// Some have no value; the problem names them.
     pub fn resolve(&self, values: &Variables<'_>) -> Result<ServerConfig, Problem> {
+        let required = self.required && self.enabled;
+        self.looked_up(values).map_err(|problem| Problem { required, ..problem })
+    }
+
+    fn looked_up(&self, values: &Variables<'_>) -> Result<ServerConfig, Problem> {
         let mut looking = Looking { values, missing: Vec::new() };
         let transport = match &self.transport {
             TransportEntry::Stdio { command, args, env, env_file, cwd } => {
@@ -97,6 +102,7 @@ impl ServerEntry {
         let mut server = ServerConfig::new(&self.name, transport);
         server.origin = Some(self.origin.clone());
         server.replicas = replicas;
+        server.required = self.required;
         server.enabled = self.enabled;
         server.era = self.era;
         server.startup_timeout = self.startup_timeout;

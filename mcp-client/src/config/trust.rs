@@ -19,7 +19,8 @@ use crate::{
 impl ServerEntry {
     /// What would be run or connected to, as it is written: the command with its arguments, folder
     /// and sandbox, or the URL with the way to log in, the replicas, the names and texts of
-    /// variables and headers, the file's own values for inputs, and whether its tools are believed.
+    /// variables and headers, the file's own values for inputs, whether its tools are believed,
+    /// and which of them run without asking.
     /// A change to any of it gives another digest; variables are not looked up, so a new secret
     /// does not.
     pub fn digest(&self) -> Digest {
@@ -71,6 +72,9 @@ impl ServerEntry {
         }
         if self.tools.trusted {
             all["trusted"] = true.into();
+        }
+        if !self.tools.approved.is_empty() {
+            all["approved"] = json!(self.tools.approved);
         }
         Digest::of_json(&all)
     }

@@ -92,7 +92,7 @@ pub(crate) fn shown(url: &Url) -> String {
 }
 
 /// Whether a URL leads to this machine by name or number.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();

@@ -70,7 +70,7 @@ use mcp_transport::{
 };
 use url::Url;
 
-pub(crate) use self::boundary::shown;
+pub(crate) use self::boundary::{is_loopback, shown};
 pub use self::{
     assertion::{AssertionError, AssertionSource},
     authorization_code::AuthorizationCode,
