@@ -1,21 +1,30 @@
 //! Who stands behind a server's name can become another: nothing of the former is told of it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use mcp_agent::{
     caller::{Call, CallError, Caller, ServerCaller},
     layers::{BreakerPolicy, CacheRules, CircuitState},
     stack::{Stack, StackOptions},
 };
 use mcp_client::{
-    Hub, HubOptions,
+    Hub, HubOptions, StateKind,
     config::{ServerConfig, TransportConfig},
-    oauth::{ClientCredentials, ClientCredentialsGrant, OAuth},
+    oauth::{
+        AuthorizationCode, ClientCredentials, ClientCredentialsGrant, MemoryTokenStore, OAuth,
+        Pasted, TokenStore,
+    },
     protocol::tools::Tool,
     testing::{Answer, TestServer},
+    transport::{
+        error::BoxError,
+        http::{HttpClient, PlainLimits},
+    },
 };
 use mcp_tests::protected_server::ProtectedServer;
 use serde_json::{Map, json};
+use url::Url;
 
 const LONG: Duration = Duration::from_secs(600);
 
@@ -30,15 +39,26 @@ fn named(name: &'static str) -> TestServer {
     })
 }
 
-fn look(arguments: serde_json::Value) -> Call {
+fn look(arguments: &serde_json::Value) -> Call {
     let arguments = arguments.as_object().cloned().unwrap_or_else(Map::new);
     Call::tool("db", "look", arguments)
 }
 
 async fn said(stack: &Stack) -> (String, bool) {
-    let reply = stack.call(look(json!({}))).await.unwrap();
+    let reply = stack.call(look(&json!({}))).await.unwrap();
     let from_cache = reply.from_cache;
     (reply.into_tool().unwrap().joined_text(), from_cache)
+}
+
+/// Waits for a start that was wished for.
+async fn until_ready(hub: &Hub) {
+    let ready = async {
+        let mut seen = 0;
+        while hub.status()[0].state.kind() != StateKind::Ready {
+            seen = hub.changed_since(seen).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), ready).await.expect("it starts");
 }
 
 fn keeping(hub: &Hub) -> Stack {
@@ -57,12 +77,15 @@ async fn a_replaced_entry_answers_for_itself() {
     assert_eq!(said(&stack).await, ("one".to_owned(), true));
 
     // A restart is no change.
+    let identity = hub.identity("db");
     hub.restart("db");
+    until_ready(&hub).await;
+    assert_eq!(hub.identity("db"), identity);
     assert_eq!(said(&stack).await, ("one".to_owned(), true));
 
-    let failing = look(json!({"fail": true})).idle_at_most(Duration::from_millis(20));
+    let failing = look(&json!({"fail": true})).idle_at_most(Duration::from_millis(20));
     stack.call(failing).await.unwrap_err();
-    let refused = stack.call(look(json!({"other": 1}))).await.unwrap_err();
+    let refused = stack.call(look(&json!({"other": 1}))).await.unwrap_err();
     assert!(matches!(refused, CallError::CircuitOpen { .. }), "{refused}");
 
     let applied = hub.apply(vec![at(two.url())]).await;
@@ -93,9 +116,49 @@ async fn another_login_is_not_answered_with_what_the_former_was_told() {
 
     // The token is taken back, and the next call gets another.
     server.world().access_token = None;
-    stack.call(look(json!({"other": 1}))).await.unwrap();
+    stack.call(look(&json!({"other": 1}))).await.unwrap();
     assert_eq!(server.world().token_requests.len(), 2);
     assert!(!said(&stack).await.1);
     assert!(said(&stack).await.1);
+    hub.close().await;
+}
+
+/// The person says yes: follows the address to where it leads.
+async fn consent(url: Url) -> Result<String, BoxError> {
+    let request = http::Request::get(url.as_str()).body(Bytes::new())?;
+    let answer = HttpClient::new().send(request, PlainLimits::default()).await?;
+    Ok(answer.headers[http::header::LOCATION].to_str()?.to_owned())
+}
+
+/// As with `mcp serve`, which asks nobody, and `mcp login`, which is another process.
+#[tokio::test]
+async fn a_login_of_somebody_else_is_used_and_begins_anew() {
+    let server = ProtectedServer::start().await.unwrap();
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    let mut options = HubOptions::default();
+    let kept = Arc::clone(&store);
+    options.authorize(move |_| {
+        let nobody = Pasted::new(|_| async { Err("nobody is asked".into()) });
+        Some(OAuth::with(AuthorizationCode::new(nobody)).shared_store(Arc::clone(&kept)))
+    });
+    let person = || OAuth::pasted(consent).shared_store(Arc::clone(&store)).at(&server.url());
+    let hub = Hub::start(vec![at(server.url())], &options);
+    let stack = keeping(&hub);
+    hub.ready().await;
+    assert_eq!(hub.status()[0].state.kind(), StateKind::NeedsAuth);
+
+    person().unwrap().login().await.unwrap();
+    hub.restart("db");
+    until_ready(&hub).await;
+    assert!(!said(&stack).await.1);
+    assert!(said(&stack).await.1);
+
+    // Somebody else logs in, and the first one's token is good no more.
+    let first = person().unwrap();
+    first.logout().await.unwrap();
+    first.login().await.unwrap();
+    assert_eq!(server.world().registrations.len(), 2);
+    stack.call(look(&json!({"other": 1}))).await.unwrap();
+    assert!(!said(&stack).await.1);
     hub.close().await;
 }

@@ -15,7 +15,7 @@ use crate::{
     args::{LoginArgs, LogoutArgs, Output, ServerOptions},
     connect::choose,
     context::Context,
-    error_report::{Report, Result},
+    error_report::{CliError, Report, Result},
     exit_code::{ErrorCode, ExitCode},
     measure::show_time,
     printer::Printer,
@@ -30,19 +30,36 @@ pub(super) async fn login(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let server = server(&args.target, context)?;
-    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context, &server)? };
+    let mut each = Each::new(server(&args.target, context)?);
+    for server in each.endpoints.clone() {
+        let outcome = log_in(&args, &server, context).await;
+        let Some(tokens) = each.take(&server, outcome)? else { continue };
+        if printer.output() == Output::Text {
+            let good = printer.paint(Role::Good, "✓").to_string();
+            printer.line(format_args!(
+                "{good} logged in to {}  {}",
+                server.name,
+                about(&tokens)
+            ))?;
+        }
+        each.told.push(describe(&server, Some(&tokens)));
+    }
+    each.finish(context, printer)
+}
+
+async fn log_in(args: &LoginArgs, server: &ServerConfig, context: &Context) -> Result<TokenSet> {
+    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context, server)? };
     // What is said here wins over what the file says.
     if let Some(config) = &server.oauth {
         oauth = oauth.configured(config);
     }
-    if let Some(client) = client(&args)? {
+    if let Some(client) = client(args)? {
         oauth = oauth.client(client);
     }
     if !args.scope.is_empty() {
         oauth = oauth.scopes(&args.scope);
     }
-    let authorizer = at(oauth, &server)?;
+    let authorizer = at(oauth, server)?;
     let tokens = if args.paste {
         // The question stays on the screen.
         authorizer.login().await
@@ -50,14 +67,7 @@ pub(super) async fn login(
         let line = |_| "waiting for your answer in the browser (Ctrl-C to stop)".to_owned();
         wait(&context.messages, authorizer.login(), line).await
     };
-    let tokens = tokens.map_err(|error| failed(&server, &error))?;
-    if printer.output() == Output::Text {
-        let good = printer.paint(Role::Good, "✓").to_string();
-        printer.line(format_args!("{good} logged in to {}  {}", server.name, about(&tokens)))?;
-    } else {
-        printer.json(&describe(&server, Some(&tokens)))?;
-    }
-    Ok(ExitCode::Success)
+    tokens.map_err(|error| failed(server, &error).into())
 }
 
 pub(super) async fn logout(
@@ -65,42 +75,48 @@ pub(super) async fn logout(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let server = server(&args.target, context)?;
-    let authorizer = authorizer(&server)?;
-    let revocation = authorizer.logout().await.map_err(|error| failed(&server, &error))?;
-    if printer.output() == Output::Text {
-        let name = &server.name;
-        match &revocation {
-            Revocation::NoTokens => printer.line(format_args!("nobody was logged in to {name}"))?,
-            Revocation::Revoked { issuer } => printer.line(format_args!(
-                "the tokens of {name} are forgotten, and {} took them back",
-                one_line(issuer)
-            ))?,
-            _ => printer.line(format_args!("the tokens of {name} are forgotten"))?,
+    let mut each = Each::new(server(&args.target, context)?);
+    for server in each.endpoints.clone() {
+        let outcome = log_out(&server).await;
+        let Some(revocation) = each.take(&server, outcome)? else { continue };
+        if printer.output() == Output::Text {
+            let name = &server.name;
+            match &revocation {
+                Revocation::NoTokens => {
+                    printer.line(format_args!("nobody was logged in to {name}"))?;
+                }
+                Revocation::Revoked { issuer } => printer.line(format_args!(
+                    "the tokens of {name} are forgotten, and {} took them back",
+                    one_line(issuer)
+                ))?,
+                _ => printer.line(format_args!("the tokens of {name} are forgotten"))?,
+            }
         }
-    } else {
         let mut told = describe(&server, None);
         told["revoked"] = matches!(revocation, Revocation::Revoked { .. }).into();
-        printer.json(&told)?;
-    }
-    match &revocation {
-        Revocation::NotOffered { issuer } => context.messages.note(format_args!(
-            "{} takes no tokens back: they are good until they end",
-            one_line(issuer)
-        )),
-        Revocation::Failed(error) => {
-            let report = Report::new(
-                ErrorCode::AuthRequired,
-                "the authorization server could not be told: the tokens are good until they end",
-            )
-            .server(&server.name)
-            .cause(error.to_string())
-            .causes_of(error);
-            return Err(report.into());
+        each.told.push(told);
+        match &revocation {
+            Revocation::NotOffered { issuer } => context.messages.note(format_args!(
+                "{} takes no tokens back: they are good until they end",
+                one_line(issuer)
+            )),
+            Revocation::Failed(error) => {
+                let text = "the authorization server could not be told: the tokens are good until \
+                            they end";
+                let report = Report::new(ErrorCode::AuthRequired, text)
+                    .server(&server.name)
+                    .cause(error.to_string())
+                    .causes_of(error);
+                each.failed.push(report);
+            }
+            _ => {}
         }
-        _ => {}
     }
-    Ok(ExitCode::Success)
+    each.finish(context, printer)
+}
+
+async fn log_out(server: &ServerConfig) -> Result<Revocation> {
+    authorizer(server)?.logout().await.map_err(|error| failed(server, &error).into())
 }
 
 pub(super) async fn whoami(
@@ -108,25 +124,91 @@ pub(super) async fn whoami(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let server = server(&args.target, context)?;
-    let authorizer = authorizer(&server)?;
-    let tokens = authorizer.tokens().await.map_err(|error| failed(&server, &error))?;
-    if printer.output() != Output::Text {
-        printer.json(&describe(&server, tokens.as_ref()))?;
+    let mut each = Each::new(server(&args.target, context)?);
+    for server in each.endpoints.clone() {
+        let outcome = known(&server).await;
+        let Some(tokens) = each.take(&server, outcome)? else { continue };
+        each.told.push(describe(&server, tokens.as_ref()));
+        let Some(tokens) = tokens else {
+            let text = format!("nobody is logged in to `{}`", server.name);
+            let report = Report::new(ErrorCode::AuthRequired, text).server(&server.name);
+            each.failed.push(report.help(format!("mcp login {}", args.target)));
+            continue;
+        };
+        if printer.output() == Output::Text {
+            printer.line(format_args!("{}  {}", server.name, about(&tokens)))?;
+        }
     }
-    let Some(tokens) = tokens else {
-        return Err(Report::new(
-            ErrorCode::AuthRequired,
-            format!("nobody is logged in to `{}`", server.name),
-        )
-        .server(&server.name)
-        .help(format!("mcp login {}", args.target))
-        .into());
-    };
-    if printer.output() == Output::Text {
-        printer.line(format_args!("{}  {}", server.name, about(&tokens)))?;
+    each.finish(context, printer)
+}
+
+async fn known(server: &ServerConfig) -> Result<Option<TokenSet>> {
+    authorizer(server)?.tokens().await.map_err(|error| failed(server, &error).into())
+}
+
+/// A server, or each of its replicas: where they have URLs of their own, each has a login of its
+/// own.
+struct Each {
+    name: String,
+    endpoints: Vec<ServerConfig>,
+    /// What became of each.
+    told: Vec<serde_json::Value>,
+    failed: Vec<Report>,
+}
+
+impl Each {
+    fn new(mut server: ServerConfig) -> Self {
+        let mut endpoints = server.apart();
+        let mut known = Vec::new();
+        endpoints.retain(|one| {
+            let is_new = !known.contains(&one.transport);
+            known.push(one.transport.clone());
+            is_new
+        });
+        let name = server.name.clone();
+        if endpoints.len() == 1 {
+            server.replicas = None;
+            endpoints = vec![server];
+        }
+        Self { name, endpoints, told: Vec::new(), failed: Vec::new() }
     }
-    Ok(ExitCode::Success)
+
+    /// The outcome of one. The next one is asked even if this one fails.
+    fn take<T>(&mut self, server: &ServerConfig, outcome: Result<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(CliError::Report(report)) => {
+                let error = &report.to_json()["error"];
+                self.told.push(json!({"server": server.name, "error": error}));
+                self.failed.push(report);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn finish(mut self, context: &Context, printer: &mut Printer) -> Result<ExitCode> {
+        let has_replicas = self.endpoints.len() > 1;
+        if printer.output() != Output::Text {
+            if has_replicas {
+                let (name, told) = (&self.name, &self.told);
+                printer.json(&json!({"schema": 1, "server": name, "replicas": told}))?;
+            } else if let Some(only) = self.told.iter().find(|told| told.get("error").is_none()) {
+                printer.json(only)?;
+            }
+        }
+        if !has_replicas {
+            return self.failed.pop().map_or(Ok(ExitCode::Success), |report| Err(report.into()));
+        }
+        for report in &self.failed {
+            context.messages.error(report);
+        }
+        Ok(match self.failed.first() {
+            None => ExitCode::Success,
+            Some(_) if self.failed.len() < self.endpoints.len() => ExitCode::Partial,
+            Some(first) => first.exit_code(),
+        })
+    }
 }
 
 fn server(target: &str, context: &Context) -> Result<ServerConfig> {

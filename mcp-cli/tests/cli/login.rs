@@ -107,6 +107,57 @@ fn logged_in_until_logged_out() {
     let again = mail.ok(&["logout", "mail"]);
     assert_eq!(again.stdout, "nobody was logged in to mail\n");
     assert_eq!(mail.mcp(&["whoami", "mail"]).code, Some(3));
+
+    // The server may have forgotten the client, so the next login registers another.
+    let registered = || mail.heard().iter().filter(|one| one["to"] == "register").count();
+    assert_eq!(registered(), 1);
+    mail.ok(&["login", "mail"]);
+    assert_eq!(registered(), 2);
+    // Not so while somebody is logged in.
+    mail.ok(&["login", "mail"]);
+    assert_eq!(registered(), 2);
+}
+
+/// A file with one server at the addresses of several, each with a login of its own.
+fn replicated(mails: &[&Mail]) {
+    let urls: Vec<_> = mails.iter().map(|mail| format!("{}/mcp", mail.origin)).collect();
+    let entry =
+        serde_json::json!({"mcpServers": {"mail": {"url": urls[0], "replicas": urls[1..]}}});
+    mails[0].sandbox.write("mail.json", &entry.to_string());
+}
+
+#[test]
+fn each_replica_is_logged_in_to() {
+    let (one, two) = (Mail::start("takes-back", "{}"), Mail::start("takes-back", "{}"));
+    replicated(&[&one, &two]);
+    let login = one.ok(&["login", "mail"]);
+    let line = |number: u32, mail: &Mail| {
+        format!("✓ logged in to mail#{number}  by {}, scopes tools, renews itself\n", mail.origin)
+    };
+    assert_eq!(login.stdout, line(1, &one) + &line(2, &two));
+    let told: serde_json::Value =
+        serde_json::from_str(&one.ok(&["whoami", "mail", "--json"]).stdout).unwrap();
+    let names: Vec<_> = told["replicas"].as_array().unwrap().iter().collect();
+    assert!(names.iter().all(|one| one["loggedIn"] == true), "{told}");
+    assert_eq!((&names[0]["server"], &names[1]["server"]), (&"mail#1".into(), &"mail#2".into()));
+    // Both are used.
+    let status = one.ok(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let replicas = status["servers"][0]["replicas"].as_array().unwrap();
+    assert!(replicas.iter().all(|one| one["state"] == "ready"), "{status}");
+
+    // One that cannot be reached keeps nobody from the other.
+    let origin = two.origin.clone();
+    drop(two);
+    assert_eq!(one.mcp(&["logout", "mail"]).code, Some(7));
+    let again = one.mcp(&["login", "mail"]);
+    assert_eq!(again.code, Some(7), "{again:?}");
+    assert_eq!(again.stdout, line(1, &one));
+    assert!(again.stderr.contains("cannot log in to `mail#2`"), "{again:?}");
+    assert!(again.stderr.contains(origin.trim_start_matches("http://")), "{again:?}");
+    let known = one.mcp(&["whoami", "mail"]);
+    assert_eq!(known.code, Some(7), "{known:?}");
+    assert!(known.stderr.contains("nobody is logged in to `mail#2`"), "{known:?}");
 }
 
 #[test]

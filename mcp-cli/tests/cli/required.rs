@@ -65,7 +65,8 @@ fn one_that_is_off_or_not_used_is_not_needed() {
         let ended = sandbox.mcp(&["tools", "ev", "--config", "mcp.json"]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let model = Model::start(vec![Answer::Text("Here.")]);
-        let words = ["run", "go", "--base-url", &model.url, "-m", "scripted", "--config", "mcp.json"];
+        let words =
+            ["run", "go", "--base-url", &model.url, "-m", "scripted", "--config", "mcp.json"];
         let ended = sandbox.mcp(&words);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }

@@ -63,6 +63,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("content-length", 0)))
         if self.path == "/register":
+            HEARD.append({"to": "register"})
             self.answer(201, {**json.loads(body), "client_id": "registered"})
         elif self.path == "/token":
             HEARD.append({"to": "token", **flat(body.decode())})

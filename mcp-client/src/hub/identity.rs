@@ -15,14 +15,21 @@ pub struct Identity {
     pub account: u64,
 }
 
-/// The credentials that were last shown, as far as they can be told apart without being known: the
-/// connection and its count of changes.
-pub(super) type Shown = (u64, u64);
+/// The credentials that a connection shows, as far as they can be told apart without being known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    Nothing,
+    /// Those of one connection, after so many changes.
+    Credentials(u64, u64),
+}
 
-/// The credentials that a connection shows; `None` where it shows none.
-pub(super) fn shown(client: &Client) -> Option<Shown> {
-    let changes = client.link().transport.authorization();
-    (changes > 0).then(|| (client.link().cache.connection(), changes))
+impl Shown {
+    pub(super) fn by(client: &Client) -> Self {
+        match client.link().transport.authorization() {
+            0 => Self::Nothing,
+            changes => Self::Credentials(client.link().cache.connection(), changes),
+        }
+    }
 }
 
 impl Hub {

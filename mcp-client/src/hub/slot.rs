@@ -17,7 +17,7 @@ use tokio::{
 use super::{
     Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus, StateKind,
     catalog::{Answers, KnownLists},
-    identity::{Identity, Shown, shown},
+    identity::{Identity, Shown},
 };
 use crate::{
     Client, ConnectFailure,
@@ -213,11 +213,12 @@ impl Slot {
     pub(super) fn identity(&self) -> Identity {
         let mut known = self.known();
         // One that is down keeps what it was.
-        if let Some(now) = known.state.client().and_then(shown)
+        if let Some(now) = known.state.client().map(Shown::by)
             && known.shown != Some(now)
         {
+            // Whoever waits for the first start is told by the first account.
+            known.accounts += u64::from(known.shown.is_some());
             known.shown = Some(now);
-            known.accounts += 1;
         }
         Identity { entry: self.entry, account: known.accounts }
     }

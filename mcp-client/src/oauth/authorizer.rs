@@ -168,7 +168,8 @@ impl Authorizer {
     }
 
     /// Forgets the tokens, here and in the store, and has the authorization server take them back
-    /// where it does (RFC 7009). That it could not be told is no error; see [`Revocation`].
+    /// where it does (RFC 7009). The client that was registered there is forgotten with the last
+    /// tokens that it got. That it could not be told is no error; see [`Revocation`].
     ///
     /// # Errors
     /// The store cannot be read or changed.

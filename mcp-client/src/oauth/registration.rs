@@ -1,7 +1,10 @@
 //! Who this client is to an authorization server: registered before, by its own document, or now
 //! (RFC 7591).
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -28,9 +31,40 @@ pub(super) struct Registration {
     /// Whether it was made since the client's metadata document was refused.
     #[serde(default)]
     pub(super) replaces_document: bool,
+    /// The servers whose tokens are this client's. `None` in what was kept before this was noted.
+    #[serde(default)]
+    used_for: Option<BTreeSet<String>>,
+}
+
+/// Whether a registration has to be written down, or is of no more use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    Nothing,
+    Change,
+    Unused,
 }
 
 impl Registration {
+    /// Notes that a server's tokens are those of this client.
+    pub(super) fn used_for(&mut self, client_id: &str, resource: &str) -> Noted {
+        let known = self.used_for.as_mut().filter(|_| self.client_id == client_id);
+        match known.map(|known| known.insert(resource.to_owned())) {
+            Some(true) => Noted::Change,
+            _ => Noted::Nothing,
+        }
+    }
+
+    /// Notes that a server's tokens are no more. Where the other users are not known, the
+    /// registration stays.
+    pub(super) fn unused_for(&mut self, client_id: &str, resource: &str) -> Noted {
+        let known = self.used_for.as_mut().filter(|_| self.client_id == client_id);
+        match known.map(|known| (known.remove(resource), known.is_empty())) {
+            Some((true, true)) => Noted::Unused,
+            Some((true, false)) => Noted::Change,
+            _ => Noted::Nothing,
+        }
+    }
+
     pub(super) fn credentials(&self) -> ClientCredentials {
         let secret = self.client_secret.as_deref().map(Secret::new);
         ClientCredentials {
@@ -191,6 +225,7 @@ async fn attempt(
         redirect_uris: applicant.redirect_uris.to_vec(),
         grant_types: applicant.grant_types.iter().map(ToString::to_string).collect(),
         replaces_document: false,
+        used_for: Some(BTreeSet::new()),
     })
 }
 
@@ -244,6 +279,25 @@ mod tests {
     }
 
     #[test]
+    fn a_registration_is_of_no_use_when_the_last_server_is_logged_out_of() {
+        let text = r#"{"client_id": "c", "redirect_uris": [], "grant_types": []"#;
+        let read = |more: &str| Registration::from_secret(&Secret::new(format!("{text}{more}}}")));
+        let mut shared = read(r#", "used_for": []"#).unwrap();
+        assert_eq!(shared.used_for("c", "one"), Noted::Change);
+        assert_eq!(shared.used_for("c", "two"), Noted::Change);
+        assert_eq!(shared.used_for("c", "two"), Noted::Nothing);
+        assert_eq!(shared.used_for("another client", "three"), Noted::Nothing);
+        assert_eq!(shared.unused_for("another client", "one"), Noted::Nothing);
+        assert_eq!(shared.unused_for("c", "one"), Noted::Change);
+        assert_eq!(shared.unused_for("c", "one"), Noted::Nothing);
+        assert_eq!(shared.unused_for("c", "two"), Noted::Unused);
+        // Who else uses one that was kept before is not known.
+        let mut old = read("").unwrap();
+        assert_eq!(old.used_for("c", "one"), Noted::Nothing);
+        assert_eq!(old.unused_for("c", "one"), Noted::Nothing);
+    }
+
+    #[test]
     fn a_registration_is_kept_whole_until_its_secret_ends() {
         let registration = Registration {
             client_id: "c".to_owned(),
@@ -253,6 +307,7 @@ mod tests {
             redirect_uris: list("http://127.0.0.1:1/cb"),
             grant_types: list("authorization_code refresh_token"),
             replaces_document: false,
+            used_for: None,
         };
         let secret = registration.to_secret().unwrap();
         let again = Registration::from_secret(&secret).unwrap();

@@ -10,7 +10,7 @@ use mcp_transport::http::{Proxy, Reach, TlsConfig};
 
 use super::{
     ClientCredentials, Grant, MemoryTokenStore, OAuthError, StoreEntry, TokenStore, readable,
-    registration::Registration,
+    registration::{Noted, Registration},
 };
 
 /// When tokens are bound to a key (RFC 9449).
@@ -137,6 +137,26 @@ impl Settings {
         let entry = StoreEntry::Client { issuer: issuer.to_owned() };
         let kept = self.store.load(&entry).await?;
         Ok(kept.and_then(|kept| Registration::from_secret(&kept)).filter(|one| one.is_valid(now)))
+    }
+
+    /// Changes what is kept of the registration at an issuer, if there is one.
+    pub(super) async fn note_use(
+        &self,
+        issuer: &str,
+        note: impl FnOnce(&mut Registration) -> Noted + Send,
+    ) -> Result<(), OAuthError> {
+        let entry = StoreEntry::Client { issuer: issuer.to_owned() };
+        let _lock = self.store.lock(&entry).await?;
+        let kept = self.store.load(&entry).await?;
+        let Some(mut known) = kept.as_ref().and_then(Registration::from_secret) else {
+            return Ok(());
+        };
+        match note(&mut known) {
+            Noted::Nothing => {}
+            Noted::Change => self.store.save(&entry, &known.to_secret()?).await?,
+            Noted::Unused => self.store.remove(&entry).await?,
+        }
+        Ok(())
     }
 
     /// The client of this id, which tokens were issued to.

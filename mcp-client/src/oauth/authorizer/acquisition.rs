@@ -12,7 +12,8 @@ use crate::{
     Secret,
     oauth::{
         Discovered, DpopKey, DpopUse, OAuthError, StoreEntry, TokenErrorCode, TokenSet,
-        challenge::AuthenticateChallenge, discovery::Found, readable, scopes::Wanted,
+        challenge::AuthenticateChallenge, discovery::Found, readable, registration::Registration,
+        scopes::Wanted,
     },
 };
 
@@ -71,6 +72,18 @@ impl Core {
         Ok(())
     }
 
+    /// Takes what somebody who logged in by another process left in the store, if it is something
+    /// else. Whether it can be shown as it is.
+    async fn take_new(&self) -> Result<bool, OAuthError> {
+        let Some(stored) = self.stored().await? else { return Ok(false) };
+        if self.current().is_some_and(|current| current.header == stored.header) {
+            return Ok(false);
+        }
+        let is_fresh = !stored.tokens.is_stale(SystemTime::now());
+        self.state().credential = Some(Arc::new(stored));
+        Ok(is_fresh)
+    }
+
     async fn stored(&self) -> Result<Option<Credential>, OAuthError> {
         let settings = &self.settings;
         if !self.uses_store() {
@@ -96,13 +109,20 @@ impl Core {
         self.settings.grant.refreshes()
     }
 
-    /// Removes the tokens, here and in the store.
+    /// Removes the tokens, here and in the store, and the registration of the client if no other
+    /// server's tokens are its own.
     pub(super) async fn forget(&self) -> Result<(), OAuthError> {
         let credential = self.state().credential.take();
-        if let Some(credential) = credential {
+        if let Some(credential) = &credential {
             self.settings.store.remove(&credential.entry()).await?;
         }
         self.settings.store.remove(&self.last_used()).await?;
+        if let Some(credential) = credential {
+            // The server may have forgotten the client, which only the person's browser would show.
+            let LastUsed { issuer, resource, client_id } = LastUsed::of(&credential);
+            let note = |known: &mut Registration| known.unused_for(&client_id, &resource);
+            self.settings.note_use(&issuer, note).await?;
+        }
         Ok(())
     }
 
@@ -123,6 +143,9 @@ impl Core {
         }
         if attempt >= MAX_ATTEMPTS {
             return Err(refused(attempt - 1).into());
+        }
+        if self.take_new().await? {
+            return Ok(());
         }
         let current = self.current();
         if let Some(current) = current.filter(|_| !lacks_scope && attempt == 1)
@@ -235,7 +258,9 @@ impl Core {
         let text = serde_json::json!(last).to_string();
         store.save_tokens(&last.entry(), &credential.tokens).await?;
         store.save(&self.last_used(), &Secret::new(text)).await?;
-        Ok(())
+        let LastUsed { issuer, resource, client_id } = LastUsed::of(credential);
+        let note = |known: &mut Registration| known.used_for(&client_id, &resource);
+        self.settings.note_use(&issuer, note).await
     }
 
     fn dpop_key(
