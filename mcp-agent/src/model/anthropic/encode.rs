@@ -1,6 +1,7 @@
 //! From a request in our words to the body of a Messages request.
 
 use bytes::Bytes;
+use mcp_protocol::raw::RawJson;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -46,9 +47,11 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
     let (mut system, mut messages) = messages::encode(&request.messages, id, media);
     let parameters = schemas.parameters(&request.tools, SchemaDialect::Anthropic);
     let offered = request.tools.iter().zip(&*parameters);
-    let mut tools: Vec<_> = offered.map(|(one, schema)| tool(one, schema)).collect();
+    let mut tools: Vec<_> = offered.map(|(one, schema)| WireTool::new(one, schema)).collect();
     if cache {
-        mark(tools.last_mut());
+        if let Some(last) = tools.last_mut() {
+            last.cache_control = Some(cached());
+        }
         mark(system.last_mut());
         let turns = messages.iter_mut().rev().filter(|message| message.role == "user");
         for turn in turns.take(2) {
@@ -91,26 +94,40 @@ struct Body<'a> {
     #[serde(flatten)]
     extra: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<Vec<Value>>,
+    tools: Option<Vec<WireTool<'a>>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     system: Option<Vec<Value>>,
     messages: Vec<messages::WireMessage>,
 }
 
-fn tool(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
-    let mut wire = json!({
-        "name": tool.name,
-        "input_schema": parameters.schema,
-    });
-    if !tool.description.is_empty() {
-        wire["description"] = tool.description.as_str().into();
+#[derive(Serialize)]
+struct WireTool<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    input_schema: &'a RawJson,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<Value>,
+}
+
+impl<'a> WireTool<'a> {
+    fn new(tool: &'a ToolDefinition, parameters: &'a ToolParameters) -> Self {
+        Self {
+            name: &tool.name,
+            description: &tool.description,
+            input_schema: &parameters.schema,
+            cache_control: None,
+        }
     }
-    wire
+}
+
+fn cached() -> Value {
+    json!({"type": "ephemeral"})
 }
 
 fn mark(block: Option<&mut Value>) {
     if let Some(block) = block.and_then(Value::as_object_mut) {
-        block.insert("cache_control".to_owned(), json!({"type": "ephemeral"}));
+        block.insert("cache_control".to_owned(), cached());
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a request in our words to the body of a generateContent request.
 
 use bytes::Bytes;
+use mcp_protocol::raw::RawJson;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -44,11 +45,11 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
         contents::encode(&request.messages, id, media, is_third_generation(&id.model));
     let parameters = schemas.parameters(&request.tools, SchemaDialect::Gemini);
     let declared = request.tools.iter().zip(&*parameters);
-    let declarations: Vec<_> =
-        declared.map(|(tool, parameters)| declaration(tool, parameters)).collect();
+    let function_declarations: Vec<_> =
+        declared.map(|(tool, parameters)| Declaration::new(tool, parameters)).collect();
     let body = Body {
-        tools: (!declarations.is_empty() && !overridden("tools"))
-            .then(|| [json!({"functionDeclarations": declarations})]),
+        tools: (!function_declarations.is_empty() && !overridden("tools"))
+            .then_some([Declarations { function_declarations }]),
         tool_config: tool_config(request)?.filter(|_| !overridden("toolConfig")),
         generation_config: Some(config).filter(|config| !config.is_empty()),
         extra,
@@ -61,9 +62,9 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Body {
+struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<[Value; 1]>,
+    tools: Option<[Declarations<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_config: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -75,15 +76,29 @@ struct Body {
     contents: Vec<contents::Content>,
 }
 
-fn declaration(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
-    let mut wire = json!({
-        "name": tool.name,
-        "parametersJsonSchema": parameters.schema,
-    });
-    if !tool.description.is_empty() {
-        wire["description"] = tool.description.as_str().into();
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Declarations<'a> {
+    function_declarations: Vec<Declaration<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Declaration<'a> {
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters_json_schema: &'a RawJson,
+}
+
+impl<'a> Declaration<'a> {
+    fn new(tool: &'a ToolDefinition, parameters: &'a ToolParameters) -> Self {
+        Self {
+            name: &tool.name,
+            description: &tool.description,
+            parameters_json_schema: &parameters.schema,
+        }
     }
-    wire
 }
 
 fn generation_config(request: &ModelRequest, max_tokens: Option<u32>) -> Map<String, Value> {

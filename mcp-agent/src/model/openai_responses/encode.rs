@@ -1,6 +1,7 @@
 //! From a request in our words to the body of a Responses request.
 
 use bytes::Bytes;
+use mcp_protocol::raw::RawJson;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
@@ -44,8 +45,8 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
     let overridden = |name: &str| request.extra.contains_key(name);
     let dialect = if strict_tools { SchemaDialect::OpenAiStrict } else { SchemaDialect::OpenAi };
     let parameters = schemas.parameters(&request.tools, dialect);
-    let tools: Vec<_> =
-        request.tools.iter().zip(&*parameters).map(|(one, schema)| tool(one, schema)).collect();
+    let offered = request.tools.iter().zip(&*parameters);
+    let tools: Vec<_> = offered.map(|(one, schema)| WireTool::new(one, schema)).collect();
     let body = Body {
         model: (!overridden("model")).then_some(&id.model),
         store: (!overridden("store")).then_some(false),
@@ -92,22 +93,32 @@ struct Body<'a> {
     #[serde(flatten)]
     extra: &'a Map<String, Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    tools: Option<Vec<Value>>,
+    tools: Option<Vec<WireTool<'a>>>,
     input: Vec<Value>,
 }
 
-/// Without a word the API would take the schema as strict and refuse most.
-fn tool(tool: &ToolDefinition, parameters: &ToolParameters) -> Value {
-    let mut wire = json!({
-        "type": "function",
-        "name": tool.name,
-        "parameters": parameters.schema,
-        "strict": parameters.is_strict,
-    });
-    if !tool.description.is_empty() {
-        wire["description"] = tool.description.as_str().into();
+#[derive(Serialize)]
+struct WireTool<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    description: &'a str,
+    parameters: &'a RawJson,
+    /// Without a word the API would take the schema as strict and refuse most.
+    strict: bool,
+}
+
+impl<'a> WireTool<'a> {
+    fn new(tool: &'a ToolDefinition, parameters: &'a ToolParameters) -> Self {
+        Self {
+            kind: "function",
+            name: &tool.name,
+            description: &tool.description,
+            parameters: &parameters.schema,
+            strict: parameters.is_strict,
+        }
     }
-    wire
 }
 
 fn tool_choice(request: &ModelRequest) -> Result<Option<Value>, ModelError> {
