@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use mcp_agent::toolbox::{McpToolset, Pinned, Toolset};
+use mcp_agent::{
+    service::ToolPins,
+    toolbox::{McpToolset, Pinned, Toolset},
+};
 use mcp_client::{
     Hub, ServerStatus,
-    pins::{PinFile, PinStore as _, ServerPins},
+    pins::{Drift, PinFile, PinStore as _, ServerPins},
 };
 
 use crate::{context::Context, terminal_text::one_line, trust::state_file};
@@ -24,19 +27,28 @@ pub(crate) fn key(status: &ServerStatus) -> String {
 pub(crate) fn held(tools: &Arc<McpToolset>, hub: &Hub, context: &Context) -> Arc<dyn Toolset> {
     let Some(file) = file() else { return Arc::clone(tools) as _ };
     let servers = hub.clone();
-    let messages = Arc::clone(&context.messages);
     let pinned = Pinned::new(Arc::clone(tools), file)
         .keyed(move |name| {
             servers.server(name).map_or_else(|| name.to_owned(), |one| key(&one.status()))
         })
-        .on_drift(move |server, drift| {
-            let (tool, kind) = (one_line(&drift.tool), drift.kind());
-            let then = if drift.now.is_some() { ", so it is not offered" } else { "" };
-            messages.warning(format_args!(
-                "tool {server}.{tool} is {kind}{then}; see `mcp pins show {server}`"
-            ));
-        });
+        .on_drift(warning(context));
     Arc::new(pinned)
+}
+
+/// The same for a service.
+pub(crate) fn of_service(context: &Context) -> Option<ToolPins> {
+    Some(ToolPins::new(file()?).keyed(key).on_drift(warning(context)))
+}
+
+fn warning(context: &Context) -> impl Fn(&str, &Drift) + Send + Sync + use<> {
+    let messages = Arc::clone(&context.messages);
+    move |server, drift| {
+        let (tool, kind) = (one_line(&drift.tool), drift.kind());
+        let then = if drift.now.is_some() { ", so it is not offered" } else { "" };
+        messages.warning(format_args!(
+            "tool {server}.{tool} is {kind}{then}; see `mcp pins show {server}`"
+        ));
+    }
 }
 
 /// Tells the hub which tools are not as they were agreed to. Servers that were never used with a

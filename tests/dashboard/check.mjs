@@ -49,7 +49,7 @@ async function startService(model, folder) {
     shown: { command: process.execPath, args: [join(here, "server.mjs"), join(folder, "full")] },
     demo: { command: mcp, args: ["demo-server"] },
   } }));
-  const args = ["serve", "--config", file, "--listen", "127.0.0.1:0", "-o", "json", "--model", "scripted",
+  const args = ["serve", "--no-pins", "--config", file, "--listen", "127.0.0.1:0", "-o", "json", "--model", "scripted",
     "--base-url", `http://127.0.0.1:${model.address().port}/v1`];
   const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: join(folder, "config"), XDG_STATE_HOME: join(folder, "state") };
   const child = spawn(mcp, args, { stdio: ["ignore", "pipe", "inherit"], env, cwd: folder });

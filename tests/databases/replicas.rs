@@ -55,7 +55,8 @@ impl Replica {
         std::fs::write(&config, servers.to_string()).unwrap();
         let mut process = Command::new(mcp);
         process
-            .args(["serve", "--listen", "127.0.0.1:0", "--no-model", "-o", "json", "--config"])
+            .args(["serve", "--listen", "127.0.0.1:0", "--no-model", "--no-pins"])
+            .args(["-o", "json", "--config"])
             .arg(&config)
             .args(["--token-env", "TOKEN", "--session-key", "env:KEY", "--redis", "env:REDIS"])
             .args([

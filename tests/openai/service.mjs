@@ -14,7 +14,7 @@ export async function startService(mcp, more = []) {
   const file = join(folder, "mcp-config.json");
   writeFileSync(file, JSON.stringify(configuration(demoUrl)));
   const model = await startModel();
-  const args = ["serve", "--config", file, "--listen", "127.0.0.1:0", "-o", "json",
+  const args = ["serve", "--no-pins", "--config", file, "--listen", "127.0.0.1:0", "-o", "json",
     "--model", "rules", "--base-url", `${model}/v1`, ...more];
   const env = { ...process.env, HOME: folder, XDG_CONFIG_HOME: join(folder, "config"),
     XDG_STATE_HOME: join(folder, "state") };

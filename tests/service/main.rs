@@ -14,6 +14,7 @@ mod leaving;
 mod limits;
 mod mcp;
 mod offered;
+mod pins;
 mod plans;
 mod questions;
 mod responses;

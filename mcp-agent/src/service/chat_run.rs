@@ -96,11 +96,15 @@ impl ChatRun {
         let servers = service.tools().await;
         let (known, offered) = (Arc::clone(&servers), chat.offered());
         let view = View::new(principal.clone(), None);
+        let (pins, hub) = (service.pins().cloned(), service.hub().clone());
         let noting = Noting::new(service, Arc::clone(&servers));
         let offers = Filtered::new(Arc::clone(&servers), move |tool| {
-            known
-                .tool(&tool.name)
-                .is_some_and(|tool| offered(&tool) && view.has_tool(&tool.server, &tool.tool.name))
+            known.tool(&tool.name).is_some_and(|tool| {
+                let name = &tool.tool.name;
+                offered(&tool)
+                    && view.has_tool(&tool.server, name)
+                    && !pins.as_ref().is_some_and(|pins| pins.holds(&hub, &tool.server, name))
+            })
         });
         // Of two tools of one name the first keeps it, and that one is the client's.
         let holds = settings.output.is_some();

@@ -29,6 +29,7 @@
 //! | `PATCH /mcp/servers/{name}` | switches it on or off |
 //! | `DELETE /mcp/servers/{name}` | ends and forgets it |
 //! | `POST /mcp/servers/{name}/restart` | starts it anew, whatever it is doing |
+//! | `GET /mcp/servers/{name}/drift`, `POST …/drift/accept` | tools that are not as they were agreed to |
 //! | `GET /mcp/tools?server_name=` | the tools, of all servers or of one |
 //! | `POST /mcp/tools/call` | calls one; with `Accept: text/event-stream`, progress comes first |
 //! | `GET /mcp/resources?server_name=`, `POST /mcp/resources/read` | the same for resources |
@@ -63,6 +64,7 @@ mod chat_run;
 mod client_tools;
 mod conversations;
 mod dashboard;
+mod drift;
 mod events;
 mod health;
 mod journal;
@@ -87,6 +89,7 @@ mod servers;
 mod serving;
 mod shared_servers;
 mod strict_json;
+mod tool_pins;
 mod tools;
 mod trace;
 mod view;
@@ -125,6 +128,7 @@ pub use self::{
     chat::ChatOptions,
     limits::ServiceLimits,
     problem::{Problem, ProblemCode},
+    tool_pins::ToolPins,
 };
 use crate::{
     caller::ServerCaller,
@@ -149,6 +153,7 @@ pub struct ServiceOptions {
     companions: Vec<Arc<dyn Companion>>,
     conversations: Option<Arc<dyn Store>>,
     servers: Option<Arc<dyn ServerStore>>,
+    pins: Option<ToolPins>,
 }
 
 impl ServiceOptions {
@@ -228,6 +233,12 @@ impl ServiceOptions {
         self
     }
 
+    /// Offers tools as they were agreed to, or not at all. Without, they are offered as they are.
+    pub fn pins(mut self, pins: ToolPins) -> Self {
+        self.pins = Some(pins);
+        self
+    }
+
     /// Offers `/v1` with this model.
     pub fn chat(mut self, chat: ChatOptions) -> Self {
         self.chat = Some(chat);
@@ -299,7 +310,10 @@ impl Service {
         let journal = Arc::new(Journal::new());
         let keys = session_keys(options.session_keys);
         let endpoint = endpoint(&guard, &limits, keys.clone());
-        let many = Many::new(&hub, &stack, &journal, keys);
+        if options.pins.is_some() {
+            hub.keep_catalogs(CatalogLists::TOOLS);
+        }
+        let many = Many::new(&hub, &stack, &journal, keys, options.pins);
         let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
@@ -346,6 +360,10 @@ impl Service {
         &self.0.hub
     }
 
+    fn pins(&self) -> Option<&ToolPins> {
+        self.0.endpoints.many().pins()
+    }
+
     /// The layers that calls go through.
     pub fn stack(&self) -> &Stack {
         &self.0.stack
@@ -363,6 +381,8 @@ impl Service {
                 get(servers::one).patch(servers::switch).delete(servers::remove),
             )
             .route("/mcp/servers/{name}/restart", post(servers::restart))
+            .route("/mcp/servers/{name}/drift", get(drift::show))
+            .route("/mcp/servers/{name}/drift/accept", post(drift::accept))
             .route("/mcp/events", get(events::stream))
             .route("/mcp/tools", get(tools::list))
             .route("/mcp/tools/call", post(tools::call))

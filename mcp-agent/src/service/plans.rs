@@ -150,9 +150,14 @@ type Tools = Filtered<NotedTools>;
 async fn tools(service: &Service, principal: Principal) -> Tools {
     let (tools, view) = (service.tools().await, View::new(principal, None));
     let known = Arc::clone(&tools);
+    let (pins, hub) = (service.pins().cloned(), service.hub().clone());
     let noted = NotedTools::new(tools, Arc::clone(&service.0.journal));
     Filtered::new(noted, move |tool| {
-        known.tool(&tool.name).is_some_and(|tool| view.has_tool(&tool.server, &tool.tool.name))
+        known.tool(&tool.name).is_some_and(|tool| {
+            let name = &tool.tool.name;
+            view.has_tool(&tool.server, name)
+                && !pins.as_ref().is_some_and(|pins| pins.holds(&hub, &tool.server, name))
+        })
     })
 }
 

@@ -188,6 +188,12 @@ impl Problem {
             .server(server)
     }
 
+    /// Nobody has agreed to the tool as it is now.
+    pub(super) fn quarantined(server: &str, tool: &str, reason: &str) -> Self {
+        let detail = format!("the tool `{tool}` of `{server}` is in quarantine: {reason}");
+        Self::new(ProblemCode::Refused, detail).server(server)
+    }
+
     /// For whoever asks a server has no resources and no prompts.
     pub(super) fn no_contents(server: &str) -> Self {
         Self::new(ProblemCode::NotFound, format!("`{server}` has tools only")).server(server)
@@ -249,7 +255,7 @@ impl From<ServerError> for Problem {
 }
 
 impl Problem {
-    fn of_server(error: &ServerError) -> Self {
+    pub(super) fn of_server(error: &ServerError) -> Self {
         match error {
             ServerError::Call { server, source } => Self::of_call(source).server(server),
             ServerError::Unavailable { server, state, retry_in, source } => {

@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse as _, Response},
 };
+use mcp_client::CatalogLists;
 use mcp_protocol::tools::Tool;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,8 +39,10 @@ pub(super) async fn list(
         client.list_tools().await
     };
     let has = |server: &str, tool: &Tool| {
+        let holds =
+            service.pins().is_some_and(|pins| pins.holds(service.hub(), server, &tool.name));
         let server = service.hub().server(server);
-        server.is_some_and(|server| view.offers(&server, &tool.name))
+        !holds && server.is_some_and(|server| view.offers(&server, &tool.name))
     };
     let listed = service.list(which, &view, list, has).await?;
     Ok(Json(ToolList { tools: listed.items, problems: listed.problems }))
@@ -71,6 +74,17 @@ pub(super) async fn call(
     let server = service.server(&server_name, &view)?;
     if !view.offers(&server, &tool_name) {
         return Err(Problem::unknown_tool(&server_name, &tool_name));
+    }
+    if let Some(pins) = service.pins() {
+        // What was never listed cannot be as it was agreed to.
+        if server.catalog().tools.told.is_none()
+            && let Err(error) = server.refresh_catalog(CatalogLists::TOOLS).await
+        {
+            return Err(Problem::of_server(&error));
+        }
+        if let Some(reason) = pins.held(&server, &server.catalog()).get(&tool_name) {
+            return Err(Problem::quarantined(&server_name, &tool_name, reason));
+        }
     }
     let noted = service.0.journal.call(Via::Rest, &server_name, &tool_name, &arguments);
     let hints = known_hints(&server, &tool_name);

@@ -43,6 +43,9 @@ pub(crate) struct ServeArgs {
     /// Show operators under `/mcp/conversations` the sessions that `mcp chat` keeps
     #[arg(long, conflicts_with = "stdio")]
     pub(crate) sessions: bool,
+    /// Offer tools as their servers describe them now, whatever was agreed to
+    #[arg(long)]
+    pub(crate) no_pins: bool,
     /// Do not look for a model; `/v1` is not offered
     #[arg(long)]
     pub(crate) no_model: bool,

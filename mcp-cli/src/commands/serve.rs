@@ -22,6 +22,7 @@ use crate::{
     exit_code::{ErrorCode, ExitCode},
     interrupt::asked_to_end,
     models::{self, FoundModel},
+    pins,
     printer::Printer,
     reload::{Following, Selection},
     replicas::Shared,
@@ -49,7 +50,8 @@ pub(super) async fn run(
     if args.stdio {
         let (hub, layers, _following) = start(&args, &shared, context).await?;
         let layers = shared.layers(layers, &hub)?;
-        let service = Service::of_hub(hub, ServiceOptions::new().layers(layers));
+        let options = pinned(ServiceOptions::new().layers(layers), &args, context);
+        let service = Service::of_hub(hub, options);
         return serve::stdio(service.mcp())
             .await
             .map(|()| ExitCode::Success)
@@ -81,7 +83,8 @@ pub(super) async fn run(
     let (hub, layers, _following) = start(&args, &shared, context).await?;
     let _alerting = file.alerts(&hub)?;
     let layers = shared.layers(layers, &hub)?;
-    let service = Service::of_hub(hub, options.layers(layers));
+    let options = pinned(options.layers(layers), &args, context);
+    let service = Service::of_hub(hub, options);
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
     announce(address, token.as_ref(), !args.no_model, printer)?;
@@ -141,6 +144,14 @@ async fn start(
     required.are_up(&hub, context).await?;
     let following = context.follow(&hub, Selection::new(targets, &args.command, &args.server));
     Ok((hub, layers, following))
+}
+
+/// Holds the servers' tools to the pins of this user.
+fn pinned(options: ServiceOptions, args: &ServeArgs, context: &Context) -> ServiceOptions {
+    match pins::of_service(context).filter(|_| !args.no_pins) {
+        Some(pins) => options.pins(pins),
+        None => options,
+    }
 }
 
 fn stopped(error: &io::Error) -> CliError {

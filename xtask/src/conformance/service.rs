@@ -100,7 +100,7 @@ impl Stand {
             let config = self.configuration(spoken, upstream, &server)?;
             let _service = Running::start(
                 Command::new(&self.mcp)
-                    .args(["serve", "--no-token", "--no-model", "--listen"])
+                    .args(["serve", "--no-token", "--no-model", "--no-pins", "--listen"])
                     .arg(format!("127.0.0.1:{port}"))
                     .arg("--config")
                     .arg(config),

@@ -17,6 +17,9 @@ pub(super) fn role(method: &Method, path: &str) -> Role {
         _ if is_below(path, "/v1") || is_below(path, "/mcp/plans") => Role::User,
         _ if is_below(path, "/mcp/conversations") => Role::User,
         _ if path.starts_with("/mcp/servers/") && path.ends_with("/restart") => Role::Operator,
+        _ if reads && path.starts_with("/mcp/servers/") && path.ends_with("/drift") => {
+            Role::Operator
+        }
         _ if reads => Role::Viewer,
         _ => Role::Admin,
     }
@@ -40,6 +43,8 @@ mod tests {
             ("DELETE", "/mcp/servers/a", Role::Admin),
             ("PUT", "/mcp/servers/a", Role::Admin),
             ("POST", "/mcp/servers/a/restart", Role::Operator),
+            ("GET", "/mcp/servers/a/drift", Role::Operator),
+            ("POST", "/mcp/servers/a/drift/accept", Role::Admin),
             ("POST", "/mcp", Role::Viewer),
             ("DELETE", "/mcp", Role::Viewer),
             ("POST", "/servers/a/mcp", Role::Viewer),

@@ -31,7 +31,10 @@ use super::{
     offered::Offered,
     tasks::follow_task,
 };
-use crate::{model::BoxFuture, service::view::View};
+use crate::{
+    model::BoxFuture,
+    service::{tool_pins::ToolPins, view::View},
+};
 
 /// All lists.
 pub(super) const ALL_LISTS: CatalogLists =
@@ -50,12 +53,17 @@ pub(super) struct Counts {
 pub(super) struct Changes(Mutex<Option<(watch::Receiver<Counts>, JoinSet<()>)>>);
 
 impl Changes {
-    pub(super) fn watch(&self, hub: &Hub, view: &View) -> watch::Receiver<Counts> {
+    pub(super) fn watch(
+        &self,
+        hub: &Hub,
+        view: &View,
+        pins: Option<&ToolPins>,
+    ) -> watch::Receiver<Counts> {
         let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (counts, _) = watched.get_or_insert_with(|| {
             let (sender, counts) = watch::channel(Counts::default());
             let mut task = JoinSet::new();
-            task.spawn(count(hub.clone(), view.clone(), sender));
+            task.spawn(count(hub.clone(), view.clone(), pins.cloned(), sender));
             (counts, task)
         });
         let mut counts = counts.clone();
@@ -64,10 +72,11 @@ impl Changes {
     }
 }
 
-async fn count(hub: Hub, view: View, sender: watch::Sender<Counts>) {
+async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Sender<Counts>) {
     let is_meant = |name: &str| view.sees(name);
     let mut events = hub.events();
-    let mut last = prints(&hub, &view);
+    let prints = || prints(&hub, &view, pins.as_ref());
+    let mut last = prints();
     let servers = hub.servers().into_iter().filter(|server| is_meant(server.name()));
     let mut told: FuturesUnordered<_> = servers.map(|server| next(server.changes())).collect();
     loop {
@@ -79,12 +88,15 @@ async fn count(hub: Hub, view: View, sender: watch::Sender<Counts>) {
                     Ok(HubEvent { server, change: HubChange::Added, .. }) => {
                         told.extend(hub.server(&server).map(|server| next(server.changes())));
                     }
-                    Ok(HubEvent { change: HubChange::Removed | HubChange::Catalog(_), .. })
+                    Ok(HubEvent {
+                        change: HubChange::Removed | HubChange::Catalog(_) | HubChange::Drift(_),
+                        ..
+                    })
                     | Err(RecvError::Lagged(_)) => {}
                     Ok(_) => continue,
                     Err(RecvError::Closed) => return,
                 }
-                let now = prints(&hub, &view);
+                let now = prints();
                 changed = [0, 1, 2].map(|list| now[list] != last[list]);
                 last = now;
             }
@@ -120,8 +132,8 @@ fn next(mut watch: ServerWatch) -> BoxFuture<'static, (ServerWatch, Option<Chang
 }
 
 /// What the lists of tools, prompts and resources come to.
-fn prints(hub: &Hub, view: &View) -> [u64; 3] {
-    let offered = Offered::known(hub, view);
+fn prints(hub: &Hub, view: &View, pins: Option<&ToolPins>) -> [u64; 3] {
+    let offered = Offered::known(hub, view, pins);
     let print = |value: Value| {
         let mut hasher = DefaultHasher::new();
         value.to_string().hash(&mut hasher);
@@ -188,7 +200,7 @@ impl Aggregate {
     ) -> Result<RawJson, ErrorObject> {
         let peer = caller.peer;
         let mut granted = params::<SubscriptionsListenParams>(request)?.notifications;
-        let counts = self.0.changes.watch(&self.0.hub, &self.0.view);
+        let counts = self.changes();
         let mut watches = FuturesUnordered::new();
         let mut entries = Object::default();
         if let Ok(id) = RawJson::from_value(&request.id) {

@@ -66,7 +66,7 @@ use self::{
     waiting::Waiting,
     way::Way,
 };
-use super::{journal::Journal, problem, view::View};
+use super::{journal::Journal, problem, tool_pins::ToolPins, view::View};
 use crate::{
     caller::{Call, CallError, Operation, ToolHints},
     stack::Stack,
@@ -80,6 +80,7 @@ pub(super) struct Many {
     stack: Stack,
     /// Seals the ids of tasks.
     keys: Option<SessionKeys>,
+    pins: Option<ToolPins>,
 }
 
 impl Many {
@@ -88,8 +89,13 @@ impl Many {
         stack: &Stack,
         journal: &Arc<Journal>,
         keys: Option<SessionKeys>,
+        pins: Option<ToolPins>,
     ) -> Self {
-        Self { hub: hub.clone(), journal: Arc::clone(journal), stack: stack.clone(), keys }
+        Self { hub: hub.clone(), journal: Arc::clone(journal), stack: stack.clone(), keys, pins }
+    }
+
+    pub(super) fn pins(&self) -> Option<&ToolPins> {
+        self.pins.as_ref()
     }
 }
 
@@ -101,6 +107,7 @@ struct Shared {
     hub: Hub,
     way: Way,
     view: View,
+    pins: Option<ToolPins>,
     keys: Option<SessionKeys>,
     waiting: Waiting,
     changes: Changes,
@@ -128,11 +135,11 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, journal, stack, keys } = many.clone();
+        let Many { hub, journal, stack, keys, pins } = many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels) = Default::default();
-        Self(Arc::new(Shared { hub, way, view, keys, waiting, changes, levels }))
+        Self(Arc::new(Shared { hub, way, view, pins, keys, waiting, changes, levels }))
     }
 
     async fn answer(
@@ -222,15 +229,15 @@ impl Aggregate {
     }
 
     fn changes(&self) -> watch::Receiver<Counts> {
-        self.0.changes.watch(&self.0.hub, &self.0.view)
+        self.0.changes.watch(&self.0.hub, &self.0.view, self.0.pins.as_ref())
     }
 
     fn known(&self) -> Offered<'_> {
-        Offered::known(&self.0.hub, &self.0.view)
+        Offered::known(&self.0.hub, &self.0.view, self.0.pins.as_ref())
     }
 
     async fn ask(&self, lists: CatalogLists) -> Offered<'_> {
-        Offered::ask(&self.0.hub, &self.0.view, lists).await
+        Offered::ask(&self.0.hub, &self.0.view, self.0.pins.as_ref(), lists).await
     }
 
     async fn initialize(&self, params: &InitializeParams) -> InitializeResult {

@@ -1,6 +1,6 @@
 //! What all servers offer together.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use mcp_client::{Availability, Catalog, CatalogLists, Hub, Server, ServerStatus, StateKind};
@@ -12,7 +12,7 @@ use mcp_protocol::{
 use tokio::time::timeout;
 
 use super::names;
-use crate::service::view::View;
+use crate::service::{tool_pins::ToolPins, view::View};
 
 /// How long servers that are still starting hold a list up.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -36,22 +36,29 @@ async fn ready(hub: &Hub, view: &View) {
 /// The catalogs of the servers that are meant, in the order of the configuration.
 pub(super) struct Offered<'a> {
     view: &'a View,
+    pins: Option<&'a ToolPins>,
     catalogs: Vec<(Server, Catalog)>,
 }
 
 impl<'a> Offered<'a> {
     /// What is known now, without asking anybody.
-    pub(super) fn known(hub: &Hub, view: &'a View) -> Self {
+    pub(super) fn known(hub: &Hub, view: &'a View, pins: Option<&'a ToolPins>) -> Self {
         let meant = hub.servers().into_iter().filter(|server| view.sees(server.name()));
-        Self { view, catalogs: meant.map(|server| (server.clone(), server.catalog())).collect() }
+        let catalogs = meant.map(|server| (server.clone(), server.catalog())).collect();
+        Self { view, pins, catalogs }
     }
 
     /// Asks the servers that are there; of the others, and of those that do not answer soon, what
     /// they offered last is used.
-    pub(super) async fn ask(hub: &Hub, view: &'a View, lists: CatalogLists) -> Self {
+    pub(super) async fn ask(
+        hub: &Hub,
+        view: &'a View,
+        pins: Option<&'a ToolPins>,
+        lists: CatalogLists,
+    ) -> Self {
         // Whoever is not up by then is told of when it is.
         let _ = timeout(START_LIMIT, ready(hub, view)).await;
-        let known = Self::known(hub, view);
+        let known = Self::known(hub, view, pins);
         let asking = known.catalogs.into_iter().map(|(server, catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
             if is_there
@@ -61,12 +68,24 @@ impl<'a> Offered<'a> {
             }
             (server, catalog)
         });
-        Self { view, catalogs: join_all(asking).await }
+        Self { view, pins, catalogs: join_all(asking).await }
     }
 
     /// All tools under the names that they are offered by.
     pub(super) fn tools(&self) -> Vec<(&Server, String, &Tool)> {
-        let has = |server: &Server, tool: &Tool| self.view.offers(server, &tool.name);
+        let mut held = Vec::new();
+        for (server, catalog) in &self.catalogs {
+            let names = self.pins.map(|pins| pins.held(server, catalog)).unwrap_or_default();
+            if !names.is_empty() {
+                held.push((server.name(), names));
+            }
+        }
+        let has = |server: &Server, tool: &Tool| {
+            let is_held = |(name, held): &(&str, Arc<BTreeMap<String, String>>)| {
+                *name == server.name() && held.contains_key(&tool.name)
+            };
+            self.view.offers(server, &tool.name) && !held.iter().any(is_held)
+        };
         self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
     }
 

@@ -1,0 +1,95 @@
+//! `/mcp/servers/{name}/drift`: tools that are not as they were agreed to.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use mcp_client::pins;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Service,
+    access::Principal,
+    problem::{Problem, ProblemCode},
+    read_json,
+    tool_pins::ToolPins,
+    view::View,
+};
+use crate::toolbox::pins::diff;
+
+/// What is not as it was agreed to.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DriftList {
+    drift: Vec<DriftReport>,
+}
+
+/// A tool that is not as it was. One that is `new` or `changed` is in quarantine.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DriftReport {
+    tool: String,
+    /// `new`, `changed` or `gone`.
+    kind: &'static str,
+    /// The definition that was agreed to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    before: Option<Value>,
+    /// The definition now. Untrusted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    now: Option<Value>,
+    /// What is another, line by line.
+    diff: String,
+}
+
+impl DriftList {
+    fn new(drift: Vec<pins::Drift>) -> Self {
+        let report = |one: pins::Drift| DriftReport {
+            kind: one.kind(),
+            diff: diff(&one),
+            tool: one.tool,
+            before: one.before.map(|pin| pin.definition),
+            now: one.now.map(|pin| pin.definition),
+        };
+        Self { drift: drift.into_iter().map(report).collect() }
+    }
+}
+
+/// The body of `POST /mcp/servers/{name}/drift/accept`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Accept {
+    /// All tools of the server when left out.
+    #[serde(default)]
+    tool: Option<String>,
+}
+
+pub(super) async fn show(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(name): Path<String>,
+) -> Result<Json<DriftList>, Problem> {
+    let server = service.server(&name, &View::new(principal, None))?;
+    Ok(Json(DriftList::new(pins_of(&service)?.drift(&server))))
+}
+
+/// Agrees to what is another now; it is offered from then on. The answer is what was agreed to.
+pub(super) async fn accept(
+    State(service): State<Service>,
+    principal: Principal,
+    Path(name): Path<String>,
+    read_json::Json(Accept { tool }): read_json::Json<Accept>,
+) -> Result<Json<DriftList>, Problem> {
+    let server = service.server(&name, &View::new(principal, None))?;
+    let accepted = pins_of(&service)?.accept(&server, tool.as_deref());
+    let accepted = accepted.map_err(|error| {
+        let text = super::problem::chain(&error);
+        Problem::new(ProblemCode::Unexpected, text).server(name)
+    })?;
+    Ok(Json(DriftList::new(accepted)))
+}
+
+fn pins_of(service: &Service) -> Result<&ToolPins, Problem> {
+    service.pins().ok_or_else(|| {
+        Problem::new(ProblemCode::NotFound, "this service does not hold tools to pins")
+    })
+}
