@@ -78,6 +78,33 @@ async fn who_sends_slowly_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn a_connection_is_kept_for_a_time_of_its_own() {
+    let request = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    // Kept for longer than a head may take, and a head that follows has its own time.
+    let serving = Serving::start(vec![], limits(json!({"head": 0.1, "idle": 600}))).await;
+    let mut stream = TcpStream::connect(&serving.address).await.unwrap();
+    let mut piece = [0; 4096];
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let read = stream.read(&mut piece).await.unwrap();
+        let answer = String::from_utf8_lossy(&piece[..read]);
+        assert!(
+            answer.starts_with("HTTP/1.1 200") && answer.contains("content-length: "),
+            "{answer}"
+        );
+    }
+    stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+    let mut rest = Vec::new();
+    let _ = stream.read_to_end(&mut rest).await;
+    assert!(!String::from_utf8_lossy(&rest).contains("200 OK"));
+    serving.end().await;
+    // And no longer than that.
+    let serving = Serving::start(vec![], limits(json!({"head": 600, "idle": 0.1}))).await;
+    assert!(say(&serving, request).await.starts_with("HTTP/1.1 200"));
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn what_there_is_no_room_for_is_refused_at_once() {
     let options = limits(json!({"requests": 1, "waiting": 0, "streams": 1, "drain": 0}));
     let serving = Serving::start(vec![misbehaving("one", "no-answer")], options).await;

@@ -3,11 +3,12 @@
 use std::{
     future::pending,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
-use mcp_agent::service::ServiceOptions;
+use mcp_agent::service::{ServiceLimits, ServiceOptions};
 use mcp_client::{
-    Change, Client, EraChoice,
+    Change, Client, EraChoice, Step,
     config::{ServerConfig, TransportConfig},
     protocol::{
         elicitation::ElicitResult,
@@ -130,6 +131,10 @@ fn text(text: &str, is_modern: bool) -> Result<RawJson, ErrorObject> {
 
 /// A service in front of a curious server.
 async fn in_front_of(era: Era, tasks: &mut JoinSet<()>) -> Serving {
+    with_options(era, tasks, ServiceOptions::new()).await
+}
+
+async fn with_options(era: Era, tasks: &mut JoinSet<()>, options: ServiceOptions) -> Serving {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
     tasks.spawn(async move {
@@ -138,7 +143,7 @@ async fn in_front_of(era: Era, tasks: &mut JoinSet<()>) -> Serving {
         serving.await.expect("serves");
     });
     let transport = TransportConfig::Http { url, headers: [].into() };
-    Serving::start(vec![ServerConfig::new("curious", transport)], ServiceOptions::new()).await
+    Serving::start(vec![ServerConfig::new("curious", transport)], options).await
 }
 
 fn builder(
@@ -182,6 +187,20 @@ async fn a_question_reaches_whoever_called() {
     }
 }
 
+/// The end of the service waits for what is under way, and a client may never come back.
+#[tokio::test]
+async fn a_call_that_waits_for_its_client_does_not_hold_up_the_end() {
+    let mut tasks = JoinSet::new();
+    let mut limits = ServiceLimits::default();
+    limits.drain = Duration::from_secs(3600);
+    let options = ServiceOptions::new().limits(limits);
+    let serving = with_options(Era::Legacy, &mut tasks, options).await;
+    let client = builder(&serving, Era::Modern).connect().await.expect("connects");
+    let step = client.call_tool("greet", json!({})).stepwise().await.expect("a step");
+    assert!(matches!(step, Step::InputRequired(_)), "{step:?}");
+    serving.end().await;
+}
+
 #[tokio::test]
 async fn whoever_cannot_be_asked_is_not() {
     for (server, client) in PAIRS {
@@ -223,7 +242,7 @@ async fn people_who_do_not_answer_keep_nobody_from_calling() {
     // More than there are places for one server, and for all.
     for _ in 0..12 {
         let step = client.call_tool("greet", json!({})).stepwise().await.expect("a step");
-        assert!(matches!(step, mcp_client::Step::InputRequired(_)), "{step:?}");
+        assert!(matches!(step, Step::InputRequired(_)), "{step:?}");
     }
     let mute = builder(&serving, Era::Modern).connect().await.expect("connects");
     let result = mute.call_tool("greet", json!({})).await.expect("a result");
@@ -265,7 +284,7 @@ async fn the_state_of_another_request_is_refused() {
     let serving = in_front_of(Era::Legacy, &mut tasks).await;
     let client = builder(&serving, Era::Modern).connect().await.expect("connects");
     let step = client.call_tool("greet", json!({})).stepwise().await.expect("a step");
-    let mcp_client::Step::InputRequired(pending) = step else { panic!("{step:?}") };
+    let Step::InputRequired(pending) = step else { panic!("{step:?}") };
     let asked = pending.into_asked();
     let mut answers = mcp_client::protocol::input_required::InputResponses::default();
     let (key, _) = asked.input_requests.iter().next().expect("a question");
@@ -277,7 +296,7 @@ async fn the_state_of_another_request_is_refused() {
     let error = go_on(json!({"other": 1})).await.expect_err("refused");
     assert!(error.to_string().contains("belongs to another request"), "{error}");
     let step = go_on(json!({})).await.expect("a step");
-    let mcp_client::Step::Complete(result) = step else { panic!("{step:?}") };
+    let Step::Complete(result) = step else { panic!("{step:?}") };
     assert_eq!(result.joined_text(), "Hello, Ada!");
     let error = go_on(json!({})).await.expect_err("it is over");
     assert!(error.to_string().contains("no call waits"), "{error}");

@@ -25,6 +25,9 @@ pub struct ServiceLimits {
     /// How long a client may take to send the head of a request. Default: 10 s.
     #[serde(deserialize_with = "seconds")]
     pub head: Duration,
+    /// How long a connection is kept on which nothing happens. Default: 75 s.
+    #[serde(deserialize_with = "seconds")]
+    pub idle: Duration,
     /// Header fields of a request; with more it is answered 431. Default: 100.
     pub headers: usize,
     /// The head of a request, in bytes; a larger one is answered 431. Default: 64 KiB, and not less
@@ -63,6 +66,7 @@ impl Default for ServiceLimits {
         Self {
             connections: 4096,
             head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
             headers: 100,
             head_bytes: 64 << 10,
             body_bytes: 4 << 20,

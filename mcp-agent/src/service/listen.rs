@@ -10,14 +10,14 @@ use axum::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp_transport::serve::accept;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::watch,
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tower_service::Service as _;
 
-use super::limits::ServiceLimits;
+use super::{
+    holding::Holding,
+    limits::ServiceLimits,
+    patience::{Answering, Patient},
+};
 
 /// The smallest head that hyper can be bound to.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
@@ -45,7 +45,7 @@ pub(super) async fn serve(
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
+        .header_read_timeout(limits.idle)
         .max_headers(limits.headers)
         .max_buf_size(limits.head_bytes.max(LEAST_HEAD_BYTES));
     loop {
@@ -54,7 +54,10 @@ pub(super) async fn serve(
             () = async { drop(now.wait_for(|phase| *phase != Phase::Serving).await) } => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             accepted = accept(&listener), if connections.len() < limits.connections => {
-                connections.spawn(carry(accepted?, router.clone(), builder.clone(), phase.clone()));
+                let answering = Answering::default();
+                let stream = Patient::new(accepted?, limits.head, answering.clone());
+                let carrying = carry(stream, answering, router.clone(), builder.clone(), phase.clone());
+                connections.spawn(carrying);
             }
         }
     }
@@ -64,7 +67,8 @@ pub(super) async fn serve(
 }
 
 async fn carry(
-    stream: TcpStream,
+    stream: Patient,
+    answering: Answering,
     router: Router,
     builder: http1::Builder,
     mut phase: watch::Receiver<Phase>,
@@ -72,13 +76,15 @@ async fn carry(
     let now = phase.clone();
     let answer = service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let (mut router, now) = (router.clone(), now.clone());
+        let answered = answering.begin();
         async move {
             let Ok(mut response) = router.call(request.map(Body::new)).await;
             if *now.borrow() != Phase::Serving {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
-            Ok::<_, Infallible>(response)
+            // The request is answered once the last of the body is sent.
+            Ok::<_, Infallible>(response.map(|body| Holding::body(body, answered)))
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));

@@ -12,7 +12,6 @@ use axum::{
     http::Uri,
     response::{IntoResponse, Response},
 };
-use http_body_util::BodyExt as _;
 use mcp_transport::serve::{self, HttpEndpoint, HttpServeConfig};
 use tokio::time::Instant;
 
@@ -20,6 +19,7 @@ use super::{
     Service,
     access::Principal,
     aggregate::{Aggregate, Many},
+    holding::Holding,
     problem::Problem,
     view::View,
 };
@@ -86,9 +86,10 @@ impl Endpoints {
         });
     }
 
-    /// Ends all streams and sessions.
+    /// Ends all streams and sessions, and calls that wait for their clients.
     pub(super) fn end(&self) {
-        for open in self.open.lock().unwrap_or_else(PoisonError::into_inner).values() {
+        let open = std::mem::take(&mut *self.open.lock().unwrap_or_else(PoisonError::into_inner));
+        for open in open.into_values() {
             open.endpoint.end();
         }
     }
@@ -106,12 +107,7 @@ impl Endpoints {
         let response = endpoint.answer(request).await;
         drop(under_way);
         // An endpoint ends what it answers when it goes.
-        response.map(|body| {
-            Body::new(body.map_frame(move |frame| {
-                let _ = &endpoint;
-                frame
-            }))
-        })
+        response.map(|body| Holding::body(Body::new(body), endpoint))
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     caller::{self, Answers, Operation},
     model::BoxFuture,
-    service::{access::random_token, trace},
+    service::{access::random_token, running::Aside, trace},
 };
 
 /// How long a server's question waits for its answer.
@@ -42,6 +42,7 @@ const MAX_WAITING: usize = 256;
 pub(super) struct Waiting(Mutex<HashMap<String, Parked>>);
 
 struct Parked {
+    _aside: Aside,
     call: Call,
     since: Instant,
 }
@@ -81,7 +82,7 @@ impl Waiting {
         };
         match call.drive(caller).await {
             Some(outcome) => outcome,
-            None => self.park(call),
+            None => self.park(call, way),
         }
     }
 
@@ -100,7 +101,7 @@ impl Waiting {
         Ok(parked.call)
     }
 
-    fn park(&self, call: Call) -> Result<RawJson, ErrorObject> {
+    fn park(&self, call: Call, way: &Way) -> Result<RawJson, ErrorObject> {
         let token = random_token().map_err(|error| internal(error.to_string()))?;
         let state = token.reveal().to_owned();
         let asked = InputRequired::new(call.questions.clone(), Some(RequestState::new(&state)));
@@ -114,7 +115,7 @@ impl Waiting {
             let oldest = oldest.0.clone();
             waiting.remove(&oldest);
         }
-        waiting.insert(state, Parked { call, since: Instant::now() });
+        waiting.insert(state, Parked { _aside: way.aside(), call, since: Instant::now() });
         write_asked(asked, &server)
     }
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use crate::{
     caller::{Call, CallError, Caller as _, Operation, Reply},
-    service::journal::{Journal, Via},
+    service::{
+        journal::{Journal, Via},
+        running::Aside,
+    },
     stack::Stack,
 };
 
@@ -20,14 +23,19 @@ impl Way {
         Self { stack, journal }
     }
 
+    /// For a call that waits for its client.
+    pub(super) fn aside(&self) -> Aside {
+        self.journal.running().aside()
+    }
+
     pub(super) async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let noted = match &*call.operation {
+        // Each counts as one that is under way: a call of a tool by being noted.
+        let (noted, _under_way) = match &*call.operation {
             Operation::CallTool { name, arguments } => {
-                Some(self.journal.call(Via::Mcp, &call.server, name, arguments))
+                (Some(self.journal.call(Via::Mcp, &call.server, name, arguments)), None)
             }
-            _ => None,
+            _ => (None, Some(self.journal.running().begin())),
         };
-        let _under_way = self.journal.running().begin();
         let outcome = self.stack.call(call).await;
         if let Some(noted) = noted {
             noted.ended(&outcome);
