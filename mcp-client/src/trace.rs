@@ -67,6 +67,21 @@ impl TraceContext {
         Ok(self)
     }
 
+    /// Version, trace id, parent id and flags.
+    pub fn traceparent(&self) -> &str {
+        &self.parent
+    }
+
+    /// The vendors' part.
+    pub fn tracestate(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// The baggage, as it is written.
+    pub fn baggage_text(&self) -> Option<&str> {
+        self.baggage.as_deref()
+    }
+
     /// The entries of `_meta`, each of which needs no escapes.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&'static str, &str)> {
         [

@@ -108,7 +108,13 @@ impl Peer {
     }
 
     pub(super) fn new(outgoing: mpsc::Sender<Bytes>, asking: Option<Arc<Asking>>) -> Self {
-        Self { outgoing, asking }
+        Self { outgoing, asking, beside: None }
+    }
+
+    /// The same client, with what came with its request.
+    #[cfg(feature = "serve-http")]
+    pub(super) fn with(self, beside: Option<super::Beside>) -> Self {
+        Self { beside, ..self }
     }
 }
 

@@ -4,6 +4,7 @@
 //! feature `serve-http` `http` to any number of them.
 
 mod asking;
+mod beside;
 #[cfg(feature = "serve-http")]
 mod http;
 mod session;
@@ -27,6 +28,7 @@ pub use self::http::{
 };
 pub use self::{
     asking::AskError,
+    beside::Beside,
     stdio::{in_memory, lines, stdio},
 };
 use crate::BoxFuture;
@@ -81,6 +83,7 @@ pub struct Peer {
     outgoing: mpsc::Sender<Bytes>,
     /// `None` for clients that cannot be asked anything.
     asking: Option<Arc<Asking>>,
+    beside: Option<Beside>,
 }
 
 /// A notification could not be sent.
@@ -96,6 +99,11 @@ pub enum NotifyError {
 }
 
 impl Peer {
+    /// What came with the HTTP request in a [`Beside`], if it is of this type.
+    pub fn beside<T: std::any::Any>(&self) -> Option<&T> {
+        self.beside.as_ref()?.get()
+    }
+
     /// Sends a notification, such as progress. What is sent from a request's future goes out before
     /// its answer.
     ///

@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
-    serve::{Peer, Service},
+    serve::{Beside, Peer, Service},
 };
 
 /// How long an answer is waited for before its head goes out and a stream begins.
@@ -77,7 +77,11 @@ impl HttpEndpoint {
         if head.uri.path() != self.config.path {
             return reply::status(StatusCode::NOT_FOUND);
         }
-        let client = Client { headers: &head.headers, principal: head.extensions.get() };
+        let client = Client {
+            headers: &head.headers,
+            principal: head.extensions.get(),
+            beside: head.extensions.get(),
+        };
         let is_modern = shown_version(&head.headers).is_some_and(|v| v.era() == Era::Modern);
         match head.method {
             Method::POST => match self.read(&head.headers, body).await {
@@ -144,13 +148,13 @@ impl HttpEndpoint {
                     let Some(Message::Request(request)) = messages.pop() else {
                         return reply::status(StatusCode::BAD_REQUEST);
                     };
-                    return self.modern(request).await;
+                    return self.modern(request, client.beside).await;
                 }
                 Ok(Era::Legacy) if &*request.method == "initialize" => {
                     let Some(Message::Request(request)) = messages.pop() else {
                         return reply::status(StatusCode::BAD_REQUEST);
                     };
-                    return self.initialize(request, client.principal).await;
+                    return self.initialize(request, client).await;
                 }
                 Ok(Era::Legacy) => {}
             }
@@ -168,10 +172,10 @@ impl HttpEndpoint {
         }
     }
 
-    async fn modern(&self, request: jsonrpc::Request) -> Reply {
+    async fn modern(&self, request: jsonrpc::Request, beside: Option<&Beside>) -> Reply {
         let log = EventLog::new(Some(1));
         let mut reader = log.attach(None);
-        let answering = work::run(Arc::clone(&self.service), request, log, None);
+        let answering = work::run(Arc::clone(&self.service), request, log, None, beside.cloned());
         let task = {
             let mut tasks = self.work.lock().unwrap_or_else(PoisonError::into_inner);
             while tasks.try_join_next().is_some() {}
@@ -192,9 +196,10 @@ impl HttpEndpoint {
         reply::status(StatusCode::ACCEPTED)
     }
 
-    async fn initialize(&self, request: jsonrpc::Request, principal: Option<&Principal>) -> Reply {
+    async fn initialize(&self, request: jsonrpc::Request, client: Client<'_>) -> Reply {
+        let principal = client.principal;
         let session = Session::open(Arc::clone(&self.service), principal.cloned());
-        let Ok((number, log)) = session.start(vec![request]) else {
+        let Ok((number, log)) = session.start(vec![request], client.beside) else {
             return reply::status(StatusCode::INTERNAL_SERVER_ERROR);
         };
         let mut reader = log.attach(None);
@@ -271,12 +276,13 @@ impl HttpEndpoint {
         if requests.is_empty() {
             return Ok(reply::status(StatusCode::ACCEPTED));
         }
-        let (number, log) = session.start(requests).map_err(|refused| match refused {
-            Refused::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests run"),
-            Refused::IdInUse => {
-                refuse(StatusCode::BAD_REQUEST, "a request with this id is running")
-            }
-        })?;
+        let (number, log) =
+            session.start(requests, client.beside).map_err(|refused| match refused {
+                Refused::TooMany => refuse(StatusCode::TOO_MANY_REQUESTS, "too many requests run"),
+                Refused::IdInUse => {
+                    refuse(StatusCode::BAD_REQUEST, "a request with this id is running")
+                }
+            })?;
         let mut reader = log.attach(None);
         if is_single
             && let Ok(Some(first)) = timeout(STREAM_AFTER, reader.peek()).await
@@ -381,6 +387,7 @@ impl fmt::Debug for HttpEndpoint {
 struct Client<'a> {
     headers: &'a HeaderMap,
     principal: Option<&'a Principal>,
+    beside: Option<&'a Beside>,
 }
 
 const NO_SESSION: &str = "there is no such session";

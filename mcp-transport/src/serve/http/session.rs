@@ -21,7 +21,7 @@ use super::{
     session_id::{self, Key},
     work,
 };
-use crate::serve::{Peer, Service, asking::Asking};
+use crate::serve::{Beside, Peer, Service, asking::Asking};
 
 /// How many finished streams of a session can still be resumed.
 const MAX_FINISHED: usize = 16;
@@ -180,7 +180,11 @@ impl Session {
     }
 
     /// Starts requests whose answers share a stream. Gives the stream and its number.
-    pub(super) fn start(&self, requests: Vec<Request>) -> Result<(u64, Arc<EventLog>), Refused> {
+    pub(super) fn start(
+        &self,
+        requests: Vec<Request>,
+        beside: Option<&Beside>,
+    ) -> Result<(u64, Arc<EventLog>), Refused> {
         let mut state = self.lock();
         while state.tasks.try_join_next().is_some() {}
         state.running.retain(|_, task| !task.is_finished());
@@ -197,7 +201,8 @@ impl Session {
         for request in requests {
             let id = request.id.clone();
             let (service, log) = (Arc::clone(&self.service), Arc::clone(&log));
-            let answering = work::run(service, request, log, Some(Arc::clone(&self.asking)));
+            let asking = Some(Arc::clone(&self.asking));
+            let answering = work::run(service, request, log, asking, beside.cloned());
             let task = state.tasks.spawn(answering);
             state.running.insert(id, task);
         }

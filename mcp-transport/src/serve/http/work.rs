@@ -9,7 +9,7 @@ use mcp_protocol::{
 use tokio::sync::mpsc;
 
 use super::event_log::EventLog;
-use crate::serve::{Peer, Service, asking::Asking};
+use crate::serve::{Beside, Peer, Service, asking::Asking};
 
 /// How many messages wait between the service and the stream.
 const QUEUED_MESSAGES: usize = 16;
@@ -21,11 +21,12 @@ pub(super) async fn run(
     request: Request,
     log: Arc<EventLog>,
     asking: Option<Arc<Asking>>,
+    beside: Option<Beside>,
 ) {
     let id = request.id.clone();
     let unanswered = Unanswered { log: &log, id: &id, done: false };
     let (outgoing, mut messages) = mpsc::channel(QUEUED_MESSAGES);
-    let peer = Peer::new(outgoing, asking);
+    let peer = Peer::new(outgoing, asking).with(beside);
     let outcome = {
         let mut work = pin!(service.request(request, &peer));
         loop {
