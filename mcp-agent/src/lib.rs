@@ -41,7 +41,10 @@ pub mod toolbox;
 
 pub mod caller;
 pub mod layers;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 pub mod shared;
+pub mod spans;
 pub mod stack;
 
 pub mod model;

@@ -90,7 +90,9 @@ impl Stack {
         let cached = CacheLayer::new(cache.clone()).layer(retried);
         let own = MiddlewaresLayer::new(options.middleware.iter().cloned()).layer(cached);
         let timed = DeadlineLayer::call(options.deadline).idle(options.idle).layer(own);
-        let audited = AuditLayer::new(options.audit.clone()).layer(timed);
+        let audited = AuditLayer::new(options.audit.clone())
+            .principals(options.principals.clone())
+            .layer(timed);
         let caller = metrics.layer(audited);
         Self(Arc::new(Built { caller, identities, metrics, cache, routes }))
     }

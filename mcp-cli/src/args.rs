@@ -23,7 +23,7 @@ pub(crate) use self::{
     plan::{PlanAction, PlanMakeArgs, PlanRunArgs},
     registry::{AddArgs, RegistryOptions, SearchArgs},
     replicas::ReplicaOptions,
-    serve::ServeArgs,
+    serve::{LogFormat, ServeArgs},
     serve_keys::{KeysAction, KeysAddArgs, KeysFile, ServeAction},
 };
 use crate::{

@@ -31,6 +31,7 @@ mod required;
 mod resolve;
 mod secret_source;
 mod serve_file;
+mod service_log;
 mod sessions;
 mod survey;
 mod trust;

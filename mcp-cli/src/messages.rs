@@ -41,6 +41,8 @@ pub(crate) struct Messages {
     terminal: bool,
     live: bool,
     drawn: AtomicBool,
+    /// Whether all of it is for the log.
+    logged: AtomicBool,
 }
 
 impl Messages {
@@ -48,7 +50,24 @@ impl Messages {
     pub(crate) fn new(theme: Theme, loudness: Loudness, form: ErrorForm, live: bool) -> Self {
         let terminal = io::stderr().is_terminal();
         let live = live && terminal && loudness == Loudness::Normal;
-        Self { theme, loudness, form, terminal, live, drawn: AtomicBool::new(false) }
+        Self {
+            theme,
+            loudness,
+            form,
+            terminal,
+            live,
+            drawn: AtomicBool::new(false),
+            logged: AtomicBool::new(false),
+        }
+    }
+
+    /// Logs from now on what would be printed, so that standard error has nothing else.
+    pub(crate) fn log_instead(&self) {
+        self.logged.store(true, Ordering::Relaxed);
+    }
+
+    fn logs(&self) -> bool {
+        self.logged.load(Ordering::Relaxed)
     }
 
     /// Whether progress may be drawn.
@@ -77,12 +96,20 @@ impl Messages {
 
     /// Something that may be wrong.
     pub(crate) fn warning(&self, text: impl Display) {
+        if self.logs() {
+            tracing::warn!(target: "mcp", "{}", plain(text));
+            return;
+        }
         let label = self.paint(Role::Warning, "warning:");
         self.note(format_args!("{label} {text}"));
     }
 
     /// Why the command ends without success.
     pub(crate) fn error(&self, report: &Report) {
+        if self.logs() {
+            tracing::error!(target: "mcp", "{}", plain(report.to_text(Theme::Plain)));
+            return;
+        }
         if self.loudness < Loudness::Errors {
             return;
         }
@@ -94,7 +121,7 @@ impl Messages {
 
     /// Shows a line in place of the last live one, cut to the terminal.
     pub(crate) fn draw(&self, line: &str) {
-        if self.live {
+        if self.live && !self.logs() {
             let width = terminal_width().saturating_sub(1);
             let line: String =
                 clean(line).chars().map(|c| if c < ' ' { ' ' } else { c }).take(width).collect();
@@ -119,9 +146,18 @@ impl Messages {
     }
 
     fn print(&self, text: impl Display) {
+        if self.logs() {
+            tracing::info!(target: "mcp", "{}", plain(text));
+            return;
+        }
         self.clear();
         let _ = writeln!(io::stderr(), "{}", clean_painted(&text.to_string()));
     }
+}
+
+/// Without colors, and without what would be taken for some.
+fn plain(text: impl Display) -> String {
+    anstream::adapter::strip_str(&clean_painted(&text.to_string())).to_string()
 }
 
 /// The columns of the terminal; 80 when there is none to ask.

@@ -8,7 +8,9 @@ use std::{
 };
 
 use etcetera::BaseStrategy as _;
-use mcp_agent::service::{AccessSettings, ApiKey, JwtIssuer, Service, ServiceLimits};
+use mcp_agent::service::{
+    AccessSettings, ApiKey, JwtIssuer, ServerTemplate, Service, ServiceLimits, ServiceOptions,
+};
 use mcp_client::{Hub, config::ConfigWatch};
 use serde::Deserialize;
 use tokio::task::AbortHandle;
@@ -36,6 +38,8 @@ pub(crate) struct ServeFile {
     #[serde(default)]
     alert: Vec<AlertEntry>,
     webhook: Option<WebhookEntry>,
+    #[serde(default)]
+    template: Vec<ServerTemplate>,
 }
 
 impl ServeFile {
@@ -61,7 +65,16 @@ impl ServeFile {
             let text = format!("{} cannot be used", path.display());
             Report::new(ErrorCode::Config, text).cause(error.to_string())
         })?;
+        drop(file.with_templates(ServiceOptions::new())?);
         Ok(file)
+    }
+
+    /// Lets administrators start servers of the commands that are written down.
+    pub(crate) fn with_templates(&self, options: ServiceOptions) -> Result<ServiceOptions> {
+        options.templates(&self.template).map_err(|error| {
+            let report = Report::new(ErrorCode::Config, "a template cannot be used");
+            report.cause(error.to_string()).causes_of(&error).into()
+        })
     }
 
     /// How much is taken on.
@@ -198,6 +211,7 @@ mod tests {
             &format!("{key}{key}"),
             "[[jwt]]\nissuer = 'https://id.example'\naudience = []\ngrant = []\n",
             "[limits]\nrequest = 3\n",
+            "[[template]]\nname = 'x'\ncommand = '{y}'\n",
             "[[alert]]\nname = 'x'\nwhen = 'down'\n",
             "[[jwt]]\nissuer = 'http://id.example'\naudience = ['x']\n\
              grant = [{value = '*', role = 'user'}]\n",

@@ -251,7 +251,8 @@ async fn no_role_makes_a_command_of_a_request() {
 }
 
 /// A remote server, and what it was sent.
-async fn remote() -> HttpScript {
+/// A server that notes what it is told.
+pub(crate) async fn remote() -> HttpScript {
     HttpScript::start(|posted| {
         let result = match posted.method() {
             "server/discover" => json!({

@@ -90,6 +90,33 @@ impl Serving {
         told.split_once("\r\n\r\n").map_or(String::new(), |(_, body)| body.to_owned())
     }
 
+    /// Sends requests behind each other on one connection, and reads all answers.
+    pub(crate) async fn flood(
+        &self,
+        requests: impl Iterator<Item = (&'static str, String, String, String)>,
+    ) {
+        let stream = TcpStream::connect(&self.address).await.unwrap();
+        let (mut reading, mut writing) = stream.into_split();
+        let mut all = Vec::new();
+        for (method, path, headers, body) in requests {
+            let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+            let (host, length) = (&self.address, body.len());
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nhost: {host}\r\n{headers}{kind}\
+                 content-length: {length}\r\n\r\n{body}"
+            );
+            all.extend_from_slice(request.as_bytes());
+        }
+        let end =
+            format!("GET /healthz HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address);
+        all.extend_from_slice(end.as_bytes());
+        let mut answers = Vec::new();
+        let (sent, read) = tokio::join!(writing.write_all(&all), reading.read_to_end(&mut answers));
+        sent.unwrap();
+        read.unwrap();
+        assert!(answers.ends_with(b"ok\n"), "not all was answered");
+    }
+
     /// `headers` are whole lines.
     pub(crate) async fn ask(
         &self,

@@ -135,6 +135,20 @@ impl Tally {
         })
     }
 
+    /// Counts what another one has counted, too.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.calls += other.calls;
+        self.failures += other.failures;
+        self.tool_errors += other.tool_errors;
+        self.cancelled += other.cancelled;
+        self.from_cache += other.from_cache;
+        self.repeated += other.repeated;
+        self.total = self.total.saturating_add(other.total);
+        for (count, more) in self.times.iter_mut().zip(&other.times) {
+            *count += more;
+        }
+    }
+
     fn add(&mut self, record: &CallRecord<'_>) {
         self.calls += 1;
         match record.end {

@@ -23,6 +23,7 @@ use tokio::{
 };
 
 use super::{
+    carrying::carrying,
     limits::{ServiceLimits, is_shallow},
     problem::{Problem, ProblemCode},
 };
@@ -129,12 +130,7 @@ pub(super) async fn admit(
         if listens(request.method(), request.headers()) {
             let permit = admission.stream()?;
             let response = next.run(request).await;
-            return Ok(response.map(|body| {
-                Body::new(body.map_frame(move |frame| {
-                    let _ = &permit;
-                    frame
-                }))
-            }));
+            return Ok(response.map(|body| carrying(body, permit)));
         }
         let _turn = admission.turn().await?;
         Ok(next.run(request).await)

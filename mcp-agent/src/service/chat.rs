@@ -16,12 +16,13 @@ use serde_json::{Value, json};
 
 use super::{
     Service, access::Principal, chat_reply, chat_request::ChatRequest, chat_run::ChatRun, problem,
-    responses::Responses, waiting_calls::WaitingCalls,
+    responses::Responses, traced_model::TracedModel, waiting_calls::WaitingCalls,
 };
 use crate::{
     AgentError,
     model::ChatModel,
     run::{RunId, RunSettings},
+    spans::Spans,
     toolbox::McpTool,
 };
 
@@ -68,6 +69,12 @@ impl ChatOptions {
     /// How many times the model may answer in one request; 20 by default.
     pub fn max_steps(mut self, steps: u32) -> Self {
         self.settings.max_steps = steps.max(1);
+        self
+    }
+
+    /// Tells of each answer.
+    pub(super) fn traced(mut self, spans: &Arc<dyn Spans>) -> Self {
+        self.model = Arc::new(TracedModel::new(self.model, Arc::clone(spans)));
         self
     }
 

@@ -73,7 +73,10 @@ pub(super) async fn metrics(
         principal.must_be(Role::Operator)?;
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
-    let text = service.hub().prometheus() + &service.stack().report().prometheus();
+    let mut text = service.hub().prometheus() + &service.stack().report().prometheus();
+    if let Some(spans) = &service.0.spans {
+        text.push_str(&spans.prometheus());
+    }
     Ok(([(header::CONTENT_TYPE, kind)], text))
 }
 

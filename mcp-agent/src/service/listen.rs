@@ -14,7 +14,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tower_service::Service as _;
 
 use super::{
-    holding::Holding,
+    carrying::carrying,
     limits::ServiceLimits,
     patience::{Answering, Patient},
 };
@@ -56,8 +56,13 @@ pub(super) async fn serve(
             accepted = accept(&listener), if connections.len() < limits.connections => {
                 let answering = Answering::default();
                 let stream = Patient::new(accepted?, limits.head, answering.clone());
-                let carrying = carry(stream, answering, router.clone(), builder.clone(), phase.clone());
-                connections.spawn(carrying);
+                connections.spawn(carry(
+                    stream,
+                    answering,
+                    router.clone(),
+                    builder.clone(),
+                    phase.clone(),
+                ));
             }
         }
     }
@@ -84,7 +89,7 @@ async fn carry(
                 response.headers_mut().insert(header::CONNECTION, close);
             }
             // The request is answered once the last of the body is sent.
-            Ok::<_, Infallible>(response.map(|body| Holding::body(body, answered)))
+            Ok::<_, Infallible>(response.map(|body| carrying(body, answered)))
         }
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), answer));

@@ -19,7 +19,7 @@ use super::{
     Service,
     access::Principal,
     aggregate::{Aggregate, Many},
-    holding::Holding,
+    carrying::carrying,
     problem::Problem,
     view::View,
 };
@@ -107,7 +107,7 @@ impl Endpoints {
         let response = endpoint.answer(request).await;
         drop(under_way);
         // An endpoint ends what it answers when it goes.
-        response.map(|body| Holding::body(Body::new(body), endpoint))
+        response.map(|body| carrying(Body::new(body), endpoint))
     }
 }
 

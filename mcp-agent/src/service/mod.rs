@@ -24,7 +24,7 @@
 //! | `/mcp` | all servers as one MCP server, for clients of either lifecycle |
 //! | `/servers/{name}/mcp` | one server, under its own names |
 //! | `GET /mcp/servers`, `GET /mcp/servers/status` | every server: state, reason, latency, use |
-//! | `POST /mcp/servers` | adds a server that is reached by URL |
+//! | `POST /mcp/servers` | adds a server that is reached by URL, or of a [template](ServerTemplate) |
 //! | `GET /mcp/servers/{name}` | the same of one, with the last lines of its standard error |
 //! | `PATCH /mcp/servers/{name}` | switches it on or off |
 //! | `DELETE /mcp/servers/{name}` | ends and forgets it |
@@ -49,13 +49,14 @@
 //! [`Role`] and [`AccessRules`], and tools that somebody may not call are not there for them. The
 //! dashboard takes the token from the fragment of its address, `/#token=…`. None is answered for a
 //! foreign `Host` or a page of a foreign `Origin`. Errors are [`Problem`]s. A server that is a
-//! command can only be configured, never added over HTTP.
+//! command can only be configured, or be started of a template that the operator allows.
 
 mod access;
 mod admission;
 mod aggregate;
 mod answer_terms;
 mod call_stream;
+mod carrying;
 mod chat;
 mod chat_noting;
 mod chat_reply;
@@ -66,8 +67,9 @@ mod conversations;
 mod dashboard;
 mod drift;
 mod events;
+mod exchanges;
+mod followed;
 mod health;
-mod holding;
 mod journal;
 mod limits;
 mod listed_tools;
@@ -85,15 +87,17 @@ mod resources;
 mod responses;
 mod running;
 mod sampling;
+mod scope;
 mod server_entry;
 mod server_report;
 mod servers;
 mod serving;
 mod shared_servers;
 mod strict_json;
+mod templates;
 mod tool_pins;
 mod tools;
-mod trace;
+mod traced_model;
 mod view;
 mod waiting_calls;
 
@@ -116,10 +120,12 @@ use self::{
     access::Access,
     admission::Admission,
     aggregate::{Aggregate, Many},
+    exchanges::Exchanges,
     journal::Journal,
     listed_tools::ListedTools,
     mcp_endpoint::Endpoints,
     shared_servers::SharedServers,
+    templates::Templates,
     view::View,
 };
 pub use self::{
@@ -130,12 +136,14 @@ pub use self::{
     chat::ChatOptions,
     limits::ServiceLimits,
     problem::{Problem, ProblemCode},
+    templates::{InvalidTemplate, ServerTemplate},
     tool_pins::ToolPins,
 };
 use crate::{
     caller::ServerCaller,
     layers::Trust,
     shared::Companion,
+    spans::Spans,
     stack::{Stack, StackOptions},
     store::{ServerStore, Store},
 };
@@ -152,6 +160,9 @@ pub struct ServiceOptions {
     chat: Option<ChatOptions>,
     layers: StackOptions,
     session_keys: Option<SessionKeys>,
+    spans: Option<Arc<dyn Spans>>,
+    passes_baggage: bool,
+    templates: Arc<Templates>,
     companions: Vec<Arc<dyn Companion>>,
     conversations: Option<Arc<dyn Store>>,
     servers: Option<Arc<dyn ServerStore>>,
@@ -205,6 +216,29 @@ impl ServiceOptions {
     pub fn session_keys(mut self, keys: SessionKeys) -> Self {
         self.session_keys = Some(keys);
         self
+    }
+
+    /// Who hears of what requests lead to. Without, traces of others are handed on as they came.
+    pub fn spans(mut self, spans: impl Spans + 'static) -> Self {
+        self.spans = Some(Arc::new(spans));
+        self
+    }
+
+    /// Hands on the `baggage` of requests to the servers that they lead to. It may tell of the
+    /// client, and does not go on otherwise.
+    pub fn pass_baggage(mut self) -> Self {
+        self.passes_baggage = true;
+        self
+    }
+
+    /// Lets administrators start servers of these commands over HTTP. Without, a server that is a
+    /// command can only be configured.
+    ///
+    /// # Errors
+    /// A template cannot work.
+    pub fn templates(mut self, templates: &[ServerTemplate]) -> Result<Self, InvalidTemplate> {
+        self.templates = Arc::new(Templates::new(templates)?);
+        Ok(self)
     }
 
     /// Says in `/readyz` whether something that replicas share is there. The service is ready
@@ -262,6 +296,9 @@ struct Shared {
     /// Whether the service was told to stop.
     leaving: AtomicBool,
     chat: Option<ChatOptions>,
+    spans: Option<Arc<dyn Spans>>,
+    passes_baggage: bool,
+    templates: Arc<Templates>,
     /// For the chat and for plans.
     tools: ListedTools,
     conversations: Option<Arc<dyn Store>>,
@@ -293,7 +330,7 @@ impl Service {
     pub fn prepare(options: &mut HubOptions) {
         options.client.questions_per_call();
         options.client.extension(Tasks);
-        trace::hand_on(options);
+        scope::hand_on(options);
     }
 
     /// Puts servers that are running already behind one address. The hub's own options hold; see
@@ -308,14 +345,21 @@ impl Service {
             // What servers say of their tools matters, so it is known before the first call.
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
-        let stack = Stack::new(ServerCaller::of_hub(hub.clone()), &layers);
+        let (spans, passes_baggage) = (options.spans, options.passes_baggage);
+        let servers = Exchanges::new(ServerCaller::of_hub(hub.clone()), spans.clone());
+        let layers = layers.principals(scope::principal_id).observer(scope::CallNotes);
+        let stack = Stack::new(servers, &layers);
+        let chat = match &spans {
+            Some(spans) => chat.map(|chat| chat.traced(spans)),
+            None => chat,
+        };
         let journal = Arc::new(Journal::new());
         let keys = session_keys(options.session_keys);
         let endpoint = endpoint(&guard, &limits, keys.clone());
         if options.pins.is_some() {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
-        let many = Many::new(&hub, &stack, &journal, keys, options.pins);
+        let many = Many::new(&hub, &stack, &journal, spans.clone(), keys, options.pins);
         let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
         let following = journal::follow(&journal, &hub);
@@ -328,6 +372,9 @@ impl Service {
             limits,
             leaving: AtomicBool::new(false),
             chat,
+            spans,
+            passes_baggage,
+            templates: options.templates,
             tools: ListedTools::default(),
             conversations,
             common,
@@ -419,11 +466,11 @@ impl Service {
             .route("/readyz", get(health::ready))
             .fallback(health::nothing_here)
             .method_not_allowed_fallback(health::no_such_method)
-            .layer(middleware::from_fn(trace::follow))
             // What is larger was refused before.
             .layer(DefaultBodyLimit::disable())
             .layer(middleware::from_fn_with_state(Arc::clone(&self.0.admission), admission::admit))
             .layer(middleware::from_fn_with_state(Arc::clone(&self.0.access), access::check))
+            .layer(middleware::from_fn_with_state(self.clone(), followed::follow))
             .with_state(self.clone())
     }
 }

@@ -7,12 +7,72 @@ use mcp_client::{
     config::{OAuthConfig, ServerConfig, TransportConfig},
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::{Map, Value};
 use url::Url;
 
-use super::problem::{Problem, ProblemCode};
+use super::{
+    problem::{Problem, ProblemCode},
+    templates::Templates,
+};
 
-/// The body of `POST /mcp/servers`. Written only into what is sealed, secrets and all.
+/// The body of `POST /mcp/servers`.
+#[derive(Debug, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Entry {
+    Url(Box<ServerEntry>),
+    Template(TemplateEntry),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::<String, Value>::deserialize(deserializer)?;
+        let is_template = members.contains_key("template");
+        let members = Value::Object(members);
+        let entry = if is_template {
+            serde_json::from_value(members).map(Self::Template)
+        } else {
+            serde_json::from_value(members).map(Self::Url)
+        };
+        entry.map_err(D::Error::custom)
+    }
+}
+
+/// A server of a command that the operator has written down.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct TemplateEntry {
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[^/\u0000-\u001f\u007f-\u009f]+$"))]
+    name: String,
+    template: String,
+    /// What its blanks are filled in with.
+    #[serde(default)]
+    arguments: BTreeMap<String, String>,
+}
+
+impl Entry {
+    /// The configuration that it stands for.
+    pub(super) fn config(&self, templates: &Templates) -> Result<ServerConfig, Problem> {
+        match self {
+            Self::Url(entry) => (**entry).clone().into_config(),
+            Self::Template(TemplateEntry { name, template, arguments }) => {
+                check_name(name)?;
+                templates.fill(name, template, arguments)
+            }
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
+    let fits = |c: char| !c.is_control() && c != '/';
+    if (1..=64).contains(&name.chars().count()) && name.chars().all(fits) {
+        return Ok(());
+    }
+    let detail = "`name` must have 1 to 64 characters, none of them `/`";
+    Err(Problem::new(ProblemCode::Config, detail).server(name))
+}
+
+/// A server that is reached by URL. Written only into what is sealed, secrets and all.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ServerEntry {
@@ -82,10 +142,7 @@ impl ServerEntry {
             oauth2_scopes,
         } = self;
         let wrong = |detail: String| Problem::new(ProblemCode::Config, detail).server(&name);
-        let fits = |c: char| !c.is_control() && c != '/';
-        if !(1..=64).contains(&name.chars().count()) || !name.chars().all(fits) {
-            return Err(wrong("`name` must have 1 to 64 characters, none of them `/`".into()));
-        }
+        check_name(&name)?;
         let address = Url::parse(&url).map_err(|error| wrong(format!("`url`: {error}")))?;
         if !matches!(address.scheme(), "http" | "https" | "ws" | "wss") {
             let detail = "`url` must begin with http, https, ws or wss: a server that is a command \
@@ -144,7 +201,7 @@ impl ServerEntry {
 mod tests {
     use super::*;
 
-    fn read(json: serde_json::Value) -> Result<ServerConfig, Problem> {
+    fn read(json: Value) -> Result<ServerConfig, Problem> {
         serde_json::from_value::<ServerEntry>(json).unwrap().into_config()
     }
 

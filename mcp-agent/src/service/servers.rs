@@ -15,7 +15,7 @@ use super::{
     access::{Principal, Role},
     problem::{Problem, ProblemCode},
     read_json,
-    server_entry::ServerEntry,
+    server_entry::Entry,
     server_report::ServerReport,
     view::View,
 };
@@ -109,9 +109,9 @@ pub(super) async fn restart(
 pub(super) async fn add(
     State(service): State<Service>,
     principal: Principal,
-    read_json::Json(entry): read_json::Json<ServerEntry>,
+    read_json::Json(entry): read_json::Json<Entry>,
 ) -> Result<(StatusCode, Json<ServerReport>), Problem> {
-    let config = entry.clone().into_config()?;
+    let config = entry.config(&service.0.templates)?;
     let name = config.name.clone();
     if !principal.rules().sees(&name) {
         let detail = format!("your rules do not allow you a server `{name}`");
@@ -121,9 +121,10 @@ pub(super) async fn add(
     if hub.server(&name).is_some() {
         return Err(Problem::duplicate_server(&name));
     }
-    match &service.0.common {
-        Some(shared) => shared.add(&name, &entry).await?,
-        None => hub.add(config),
+    match (&service.0.common, &entry) {
+        (Some(shared), Entry::Url(entry)) => shared.add(&name, entry).await?,
+        // A command is of the replica that was asked for it.
+        _ => hub.add(config),
     }
     let mut seen = 0;
     loop {

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use crate::layers::{
     AuditLog, BreakerPolicy, CacheRules, Chooser, ConcurrencyLimits, Middleware, Observe,
-    RateRules, ResultSharing, RetryRules, SharedRates, Trust,
+    RateRules, ResultSharing, RetryRules, SharedRates, Trust, audit::Principals,
 };
 
 /// Which layers a [`Stack`](super::Stack) has. By default calls are counted, take at most ten
@@ -35,6 +35,8 @@ pub struct StackOptions {
     pub shared_results: Option<ResultSharing>,
     /// Where calls are recorded.
     pub audit: Option<AuditLog>,
+    /// Who asks, for that record.
+    pub principals: Option<Principals>,
     /// Whose hints about tools are believed, by the cache, the repetition and the breaker.
     pub trust: Trust,
     /// What the program itself does around calls, outside in.
@@ -74,6 +76,7 @@ impl Default for StackOptions {
             cache: None,
             shared_results: None,
             audit: None,
+            principals: None,
             trust: Trust::default(),
             middleware: Vec::new(),
             observers: Vec::new(),
@@ -158,6 +161,16 @@ impl StackOptions {
     #[must_use]
     pub fn audit(mut self, log: impl Into<Option<AuditLog>>) -> Self {
         self.audit = log.into();
+        self
+    }
+
+    /// Says who asks for a call, for the record.
+    #[must_use]
+    pub fn principals(
+        mut self,
+        source: impl Fn() -> Option<Arc<str>> + Send + Sync + 'static,
+    ) -> Self {
+        self.principals = Some(Arc::new(source));
         self
     }
 

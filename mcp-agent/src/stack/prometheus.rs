@@ -1,9 +1,12 @@
 //! What the layers do, for Prometheus.
 
-use std::fmt::{self, Display, Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Write as _},
+};
 
 use super::{ServerReport, StackReport};
-use crate::layers::CircuitState;
+use crate::layers::{CircuitState, OperationReport, Tally};
 
 type Value = fn(&ServerReport) -> Option<u64>;
 
@@ -52,6 +55,7 @@ impl StackReport {
                 }
             }
         }
+        durations(out, &self.operations)?;
         let Some(cache) = &self.cache else { return Ok(()) };
         let name = "mcp_result_cache_total";
         head(out, name, "counter", "Calls that a kept result could answer.")?;
@@ -62,6 +66,33 @@ impl StackReport {
         head(out, "mcp_result_cache_bytes", "gauge", "How much is kept.")?;
         writeln!(out, "mcp_result_cache_bytes {}", cache.bytes)
     }
+}
+
+/// By the name of OpenTelemetry's conventions for MCP, `mcp.client.operation.duration`. By method,
+/// since there are a few of those; tools have counters of their own.
+fn durations(out: &mut String, operations: &[OperationReport]) -> fmt::Result {
+    let name = "mcp_client_operation_duration_seconds";
+    head(out, name, "histogram", "How long calls took, with all waits and repetitions.")?;
+    let mut all: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
+    for OperationReport { server, operation, tally } in operations {
+        let method = match &**operation {
+            method @ ("resources/read" | "prompts/get" | "ping") => method,
+            _ => "tools/call",
+        };
+        all.entry((server, method)).or_default().join(tally);
+    }
+    for ((server, method), tally) in all {
+        let labels = format!("server=\"{}\",mcp_method_name=\"{method}\"", Label(server));
+        for (bound, count) in tally.histogram() {
+            let bound = bound.as_secs_f64();
+            writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
+        }
+        let (count, sum) = (tally.calls, tally.total.as_secs_f64());
+        writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
+        writeln!(out, "{name}_sum{{{labels}}} {sum}")?;
+        writeln!(out, "{name}_count{{{labels}}} {count}")?;
+    }
+    Ok(())
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
@@ -88,6 +119,32 @@ mod tests {
 
     use super::*;
     use crate::layers::{BreakerReport, CacheReport};
+
+    #[test]
+    fn durations_are_by_method() {
+        let tally = |calls, seconds| {
+            let mut tally = Tally::default();
+            tally.calls = calls;
+            tally.total = Duration::from_secs(seconds);
+            tally
+        };
+        let report = |operation: &str, tally| OperationReport {
+            server: "a".into(),
+            operation: operation.into(),
+            tally,
+        };
+        let operations =
+            vec![report("x", tally(1, 2)), report("y", tally(3, 4)), report("ping", tally(5, 6))];
+        let text = StackReport { servers: Vec::new(), operations, cache: None }.prometheus();
+        let name = "mcp_client_operation_duration_seconds";
+        for line in [
+            format!("{name}_count{{server=\"a\",mcp_method_name=\"tools/call\"}} 4"),
+            format!("{name}_sum{{server=\"a\",mcp_method_name=\"tools/call\"}} 6"),
+            format!("{name}_bucket{{server=\"a\",mcp_method_name=\"ping\",le=\"+Inf\"}} 5"),
+        ] {
+            assert!(text.lines().any(|written| written == line), "{line}: {text}");
+        }
+    }
 
     #[test]
     fn is_written_in_families() {

@@ -2,9 +2,16 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 
 use super::{AnswerOptions, LayerOptions, ReplicaOptions, ServeAction, ServerOptions};
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// JSON lines.
+    Json,
+}
 
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -49,6 +56,19 @@ pub(crate) struct ServeArgs {
     /// Do not look for a model; `/v1` is not offered
     #[arg(long)]
     pub(crate) no_model: bool,
+    /// Log each request, and what else is worth knowing, to standard error: one JSON object a line
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) log_format: Option<LogFormat>,
+    /// Send spans to a collector of OpenTelemetry at this address, by OTLP over HTTP
+    #[cfg(feature = "otlp")]
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    pub(crate) otlp: Option<String>,
+    /// Let administrators start servers of the `[[template]]`s of the settings over HTTP
+    #[arg(long, conflicts_with = "stdio")]
+    pub(crate) allow_templates: bool,
+    /// Hand the `baggage` of requests on to the servers
+    #[arg(long)]
+    pub(crate) pass_baggage: bool,
     /// Say what would be served, and what is wrong with it; start nothing
     #[arg(long)]
     pub(crate) check: bool,

@@ -29,7 +29,7 @@ use crate::{
     required::Required,
     serve_file::{self, ServeFile},
     server_line::say_that_demo_is_used,
-    targets,
+    service_log, targets,
 };
 
 pub(super) async fn run(
@@ -45,6 +45,9 @@ pub(super) async fn run(
     }
     if let Some(what) = &args.explain {
         return serve_check::explain(what, &args, context, printer);
+    }
+    if let Some(format) = args.log_format {
+        service_log::begin(format, context.settings.verbose, &context.messages)?;
     }
     let shared = args.replicas.shared(context).await?;
     if args.stdio {
@@ -71,6 +74,18 @@ pub(super) async fn run(
     }
     let options = ServiceOptions::new().guard(guard).access(access).limits(file.limits());
     let mut options = shared.service(options);
+    if args.allow_templates {
+        options = file.with_templates(options)?;
+    }
+    if args.pass_baggage {
+        options = options.pass_baggage();
+    }
+    #[cfg(feature = "otlp")]
+    let traces = traces(&args)?;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = &traces {
+        options = options.spans(traces.clone());
+    }
     if let Some(token) = &token {
         options = options.token(token.clone());
     }
@@ -87,11 +102,33 @@ pub(super) async fn run(
     let service = Service::of_hub(hub, options);
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
-    announce(address, token.as_ref(), !args.no_model, printer)?;
+    // Whoever named the token knows it, and what is printed here ends up in logs.
+    let made = token.filter(|_| args.token_env.is_none());
+    announce(address, made.as_ref(), !args.no_model, printer)?;
     let again = asked_to_end();
     let served = service.serve_until(listener, asked_to_end(), again).await;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        // A collector that is away keeps nobody waiting for long.
+        let _ = tokio::time::timeout(LAST_SPANS, traces.flush()).await;
+    }
     served.map_err(|error| stopped(&error))?;
     Ok(ExitCode::Success)
+}
+
+/// How long the end waits for the last spans to be sent.
+#[cfg(feature = "otlp")]
+const LAST_SPANS: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[cfg(feature = "otlp")]
+fn traces(args: &ServeArgs) -> Result<Option<mcp_agent::otlp::Otlp>> {
+    let Some(url) = &args.otlp else { return Ok(None) };
+    match mcp_agent::otlp::Otlp::start(url, "mcp") {
+        Ok(traces) => Ok(Some(traces)),
+        Err(error) => {
+            Err(Report::new(ErrorCode::Usage, "no spans can be sent").causes_of(&error).into())
+        }
+    }
 }
 
 /// A socket that whoever started this program passes on, such as a service manager that lets the

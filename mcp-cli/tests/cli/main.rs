@@ -25,5 +25,6 @@ mod required;
 mod run;
 mod screens;
 mod serve;
+mod serve_log;
 mod sessions;
 mod terminal;

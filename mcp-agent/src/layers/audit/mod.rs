@@ -6,7 +6,7 @@ mod record;
 mod redact;
 mod verify;
 
-use std::{io, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use tokio::time::Instant;
 use tower_layer::Layer;
@@ -24,19 +24,31 @@ use crate::caller::{Call, CallError, Caller, Reply};
 #[derive(Debug)]
 pub struct Audit<C> {
     inner: C,
-    log: Option<AuditLog>,
+    layer: AuditLayer,
 }
 
 /// Makes [`Audit`]s.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct AuditLayer {
     log: Option<AuditLog>,
+    principals: Option<Principals>,
 }
+
+/// Says who asks for the call that is about to be made: a name that is no secret, and of which
+/// kind it is, such as `key:ci`.
+pub type Principals = Arc<dyn Fn() -> Option<Arc<str>> + Send + Sync>;
 
 impl AuditLayer {
     /// Into this log; without one nothing is recorded.
     pub fn new(log: impl Into<Option<AuditLog>>) -> Self {
-        Self { log: log.into() }
+        Self { log: log.into(), principals: None }
+    }
+
+    /// Records who asks, too.
+    #[must_use]
+    pub fn principals(mut self, source: Option<Principals>) -> Self {
+        self.principals = source;
+        self
     }
 }
 
@@ -44,7 +56,13 @@ impl<C> Layer<C> for AuditLayer {
     type Service = Audit<C>;
 
     fn layer(&self, inner: C) -> Audit<C> {
-        Audit { inner, log: self.log.clone() }
+        Audit { inner, layer: self.clone() }
+    }
+}
+
+impl fmt::Debug for AuditLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditLayer").field("log", &self.log).finish_non_exhaustive()
     }
 }
 
@@ -52,20 +70,24 @@ impl<C> Layer<C> for AuditLayer {
 struct Unrecorded<'a> {
     log: &'a AuditLog,
     call: Option<Call>,
+    principal: Option<Arc<str>>,
     started: Instant,
 }
 
 impl Drop for Unrecorded<'_> {
     fn drop(&mut self) {
         if let Some(call) = self.call.take() {
-            self.log.append_later(Entry::of(&call, CallEnd::Cancelled, self.started.elapsed()));
+            let took = self.started.elapsed();
+            let principal = self.principal.take();
+            self.log.append_later(Entry::of(&call, principal.as_deref(), CallEnd::Cancelled, took));
         }
     }
 }
 
 impl<C: Caller> Caller for Audit<C> {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let Some(log) = &self.log else { return self.inner.call(call).await };
+        let AuditLayer { log, principals } = &self.layer;
+        let Some(log) = log else { return self.inner.call(call).await };
         let (server, clock) = (call.server.clone(), call.clock.clone());
         let unrecorded = |sent, source: Arc<io::Error>| CallError::Unrecorded {
             server: Arc::clone(&server),
@@ -74,14 +96,15 @@ impl<C: Caller> Caller for Audit<C> {
         };
         log.is_writable().await.map_err(|trouble| unrecorded(false, trouble))?;
         let started = Instant::now();
-        let mut pending = Unrecorded { log, call: Some(call.clone()), started };
+        let principal = principals.as_ref().and_then(|principals| principals());
+        let mut pending = Unrecorded { log, call: Some(call.clone()), principal, started };
         let outcome = self.inner.call(call).await;
         let end = match &outcome {
             Ok(reply) => CallEnd::Replied(reply),
             Err(error) => CallEnd::Failed(error),
         };
         if let Some(call) = pending.call.take() {
-            let entry = Entry::of(&call, end, started.elapsed());
+            let entry = Entry::of(&call, pending.principal.as_deref(), end, started.elapsed());
             log.append(entry).await.map_err(|error| unrecorded(clock.was_sent(), error))?;
         }
         outcome

@@ -35,6 +35,9 @@ pub(super) struct Entry {
     target: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     on_behalf_of: Option<String>,
+    /// Who asked, and of which kind that is, such as `key:ci`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<String>,
     arguments: Value,
     outcome: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -46,7 +49,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn of(call: &Call, end: CallEnd<'_>, took: Duration) -> Self {
+    pub(super) fn of(
+        call: &Call,
+        principal: Option<&str>,
+        end: CallEnd<'_>,
+        took: Duration,
+    ) -> Self {
         let arguments = match &*call.operation {
             Operation::CallTool { arguments, .. } => bounded(redact::object(arguments)),
             Operation::GetPrompt { arguments, .. } => {
@@ -66,6 +74,7 @@ impl Entry {
             method: call.operation.method(),
             target: redact::text(call.operation.target()),
             on_behalf_of: call.partition.as_deref().map(|name| shortened(name.to_owned())),
+            principal: principal.map(|id| shortened(id.to_owned())),
             arguments,
             outcome: end.kind(),
             error,

@@ -43,6 +43,7 @@ use self::{
 use super::{
     dashboard,
     problem::{self, Problem, ProblemCode},
+    scope::Scope,
 };
 
 /// How soon a token may be shown again that could not be checked.
@@ -202,6 +203,9 @@ pub(super) async fn check(
     let needed = requirement::role(&parts.method, path);
     if let Err(problem) = principal.must_be(needed) {
         return refuse(problem, Some("insufficient_scope"));
+    }
+    if let Some(request) = Scope::current().request() {
+        request.is_of(&principal);
     }
     parts.extensions.insert(principal);
     next.run(Request::from_parts(parts, body)).await

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use mcp_client::TraceContext;
 use mcp_protocol::{
     capabilities::ClientCapabilities,
     error_code::{self, UnsupportedProtocolVersion},
@@ -15,7 +14,7 @@ use mcp_transport::serve::Peer;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::conversation::Conversation;
-use crate::service::trace;
+use crate::service::scope::Scope;
 
 /// The client as one request shows it. Modern requests say everything themselves, legacy ones
 /// belong to a conversation that was opened before.
@@ -26,7 +25,8 @@ pub(super) struct Caller<'a> {
     pub(super) progress_token: Option<RequestId>,
     pub(super) capabilities: ClientCapabilities,
     pub(super) log_level: Option<LoggingLevel>,
-    pub(super) trace: Option<TraceContext>,
+    /// What its calls belong to.
+    pub(super) scope: Scope,
     /// Its conversation, for servers that keep a state with theirs. Modern requests have none: each
     /// stands for itself.
     pub(super) affinity: Option<Arc<str>>,
@@ -50,6 +50,7 @@ struct Entries {
     progress_token: Option<RequestId>,
     traceparent: Option<String>,
     tracestate: Option<String>,
+    baggage: Option<String>,
 }
 
 impl<'a> Caller<'a> {
@@ -60,9 +61,21 @@ impl<'a> Caller<'a> {
         peer: &'a Peer,
         conversation: Option<&Conversation>,
     ) -> Result<Self, ErrorObject> {
-        let Entries { version, capabilities, log_level, progress_token, traceparent, tracestate } =
-            params::<Params>(request)?.meta;
-        let trace = trace::read(traceparent.as_deref(), tracestate.as_deref());
+        let Entries {
+            version,
+            capabilities,
+            log_level,
+            progress_token,
+            traceparent,
+            tracestate,
+            baggage,
+        } = params::<Params>(request)?.meta;
+        let outside = peer.beside::<Scope>().cloned().unwrap_or_default();
+        let (parent, state) = (traceparent.as_deref(), tracestate.as_deref());
+        let scope = outside.in_trace(outside.read_trace(parent, state, baggage.as_deref()));
+        if let Some(noted) = scope.request() {
+            noted.asks(&request.method);
+        }
         let is_modern = match version {
             None => false,
             Some(version) if version == ProtocolVersion::V2026_07_28 => true,
@@ -75,7 +88,7 @@ impl<'a> Caller<'a> {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };
         let affinity = conversation.filter(|_| !is_modern).map(Conversation::affinity);
-        Ok(Self { era, peer, progress_token, capabilities, log_level, trace, affinity })
+        Ok(Self { era, peer, progress_token, capabilities, log_level, scope, affinity })
     }
 }
 

@@ -21,6 +21,7 @@ mod conversation;
 mod names;
 mod offered;
 mod relay;
+mod request_span;
 mod round;
 mod rounds;
 mod tasks;
@@ -69,6 +70,7 @@ use self::{
 use super::{journal::Journal, problem, tool_pins::ToolPins, view::View};
 use crate::{
     caller::{Call, CallError, Operation, ToolHints},
+    spans::Spans,
     stack::Stack,
 };
 
@@ -78,6 +80,7 @@ pub(super) struct Many {
     pub(super) hub: Hub,
     pub(super) journal: Arc<Journal>,
     stack: Stack,
+    spans: Option<Arc<dyn Spans>>,
     /// Seals the ids of tasks.
     keys: Option<SessionKeys>,
     pins: Option<ToolPins>,
@@ -88,10 +91,12 @@ impl Many {
         hub: &Hub,
         stack: &Stack,
         journal: &Arc<Journal>,
+        spans: Option<Arc<dyn Spans>>,
         keys: Option<SessionKeys>,
         pins: Option<ToolPins>,
     ) -> Self {
-        Self { hub: hub.clone(), journal: Arc::clone(journal), stack: stack.clone(), keys, pins }
+        let (hub, stack, journal) = (hub.clone(), stack.clone(), Arc::clone(journal));
+        Self { hub, journal, stack, spans, keys, pins }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
@@ -106,6 +111,7 @@ pub(super) struct Aggregate(Arc<Shared>);
 struct Shared {
     hub: Hub,
     way: Way,
+    spans: Option<Arc<dyn Spans>>,
     view: View,
     pins: Option<ToolPins>,
     keys: Option<SessionKeys>,
@@ -135,11 +141,11 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, journal, stack, keys, pins } = many.clone();
+        let Many { hub, journal, stack, spans, keys, pins } = many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels) = Default::default();
-        Self(Arc::new(Shared { hub, way, view, pins, keys, waiting, changes, levels }))
+        Self(Arc::new(Shared { hub, way, spans, view, pins, keys, waiting, changes, levels }))
     }
 
     async fn answer(
@@ -148,7 +154,25 @@ impl Aggregate {
         peer: &Peer,
         conversation: Option<&Conversation>,
     ) -> Result<RawJson, ErrorObject> {
-        let caller = Caller::read(&request, peer, conversation)?;
+        let mut caller = Caller::read(&request, peer, conversation)?;
+        let Some(spans) = &self.0.spans else {
+            return self.act(request, &caller, conversation).await;
+        };
+        let mut span = request_span::begin(&**spans, &request, &caller.scope);
+        caller.scope = caller.scope.in_trace(span.context());
+        let outcome = self.act(request, &caller, conversation).await;
+        if let Err(error) = &outcome {
+            span.fail(&error.code.to_string(), &error.message);
+        }
+        outcome
+    }
+
+    async fn act(
+        &self,
+        request: Request,
+        caller: &Caller<'_>,
+        conversation: Option<&Conversation>,
+    ) -> Result<RawJson, ErrorObject> {
         let era = caller.era;
         if !self.0.view.may_act() && acts(&request.method) {
             let needed = "this needs the role `user`";
@@ -175,7 +199,7 @@ impl Aggregate {
             }
             ("server/discover", _) => write(&self.discover().await),
             ("subscriptions/listen", _) if era == Era::Modern => {
-                self.listen(&request, &caller).await
+                self.listen(&request, caller).await
             }
             ("tools/list", _) => {
                 let offered = self.ask(CatalogLists::TOOLS).await;
@@ -187,7 +211,7 @@ impl Aggregate {
                 let tools = tools.collect();
                 finish!(ListToolsResult { tools, ..Default::default() }, era, uncached)
             }
-            ("tools/call", _) => self.call_tool(params(&request)?, &caller).await,
+            ("tools/call", _) => self.call_tool(params(&request)?, caller).await,
             ("prompts/list", _) => {
                 let offered = self.ask(CatalogLists { prompts: true, ..NO_LISTS }).await;
                 let prompts = offered.prompts().into_iter();
@@ -195,7 +219,7 @@ impl Aggregate {
                     prompts.map(|(_, name, prompt)| Prompt { name, ..prompt.clone() }).collect();
                 finish!(ListPromptsResult { prompts, ..Default::default() }, era, uncached)
             }
-            ("prompts/get", _) => self.get_prompt(params(&request)?, &caller).await,
+            ("prompts/get", _) => self.get_prompt(params(&request)?, caller).await,
             ("resources/list", _) => {
                 let offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
                 let resources = offered.resources().into_iter().cloned().collect();
@@ -208,12 +232,12 @@ impl Aggregate {
                     ListResourceTemplatesResult { resource_templates, ..Default::default() };
                 finish!(result, era, uncached)
             }
-            ("resources/read", _) => self.read_resource(params(&request)?, &caller).await,
+            ("resources/read", _) => self.read_resource(params(&request)?, caller).await,
             ("tasks/get" | "tasks/update" | "tasks/cancel", _) if era == Era::Modern => {
-                self.answer_about_task(&request, &caller).await
+                self.answer_about_task(&request, caller).await
             }
             ("tasks/get" | "tasks/result" | "tasks/cancel", _) if era == Era::Legacy => {
-                self.answer_about_legacy_task(&request, &caller).await
+                self.answer_about_legacy_task(&request, caller).await
             }
             ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
             (method, _) => Err(ErrorObject::new(

@@ -33,7 +33,7 @@ use super::{
 };
 use crate::{
     caller::{Answer, Answers, Call, CallError, Dialog, Reply},
-    service::{problem, trace},
+    service::problem,
 };
 
 impl Aggregate {
@@ -82,7 +82,7 @@ impl Aggregate {
         heard: Heard,
     ) -> Result<RawJson, ErrorObject> {
         let (server, operation) = (Arc::clone(&call.server), Arc::clone(&call.operation));
-        let calling = trace::within(caller.trace.clone(), self.0.way.call(call));
+        let calling = caller.scope.clone().within(self.0.way.call(call));
         let outcome = caller.hear_until(heard, calling).await;
         if let (Ok(Reply { answer: Answer::Task(begun), .. }), Some(tool)) =
             (&outcome, operation.tool())

@@ -41,7 +41,7 @@ use super::{
     rounds::{self, ask_peer, for_another_connection, internal},
     unknown,
 };
-use crate::{caller::BegunTask, service::trace};
+use crate::caller::BegunTask;
 
 /// What an id says: where the task is.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -148,7 +148,7 @@ impl Aggregate {
                 }
             }
         };
-        trace::within(caller.trace.clone(), asking).await
+        caller.scope.clone().within(asking).await
     }
 
     /// `tasks/get`, `tasks/result` and `tasks/cancel` of revision 2025-11-25.
@@ -182,7 +182,7 @@ impl Aggregate {
             found.meta = finish::meta_of(found.meta.take(), Era::Legacy);
             write(&found)
         };
-        trace::within(caller.trace.clone(), asking).await
+        caller.scope.clone().within(asking).await
     }
 
     /// `tasks/result`, on whose stream the server asks what it needs for the task.

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     caller::{self, Answers, Operation},
     model::BoxFuture,
-    service::{access::random_token, running::Aside, trace},
+    service::{access::random_token, running::Aside},
 };
 
 /// How long a server's question waits for its answer.
@@ -132,7 +132,7 @@ impl Call {
         let (era, is_tool) = (caller.era, call.operation.tool().is_some());
         let mut task = JoinSet::new();
         let name = Arc::clone(&server);
-        let calling = trace::within(caller.trace.clone(), async move { way.call(call).await });
+        let calling = caller.scope.clone().within(async move { way.call(call).await });
         task.spawn(async move { told(calling.await, &name, is_tool, era) });
         let (questions, open) = (InputRequests::default(), HashMap::new());
         Self { server, operation, task, heard, questions, open, asked: 0 }

@@ -1,4 +1,4 @@
-//! The body of a response that holds something until the last of it is sent.
+//! Answers that keep something alive until they have gone out.
 
 use std::{
     pin::Pin,
@@ -8,20 +8,17 @@ use std::{
 use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 
-/// A body, and something that goes with it.
-#[derive(Debug)]
-pub(super) struct Holding<T> {
+/// A body, as long as it was, that carries something along.
+pub(super) fn carrying<T: Send + Unpin + 'static>(body: impl Into<Body>, carried: T) -> Body {
+    Body::new(Carrying { body: body.into(), _carried: carried })
+}
+
+struct Carrying<T> {
     body: Body,
-    _held: T,
+    _carried: T,
 }
 
-impl<T: Send + Unpin + 'static> Holding<T> {
-    pub(super) fn body(body: Body, held: T) -> Body {
-        Body::new(Self { body, _held: held })
-    }
-}
-
-impl<T: Unpin> HttpBody for Holding<T> {
+impl<T: Unpin> HttpBody for Carrying<T> {
     type Data = Bytes;
     type Error = axum::Error;
 
