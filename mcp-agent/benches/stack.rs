@@ -84,6 +84,10 @@ fn layers(c: &mut Criterion) {
 /// How large the future of a call is: it is moved and kept with the caller's own.
 #[expect(clippy::print_stdout, reason = "a figure beside those of criterion")]
 fn size(_: &mut Criterion) {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    // For the clocks of the call, which is polled by hand.
+    let _entered = runtime.enter();
     let stack = Stack::new(server(0), &everything());
     let future = stack.call(call());
     println!("the future of a call takes {} bytes", size_of_val(&future));
