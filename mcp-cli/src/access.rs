@@ -1,15 +1,16 @@
 //! Access to servers that want somebody to log in.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 use etcetera::BaseStrategy as _;
 use mcp_client::{
     config::{ServerConfig, TransportConfig},
-    oauth::{AuthorizationCode, FileTokenStore, OAuth, UserAgent, Visit},
+    oauth::{AuthorizationCode, FileTokenStore, OAuth, TokenStore, UserAgent, Visit},
 };
 use mcp_transport::{BoxFuture, error::BoxError};
 
 use crate::{
+    args::KeptTokens,
     error_report::{Report, Result},
     exit_code::ErrorCode,
 };
@@ -28,18 +29,31 @@ pub(crate) fn stored(_server: &ServerConfig) -> Option<OAuth> {
 
 /// Access with what is kept in a store that others have too. Nobody is asked for anything.
 #[cfg(feature = "postgres")]
-pub(crate) fn kept_in(store: impl mcp_client::oauth::TokenStore) -> OAuth {
+pub(crate) fn kept_in(store: impl TokenStore) -> OAuth {
     OAuth::with(AuthorizationCode::new(NobodyIsAsked)).store(store)
 }
 
+impl KeptTokens {
+    /// The store that is meant.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_async, reason = "tokens are in files")
+    )]
+    pub(crate) async fn store(&self) -> Result<Arc<dyn TokenStore>> {
+        #[cfg(feature = "postgres")]
+        if let (Some(postgres), Some(key)) = (&self.postgres, &self.store_key) {
+            return Ok(Arc::new(crate::replicas::postgres(postgres, key).await?));
+        }
+        let folder = folder().ok_or_else(|| {
+            Report::new(ErrorCode::Config, "there is no home folder to keep tokens in")
+        })?;
+        Ok(Arc::new(FileTokenStore::open(folder)))
+    }
+}
+
 /// Access that a person gives now.
-pub(crate) fn interactive(agent: impl UserAgent) -> Result<OAuth> {
-    let folder = folder().ok_or_else(|| {
-        Report::new(ErrorCode::Config, "there is no home folder to keep tokens in")
-    })?;
-    Ok(OAuth::with(AuthorizationCode::new(agent))
-        .store(FileTokenStore::open(folder))
-        .client_name("mcp"))
+pub(crate) fn interactive(agent: impl UserAgent, store: &Arc<dyn TokenStore>) -> OAuth {
+    OAuth::with(AuthorizationCode::new(agent)).shared_store(Arc::clone(store)).client_name("mcp")
 }
 
 /// The address of a server that can want a login at all.

@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    access::{ConfigAction, LoginArgs, LogoutArgs, PinsAction, TrustAction},
+    access::{ConfigAction, KeptTokens, LoginArgs, LogoutArgs, PinsAction, TrustAction},
     conversation::{AgentOptions, AgentsAction, Approve, ChatArgs, RunArgs, SessionsAction},
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     model::{AnswerOptions, ModelChoice, ModelOptions, Offer, ToolSearch},

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "redis")]
 use mcp_agent::layers::ResultSharing;
+#[cfg(feature = "postgres")]
+use mcp_agent::store::{PostgresStore, StoreKey};
 use mcp_agent::{service::ServiceOptions, stack::StackOptions};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use mcp_client::Secret;
@@ -10,6 +12,8 @@ use mcp_transport::serve::SessionKeys;
 
 #[cfg(feature = "postgres")]
 use crate::access;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+use crate::secret_source::SecretSource;
 use crate::{
     args::ReplicaOptions,
     context::Context,
@@ -27,7 +31,7 @@ pub(crate) struct Shared {
     #[cfg(feature = "redis")]
     results: Option<SharedResults>,
     #[cfg(feature = "postgres")]
-    postgres: Option<mcp_agent::store::PostgresStore>,
+    postgres: Option<PostgresStore>,
 }
 
 /// Of which servers results are shared, and what seals them.
@@ -77,36 +81,9 @@ impl ReplicaOptions {
     /// Unlike limits, what is kept cannot be kept by each replica for itself: without it there is
     /// no service.
     #[cfg(feature = "postgres")]
-    async fn connect_postgres(&self) -> Result<Option<mcp_agent::store::PostgresStore>> {
-        use mcp_agent::store::{PostgresStore, StoreKey};
-
-        let (Some(postgres), Some(secret)) = (&self.postgres, self.store_secret()?) else {
-            return Ok(None);
-        };
-        let url = postgres.read("--postgres")?;
-        let connected = match StoreKey::derive(secret.reveal().as_bytes()) {
-            Ok(key) => PostgresStore::connect(url.reveal(), key).await,
-            Err(error) => Err(error),
-        };
-        match connected {
-            Ok(store) => Ok(Some(store)),
-            Err(error) => Err(Report::new(ErrorCode::Unreachable, "PostgreSQL cannot be used")
-                .cause(error.to_string())
-                .causes_of(&error)
-                .into()),
-        }
-    }
-
-    #[cfg(any(feature = "postgres", feature = "redis"))]
-    fn store_secret(&self) -> Result<Option<Secret>> {
-        let Some(source) = &self.store_key else { return Ok(None) };
-        let secret = source.read("--store-key")?;
-        if secret.reveal().len() < 16 {
-            return Err(Report::new(ErrorCode::Usage, "the secret of --store-key is too short")
-                .help("16 characters or more; `openssl rand -hex 32` makes some")
-                .into());
-        }
-        Ok(Some(secret))
+    async fn connect_postgres(&self) -> Result<Option<PostgresStore>> {
+        let (Some(url), Some(key)) = (&self.postgres, &self.store_key) else { return Ok(None) };
+        Ok(Some(postgres(url, key).await?))
     }
 
     #[cfg(feature = "redis")]
@@ -114,8 +91,9 @@ impl ReplicaOptions {
         if self.share_results.is_empty() {
             return Ok(None);
         }
-        let secret = self.store_secret()?;
-        Ok(secret.map(|secret| SharedResults { servers: self.share_results.clone(), secret }))
+        let Some(key) = &self.store_key else { return Ok(None) };
+        let secret = store_secret(key)?;
+        Ok(Some(SharedResults { servers: self.share_results.clone(), secret }))
     }
 
     #[cfg(feature = "redis")]
@@ -133,6 +111,33 @@ impl ReplicaOptions {
         }
         Ok(Some(redis))
     }
+}
+
+/// What is kept in PostgreSQL. `key` seals it.
+#[cfg(feature = "postgres")]
+pub(crate) async fn postgres(url: &SecretSource, key: &SecretSource) -> Result<PostgresStore> {
+    let (url, secret) = (url.read("--postgres")?, store_secret(key)?);
+    let connected = match StoreKey::derive(secret.reveal().as_bytes()) {
+        Ok(key) => PostgresStore::connect(url.reveal(), key).await,
+        Err(error) => Err(error),
+    };
+    connected.map_err(|error| {
+        Report::new(ErrorCode::Unreachable, "PostgreSQL cannot be used")
+            .cause(error.to_string())
+            .causes_of(&error)
+            .into()
+    })
+}
+
+#[cfg(any(feature = "postgres", feature = "redis"))]
+fn store_secret(source: &SecretSource) -> Result<Secret> {
+    let secret = source.read("--store-key")?;
+    if secret.reveal().len() < 16 {
+        return Err(Report::new(ErrorCode::Usage, "the secret of --store-key is too short")
+            .help("16 characters or more; `openssl rand -hex 32` makes some")
+            .into());
+    }
+    Ok(secret)
 }
 
 impl Shared {

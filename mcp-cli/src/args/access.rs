@@ -5,6 +5,9 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
 use mcp_client::config::Dialect;
 
+#[cfg(feature = "postgres")]
+use crate::secret_source::SecretSource;
+
 /// How to log in.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LoginArgs {
@@ -22,6 +25,21 @@ pub(crate) struct LoginArgs {
     /// A scope to ask for, in place of what the server lists; may be repeated
     #[arg(long, value_name = "SCOPE")]
     pub(crate) scope: Vec<String>,
+    #[command(flatten)]
+    pub(crate) kept: KeptTokens,
+}
+
+/// Where tokens are kept: in the data folder of this user, if nothing else is said.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct KeptTokens {
+    /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: for `mcp serve --postgres`
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "SECRET", requires = "store_key")]
+    pub(crate) postgres: Option<SecretSource>,
+    /// The secret that seals what is kept there, `env:NAME` or `file:PATH`
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "SECRET", requires = "postgres")]
+    pub(crate) store_key: Option<SecretSource>,
 }
 
 /// Whose login.
@@ -29,6 +47,8 @@ pub(crate) struct LoginArgs {
 pub(crate) struct LogoutArgs {
     /// A configured name, or an http(s):// address
     pub(crate) target: String,
+    #[command(flatten)]
+    pub(crate) kept: KeptTokens,
 }
 
 /// What to do with trust in projects' files.

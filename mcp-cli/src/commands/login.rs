@@ -1,11 +1,12 @@
 //! `mcp login`, `mcp logout` and `mcp whoami`
 
-use std::{env, io, time::SystemTime};
+use std::{env, io, sync::Arc, time::SystemTime};
 
 use mcp_client::{
     config::ServerConfig,
     oauth::{
         Authorizer, Browser, ClientCredentials, OAuth, OAuthError, Pasted, Revocation, TokenSet,
+        TokenStore,
     },
 };
 use serde_json::json;
@@ -31,8 +32,9 @@ pub(super) async fn login(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let mut each = Each::new(server(&args.target, context)?);
+    let store = args.kept.store().await?;
     for server in each.endpoints.clone() {
-        let outcome = log_in(&args, &server, context).await;
+        let outcome = log_in(&args, &server, &store, context).await;
         let Some(tokens) = each.take(&server, outcome)? else { continue };
         if printer.output() == Output::Text {
             let good = printer.paint(Role::Good, "✓").to_string();
@@ -47,8 +49,14 @@ pub(super) async fn login(
     each.finish(context, printer)
 }
 
-async fn log_in(args: &LoginArgs, server: &ServerConfig, context: &Context) -> Result<TokenSet> {
-    let mut oauth = if args.paste { by_hand(context)? } else { by_browser(context, server)? };
+async fn log_in(
+    args: &LoginArgs,
+    server: &ServerConfig,
+    store: &Arc<dyn TokenStore>,
+    context: &Context,
+) -> Result<TokenSet> {
+    let mut oauth =
+        if args.paste { by_hand(store, context)? } else { by_browser(server, store, context) };
     // What is said here wins over what the file says.
     if let Some(config) = &server.oauth {
         oauth = oauth.configured(config);
@@ -76,8 +84,9 @@ pub(super) async fn logout(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let mut each = Each::new(server(&args.target, context)?);
+    let store = args.kept.store().await?;
     for server in each.endpoints.clone() {
-        let outcome = log_out(&server).await;
+        let outcome = log_out(&server, &store).await;
         let Some(revocation) = each.take(&server, outcome)? else { continue };
         if printer.output() == Output::Text {
             let name = &server.name;
@@ -115,8 +124,8 @@ pub(super) async fn logout(
     each.finish(context, printer)
 }
 
-async fn log_out(server: &ServerConfig) -> Result<Revocation> {
-    authorizer(server)?.logout().await.map_err(|error| failed(server, &error).into())
+async fn log_out(server: &ServerConfig, store: &Arc<dyn TokenStore>) -> Result<Revocation> {
+    authorizer(server, store)?.logout().await.map_err(|error| failed(server, &error).into())
 }
 
 pub(super) async fn whoami(
@@ -125,8 +134,9 @@ pub(super) async fn whoami(
     printer: &mut Printer,
 ) -> Result<ExitCode> {
     let mut each = Each::new(server(&args.target, context)?);
+    let store = args.kept.store().await?;
     for server in each.endpoints.clone() {
-        let outcome = known(&server).await;
+        let outcome = known(&server, &store).await;
         let Some(tokens) = each.take(&server, outcome)? else { continue };
         each.told.push(describe(&server, tokens.as_ref()));
         let Some(tokens) = tokens else {
@@ -142,8 +152,8 @@ pub(super) async fn whoami(
     each.finish(context, printer)
 }
 
-async fn known(server: &ServerConfig) -> Result<Option<TokenSet>> {
-    authorizer(server)?.tokens().await.map_err(|error| failed(server, &error).into())
+async fn known(server: &ServerConfig, store: &Arc<dyn TokenStore>) -> Result<Option<TokenSet>> {
+    authorizer(server, store)?.tokens().await.map_err(|error| failed(server, &error).into())
 }
 
 /// A server, or each of its replicas: where they have URLs of their own, each has a login of its
@@ -223,8 +233,8 @@ fn server(target: &str, context: &Context) -> Result<ServerConfig> {
 }
 
 /// What an earlier login has stored.
-fn authorizer(server: &ServerConfig) -> Result<Authorizer> {
-    let oauth = access::interactive(Browser::new())?;
+fn authorizer(server: &ServerConfig, store: &Arc<dyn TokenStore>) -> Result<Authorizer> {
+    let oauth = access::interactive(Browser::new(), store);
     at(
         match &server.oauth {
             Some(config) => oauth.configured(config),
@@ -239,8 +249,8 @@ fn at(oauth: OAuth, server: &ServerConfig) -> Result<Authorizer> {
     oauth.at(access::address(server)?).map_err(|error| failed(server, &error).into())
 }
 
-fn by_browser(context: &Context, server: &ServerConfig) -> Result<OAuth> {
-    let messages = std::sync::Arc::clone(&context.messages);
+fn by_browser(server: &ServerConfig, store: &Arc<dyn TokenStore>, context: &Context) -> OAuth {
+    let messages = Arc::clone(&context.messages);
     let port = server.oauth.as_ref().and_then(|config| config.callback_port);
     let browser = match port {
         // As the programs write it that have such a setting, and so as it is registered.
@@ -253,14 +263,14 @@ fn by_browser(context: &Context, server: &ServerConfig) -> Result<OAuth> {
         messages.note(format_args!("  {url}"));
         messages.note("No browser on this machine? Use --paste.");
     });
-    access::interactive(browser)
+    access::interactive(browser, store)
 }
 
-fn by_hand(context: &Context) -> Result<OAuth> {
+fn by_hand(store: &Arc<dyn TokenStore>, context: &Context) -> Result<OAuth> {
     if !context.settings.interactive {
         return Err(Report::new(ErrorCode::Usage, "--paste needs a terminal to paste into").into());
     }
-    let messages = std::sync::Arc::clone(&context.messages);
+    let messages = Arc::clone(&context.messages);
     let pasted = Pasted::new(move |url| {
         messages.note("Open this page in any browser:");
         messages.note(format_args!("  {}", one_line(url.as_str())));
@@ -274,7 +284,7 @@ fn by_hand(context: &Context) -> Result<OAuth> {
             Ok(reading.await??)
         }
     });
-    access::interactive(pasted)
+    Ok(access::interactive(pasted, store))
 }
 
 /// The client that was registered by hand, if one is named.
