@@ -48,10 +48,10 @@ pub struct ServiceLimits {
     #[serde(deserialize_with = "seconds")]
     pub wait: Duration,
     /// Streams of clients that only listen, at the same time; further ones are answered 503.
-    /// Default: 1024.
+    /// Default: 4096.
     pub streams: usize,
     /// Legacy sessions of one principal at one address; beyond it the one that was idle for longest
-    /// is ended. Default: 256.
+    /// is ended. Default: 4096.
     pub sessions: usize,
     /// How long a legacy session is kept that nobody uses. Default: 30 min.
     #[serde(deserialize_with = "seconds")]
@@ -75,8 +75,8 @@ impl Default for ServiceLimits {
             requests: 512,
             waiting: 512,
             wait: Duration::from_secs(2),
-            streams: 1024,
-            sessions: 256,
+            streams: 4096,
+            sessions: 4096,
             session_idle: Duration::from_secs(1800),
             drain: Duration::from_secs(25),
         }

@@ -66,7 +66,13 @@ impl Answers {
             "capabilities": {"tools": {}},
             "_meta": {"io.modelcontextprotocol/serverInfo": server},
         });
-        let tools = json!({"tools": (0..tools).map(tool).collect::<Vec<_>>()});
+        // Those that call it through others must find it listed.
+        let echo = json!({
+            "name": "echo",
+            "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
+        });
+        let tools: Vec<_> = (0..tools).map(tool).chain([echo]).collect();
+        let tools = json!({ "tools": tools });
         Self {
             revision,
             initialize: initialize.to_string().into_bytes(),
