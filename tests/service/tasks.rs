@@ -18,7 +18,7 @@ use mcp_client::{
         object::Object,
         raw::RawJson,
         subscriptions::SubscriptionFilter,
-        tasks::TaskStatus,
+        tasks::{GetTask, TaskParams, TaskStatus},
         version::Era,
     },
     transport::{
@@ -330,12 +330,15 @@ async fn who_knows_no_tasks_gets_the_result() {
     let answer = stand.serving.ask("POST", "/mcp/tools/call", &key, Some(&call.to_string())).await;
     assert_eq!(answer.json()["content"][0]["text"], "Hello, Bob!");
     stand.serving.end().await;
-    // Between a modern client and a legacy server there are no tasks in common.
+    // Between a modern client and a legacy server there are no tasks in common, and no methods.
     let stand = Stand::new(Era::Legacy).await;
     let client = stand.client(EraChoice::Modern, 0).tasks().connect().await.expect("connects");
     assert!(!client.server().capabilities.extensions.contains("io.modelcontextprotocol/tasks"));
     let result = client.call_tool("greet", json!({})).await.expect("a result");
     assert_eq!(result.joined_text(), "at once");
+    let asking = client.request::<GetTask>(TaskParams::new("t-1"));
+    let error = asking.await.expect_err("no such method");
+    assert_eq!(error.error_object().expect("refused").code, -32601, "{error}");
     client.close().await;
     stand.serving.end().await;
 }

@@ -240,10 +240,7 @@ impl Aggregate {
                 self.answer_about_legacy_task(&request, caller).await
             }
             ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
-            (method, _) => Err(ErrorObject::new(
-                error_code::METHOD_NOT_FOUND,
-                format!("there is no method `{method}`"),
-            )),
+            (method, _) => Err(no_method(method)),
         }
     }
 
@@ -441,6 +438,10 @@ fn failed(error: &ServerError) -> ErrorObject {
         Some(object) => object.clone(),
         None => ErrorObject::new(error_code::INTERNAL_ERROR, problem::chain(error)),
     }
+}
+
+fn no_method(method: &str) -> ErrorObject {
+    ErrorObject::new(error_code::METHOD_NOT_FOUND, format!("there is no method `{method}`"))
 }
 
 fn unknown(what: &str, name: &str) -> ErrorObject {

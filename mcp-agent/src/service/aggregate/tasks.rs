@@ -38,6 +38,7 @@ use super::{
     asked::{Caller, params},
     failed,
     finish::{self, write},
+    no_method,
     rounds::{self, ask_peer, for_another_connection, internal},
     unknown,
 };
@@ -111,11 +112,11 @@ impl Aggregate {
         request: &Request,
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
+        let known = self.known_task(request, Era::Modern, || !self.extensions().is_empty())?;
         if !caller.capabilities.extensions.contains(TASKS) {
             return Err(undeclared());
         }
-        let id = params::<TaskParams>(request)?.task_id;
-        let place = self.place(&id, Era::Modern).ok_or_else(|| unknown("task", &id))?;
+        let (id, place) = known?;
         let server = self.server_of(&place, &id).await?;
         let capabilities = &caller.capabilities;
         let task = &*place.task;
@@ -157,8 +158,8 @@ impl Aggregate {
         request: &Request,
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
-        let id = params::<TaskParams>(request)?.task_id;
-        let place = self.place(&id, Era::Legacy).ok_or_else(|| unknown("task", &id))?;
+        let (id, place) =
+            self.known_task(request, Era::Legacy, || self.legacy_tasks().is_some())??;
         let server = self.server_of(&place, &id).await?;
         let task = &*place.task;
         let asking = async {
@@ -267,6 +268,25 @@ impl Aggregate {
         let place: Place = serde_json::from_str(&text).ok()?;
         let is_there = self.0.view.has_tool(&place.server, &place.tool);
         (is_there && place.era == PlaceEra::from(era)).then_some(place)
+    }
+
+    /// The task that a request names, or why there is none. Where no server has tasks, the outer
+    /// error says that there is no such method; a task that was begun keeps its server's methods
+    /// while that is away.
+    fn known_task(
+        &self,
+        request: &Request,
+        era: Era,
+        are_offered: impl FnOnce() -> bool,
+    ) -> Result<Result<(String, Place), ErrorObject>, ErrorObject> {
+        let known = params::<TaskParams>(request).and_then(|TaskParams { task_id: id, .. }| {
+            let place = self.place(&id, era).ok_or_else(|| unknown("task", &id))?;
+            Ok((id, place))
+        });
+        if known.is_err() && !are_offered() {
+            return Err(no_method(&request.method));
+        }
+        Ok(known)
     }
 
     /// Whoever has the task.
