@@ -112,7 +112,7 @@ pub(super) async fn drive(agent: Arc<Shared>, driving: Driving) -> Result<Finish
     // that is done they would be a new prompt.
     let is_written = !matches!(ended, Ok(Err(Failure::Journal(_))));
     if is_written
-        && !matches!(run.step(), Step::Done(_))
+        && !run.is_done()
         && let Err(source) = driver.hear(&mut run).await
     {
         return Err(AgentError::Journal { source, run: Box::new(run) });
@@ -287,7 +287,7 @@ impl Driver<'_> {
 
     /// Counts time where it is limited.
     async fn pass_time(&self, run: &mut Run, time: Duration) -> Result<(), Failure> {
-        if run.time_left().is_some() && !matches!(run.step(), Step::Done(_)) {
+        if run.time_left().is_some() && !run.is_done() {
             self.feed(run, Feed::Time(time)).await?;
         }
         Ok(())
@@ -380,7 +380,7 @@ impl Driver<'_> {
                 }
                 None => break,
             }
-            if matches!(run.step(), Step::Done(_)) {
+            if run.is_done() {
                 return Ok(());
             }
         }

@@ -190,6 +190,11 @@ impl Run {
         Self { id: RunId::random(), ..self.clone() }
     }
 
+    /// Whether nothing is to be done any more: less work than asking for the [`step`](Self::step).
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, State::Done(_))
+    }
+
     /// What is to be done next. Asking again changes nothing.
     pub fn step(&self) -> Step<'_> {
         match &self.state {
