@@ -7,6 +7,7 @@ use std::{hint::black_box, time::Duration};
 use criterion::{Criterion, criterion_group, criterion_main};
 use mcp_agent::{
     Agent, CallOrder,
+    layers::ConcurrencyLimits,
     model::{
         ModelId, ModelRequest, ModelResponse, Part, StopReason, ToolCall, ToolDefinition,
         anthropic, gemini, openai_chat, openai_responses,
@@ -14,6 +15,7 @@ use mcp_agent::{
         scripted::{Scene, ScriptedModel},
     },
     run::{Feed, Run, RunSettings, Step},
+    stack::StackOptions,
     toolbox::{LocalTools, McpToolset, ToolOutput},
     transcript::Transcript,
 };
@@ -151,7 +153,8 @@ fn written(c: &mut Criterion) {
 /// How long the server takes for each call of [`parallel`].
 const CALL: Duration = Duration::from_millis(20);
 
-/// Fifty calls of one turn at one server in this process, each of which takes 20 ms.
+/// Fifty calls of one turn at one server in this process, each of which takes 20 ms. There is a place
+/// for each: by default a server has eight, and all together ten.
 fn parallel(c: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let Ok(runtime) = runtime else { unreachable!() };
@@ -161,7 +164,9 @@ fn parallel(c: &mut Criterion) {
         .on("tools/call", |_| Answer::result(json!({"content": []})).after(CALL));
     let tools = runtime.block_on(async {
         let Ok(client) = server.client().connect().await else { unreachable!() };
-        McpToolset::of_clients([("one".to_owned(), client)]).await
+        let places = ConcurrencyLimits::default().global(50).per_server(50);
+        let layers = StackOptions::default().concurrency(places);
+        McpToolset::of_clients([("one".to_owned(), client)]).await.layers(&layers)
     });
     let tools = std::sync::Arc::new(tools);
     c.bench_function("turn/agent, 50 calls side by side, 20 ms each", |b| {
