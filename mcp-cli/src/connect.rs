@@ -256,8 +256,10 @@ pub(crate) fn name_of_command(words: &[String]) -> String {
         "npx" | "uvx" | "bunx" | "node" | "bun" | "deno" | "python" | "python3" | "uv" | "pipx"
     );
     let skips = |word: &&String| !word.starts_with('-') && *word != "run" && *word != "tool";
+    // Code is no name.
+    let runs_code = matches!(args.first().map(String::as_str), Some("-c" | "-e" | "--eval"));
     match args.iter().find(skips) {
-        Some(word) if runs_another => stem(word),
+        Some(word) if runs_another && !runs_code => stem(word),
         _ => program,
     }
 }
@@ -398,6 +400,7 @@ mod tests {
             ("/usr/bin/python3 /x/time.py", "time"),
             ("./target/debug/mcp demo-server", "mcp"),
             ("docker run x", "docker"),
+            ("python3 -c import_x", "python3"),
         ] {
             let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
             assert_eq!(name_of_command(&words), want, "{command}");
