@@ -5,7 +5,6 @@
 
 mod cells;
 mod contenders;
-mod gateway;
 mod instructions;
 mod machine;
 mod measure;
@@ -51,11 +50,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 None => client(&options),
             }
         }
-        Some((what, rest)) if what == "gateway" => gateway::run(rest),
         _ => bail!(
             "usage: cargo xtask bench client [--built DIR] ([--quick] [--cell NAME] [--rounds N] \
-             [--write] | --instructions [--bless])\n       cargo xtask bench gateway [--quick] \
-             [--only NAME] [--rounds N] [--write]"
+             [--write] | --instructions [--bless])"
         ),
     }
 }
@@ -110,8 +107,7 @@ fn client(options: &Options) -> Result<()> {
     let (contenders, absent) = Contender::all(&programs, built, options.quick)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
     let bench = Bench::new(programs, if options.quick { 10 } else { 1 })?;
-    let versions: Vec<_> = contenders.iter().map(|one| (one.name, one.version.as_str())).collect();
-    let conditions = machine::describe(&versions, rounds)?;
+    let conditions = machine::describe(&contenders, rounds)?;
     let mut rows: Vec<Measured> = Vec::with_capacity(cells.len());
     for cell in cells {
         eprintln!("bench: {}", cell.name);
@@ -122,7 +118,7 @@ fn client(options: &Options) -> Result<()> {
     let text = table::markdown(&conditions, &contenders, &absent, &rows)?;
     println!("{text}");
     if options.write {
-        page::CLIENT.write(&text)?;
+        page::write(&text)?;
     }
     let broken: Vec<_> = rows.iter().filter_map(Measured::broken).collect();
     if !broken.is_empty() {
