@@ -66,13 +66,7 @@ impl Answers {
             "capabilities": {"tools": {}},
             "_meta": {"io.modelcontextprotocol/serverInfo": server},
         });
-        // Those that call it through others must find it listed.
-        let echo = json!({
-            "name": "echo",
-            "inputSchema": {"type": "object", "properties": {"text": {"type": "string"}}},
-        });
-        let tools: Vec<_> = (0..tools).map(tool).chain([echo]).collect();
-        let tools = json!({ "tools": tools });
+        let tools = json!({"tools": (0..tools).map(tool).collect::<Vec<_>>()});
         Self {
             revision,
             initialize: initialize.to_string().into_bytes(),
