@@ -40,7 +40,18 @@ pub trait Store: Journal {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>>;
 
     /// The conversation of this name, or of the only name that begins so.
-    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>>;
+    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>> {
+        Box::pin(async move {
+            let mut found = self.list().await?;
+            found.retain(|stored| stored.id.as_str().starts_with(name));
+            let name = name.to_owned();
+            match (found.pop(), found.is_empty()) {
+                (Some(stored), true) if !name.is_empty() => Ok(stored),
+                (None, _) => Err(StoreError::Unknown { name }),
+                _ => Err(StoreError::Ambiguous { name }),
+            }
+        })
+    }
 
     /// A conversation as it is, or as it was after so many [feeds](Run::feeds).
     fn load<'a>(&'a self, id: &'a RunId, at: Option<u64>)

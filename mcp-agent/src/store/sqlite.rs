@@ -248,19 +248,6 @@ impl Store for SqliteStore {
         Box::pin(self.with(|shared, connection| shared.list(connection)))
     }
 
-    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>> {
-        Box::pin(async move {
-            let mut found = self.list().await?;
-            found.retain(|stored| stored.id.as_str().starts_with(name));
-            let name = name.to_owned();
-            match (found.pop(), found.is_empty()) {
-                (Some(stored), true) if !name.is_empty() => Ok(stored),
-                (None, _) => Err(StoreError::Unknown { name }),
-                _ => Err(StoreError::Ambiguous { name }),
-            }
-        })
-    }
-
     fn load<'a>(
         &'a self,
         id: &'a RunId,

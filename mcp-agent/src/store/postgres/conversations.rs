@@ -45,6 +45,7 @@ impl Shared {
     async fn record(&self, feed: &Feed, run: &Run) -> Result<(), StoreError> {
         let (id, count) = (run.id().as_str(), run.feeds());
         let sealed = self.seal(&format!("{id} {count}"), feed)?;
+        let (now, step) = (number(seconds::now())?, number(count)?);
         let title = match feed {
             Feed::Prompt(_) => Some(self.seal(&format!("{id} title"), &title_of(run))?),
             _ => None,
@@ -57,15 +58,15 @@ impl Shared {
                  WHERE id = $1 AND feeds = $2 - 1",
             )
             .bind(id)
-            .bind(number(count).unwrap_or(i64::MAX))
-            .bind(number(seconds::now()).unwrap_or(i64::MAX))
+            .bind(step)
+            .bind(now)
             .bind(title)
             .execute(&mut *work)
             .await?;
             if updated.rows_affected() == 1 {
                 sqlx::query("INSERT INTO mcp_feeds VALUES ($1, $2, $3)")
                     .bind(id)
-                    .bind(number(count).unwrap_or(i64::MAX))
+                    .bind(step)
                     .bind(sealed)
                     .execute(&mut *work)
                     .await?;
@@ -164,19 +165,6 @@ impl Journal for PostgresStore {
 impl Store for PostgresStore {
     fn list(&self) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
         Box::pin(self.0.list())
-    }
-
-    fn find<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Stored, StoreError>> {
-        Box::pin(async move {
-            let mut found = self.0.list().await?;
-            found.retain(|stored| stored.id.as_str().starts_with(name));
-            let name = name.to_owned();
-            match (found.pop(), found.is_empty()) {
-                (Some(stored), true) if !name.is_empty() => Ok(stored),
-                (None, _) => Err(StoreError::Unknown { name }),
-                _ => Err(StoreError::Ambiguous { name }),
-            }
-        })
     }
 
     fn load<'a>(
