@@ -100,6 +100,42 @@ pub(crate) fn dashboard() -> Result<PathBuf> {
     Ok(to)
 }
 
+/// Gateways on npm that the service is measured beside.
+pub(crate) fn npm_gateways() -> Result<PathBuf> {
+    let (from, to) = gateways();
+    let _lock = lock::hold(&to)?;
+    copy_files(&from, &to)?;
+    npm(&from, &to)?;
+    Ok(to)
+}
+
+/// The Python that has gateways of PyPI, apart from the interop matrix, whose SDK they do not
+/// share.
+pub(crate) fn python_gateways() -> Result<PathBuf> {
+    let (from, to) = gateways();
+    let _lock = lock::hold(&to)?;
+    venv(&from, &to)?;
+    Ok(to.join("venv/bin/python"))
+}
+
+/// A gateway of crates.io, built as its authors publish it. That takes some minutes.
+pub(crate) fn cargo_gateway(name: &str, version: &str) -> Result<PathBuf> {
+    let (_, to) = gateways();
+    let _lock = lock::hold(&to)?;
+    let root = to.join(format!("{name}-{version}"));
+    let program = root.join("bin").join(name);
+    if !program.exists() {
+        let mut install = process::cargo(["install", name, "--version", version, "--locked"]);
+        process::run(install.arg("--root").arg(root))?;
+    }
+    Ok(program)
+}
+
+fn gateways() -> (PathBuf, PathBuf) {
+    let root = process::root();
+    (root.join("tests/benches/gateways"), root.join(".cache/gateways"))
+}
+
 /// The official clients of OpenAI's API, and schemathesis: a copy of `tests/openai` with
 /// `node_modules` and `venv` in it.
 pub(crate) fn openai() -> Result<PathBuf> {

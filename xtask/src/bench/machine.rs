@@ -4,21 +4,18 @@ use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use super::contenders::Contender;
 use crate::process;
 
-/// A list of conditions, in Markdown.
-pub(crate) fn describe(contenders: &[Contender], rounds: usize) -> Result<String> {
+/// A list of conditions, in Markdown, with the contenders' names and versions.
+pub(crate) fn describe(contenders: &[(&str, &str)], rounds: usize) -> Result<String> {
     let date = process::output(Command::new("date").args(["-u", "+%Y-%m-%d %H:%M UTC"]))?;
     let rustc = process::output(Command::new("rustc").arg("--version"))?;
     let tree = process::output(
         Command::new("git").args(["describe", "--always", "--dirty"]).current_dir(process::root()),
     )?;
     let cpus = std::thread::available_parallelism()?.get();
-    let versions: Vec<_> = contenders
-        .iter()
-        .map(|contender| format!("  - `{}`: {}", contender.name, contender.version))
-        .collect();
+    let versions: Vec<_> =
+        contenders.iter().map(|(name, version)| format!("  - `{name}`: {version}")).collect();
     Ok(format!(
         "- {date}, tree {}, {rounds} rounds in turn, medians\n- {}, {cpus} CPUs, Linux {}, {}; load \
          average {} at the start\n- contenders:\n{}\n",

@@ -5,6 +5,7 @@
 
 mod cells;
 mod contenders;
+mod gateway;
 mod instructions;
 mod machine;
 mod measure;
@@ -50,9 +51,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
                 None => client(&options),
             }
         }
+        Some((what, rest)) if what == "gateway" => gateway::run(rest),
         _ => bail!(
             "usage: cargo xtask bench client [--built DIR] ([--quick] [--cell NAME] [--rounds N] \
-             [--write] | --instructions [--bless])"
+             [--write] | --instructions [--bless])\n       cargo xtask bench gateway [--quick] \
+             [--only NAME] [--rounds N] [--write]"
         ),
     }
 }
@@ -107,7 +110,8 @@ fn client(options: &Options) -> Result<()> {
     let (contenders, absent) = Contender::all(&programs, built, options.quick)?;
     let rounds = options.rounds.unwrap_or(if options.quick { 1 } else { 3 });
     let bench = Bench::new(programs, if options.quick { 10 } else { 1 })?;
-    let conditions = machine::describe(&contenders, rounds)?;
+    let versions: Vec<_> = contenders.iter().map(|one| (one.name, one.version.as_str())).collect();
+    let conditions = machine::describe(&versions, rounds)?;
     let mut rows: Vec<Measured> = Vec::with_capacity(cells.len());
     for cell in cells {
         eprintln!("bench: {}", cell.name);
@@ -118,7 +122,7 @@ fn client(options: &Options) -> Result<()> {
     let text = table::markdown(&conditions, &contenders, &absent, &rows)?;
     println!("{text}");
     if options.write {
-        page::write(&text)?;
+        page::CLIENT.write(&text)?;
     }
     let broken: Vec<_> = rows.iter().filter_map(Measured::broken).collect();
     if !broken.is_empty() {

@@ -1,27 +1,46 @@
-//! The page of the documentation that holds the last run; the words around it are people's.
+//! The pages of the documentation that hold the last runs; the words around them are people's.
 
 use anyhow::{Context, Result};
 use std::fs;
 
 use crate::process;
 
-const PAGE: &str = "docs/reference/performance.md";
-const BEGIN: &str = "<!-- cargo xtask bench client --write: begin -->\n";
 const END: &str = "<!-- end -->\n";
 
-/// Replaces what is between the marks.
-pub(crate) fn write(text: &str) -> Result<()> {
-    let path = process::root().join(PAGE);
-    let page = fs::read_to_string(&path).with_context(|| format!("cannot read {PAGE}"))?;
-    fs::write(&path, replaced(&page, text).with_context(|| format!("{PAGE} lacks the marks"))?)?;
-    eprintln!("bench: wrote {PAGE}");
-    Ok(())
+/// A page, and the mark before what a command writes into it.
+pub(crate) struct Page {
+    path: &'static str,
+    begin: &'static str,
 }
 
-fn replaced(page: &str, text: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
+pub(crate) const CLIENT: Page = Page {
+    path: "docs/reference/performance.md",
+    begin: "<!-- cargo xtask bench client --write: begin -->\n",
+};
+
+pub(crate) const GATEWAY: Page = Page {
+    path: "docs/reference/gateway-performance.md",
+    begin: "<!-- cargo xtask bench gateway --write: begin -->\n",
+};
+
+impl Page {
+    /// Replaces what is between the marks.
+    pub(crate) fn write(&self, text: &str) -> Result<()> {
+        let Self { path, begin } = self;
+        let file = process::root().join(path);
+        let page = fs::read_to_string(&file).with_context(|| format!("cannot read {path}"))?;
+        let page =
+            replaced(&page, begin, text).with_context(|| format!("{path} lacks the marks"))?;
+        fs::write(&file, page)?;
+        eprintln!("bench: wrote {path}");
+        Ok(())
+    }
+}
+
+fn replaced(page: &str, begin: &str, text: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
     let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n{}\n\n{END}{after}", text.trim_end()))
+    Some(format!("{before}{begin}\n{}\n\n{END}{after}", text.trim_end()))
 }
 
 #[cfg(test)]
@@ -30,9 +49,10 @@ mod tests {
 
     #[test]
     fn only_what_is_between_the_marks_changes() {
-        let page = format!("words\n{BEGIN}old\n{END}more\n");
-        let new = replaced(&page, "new").unwrap();
-        assert_eq!(new, format!("words\n{BEGIN}\nnew\n\n{END}more\n"));
-        assert_eq!(replaced("no marks", "new"), None);
+        let begin = CLIENT.begin;
+        let page = format!("words\n{begin}old\n{END}more\n");
+        let new = replaced(&page, begin, "new").unwrap();
+        assert_eq!(new, format!("words\n{begin}\nnew\n\n{END}more\n"));
+        assert_eq!(replaced("no marks", begin, "new"), None);
     }
 }
