@@ -131,7 +131,7 @@ impl Stand {
         let is_modern = way == Way::Modern;
         let era = if is_modern { "modern" } else { "legacy" };
         let upstream = if way == Way::Stdio {
-            let args = ["stdio", era, "3"].map(str::to_owned).into();
+            let args = ["stdio", era, "echo"].map(str::to_owned).into();
             Upstream::Stdio { program: self.server.clone(), args }
         } else {
             Upstream::Http { url: server.url(is_modern) }
@@ -305,7 +305,7 @@ impl Server {
 
     fn url(&self, is_modern: bool) -> String {
         let era = if is_modern { "modern" } else { "legacy" };
-        format!("http://127.0.0.1:{}/{era}/json/3", self.1)
+        format!("http://127.0.0.1:{}/{era}/json/echo", self.1)
     }
 }
 

@@ -16,6 +16,15 @@ pub(crate) enum Revision {
     Modern,
 }
 
+/// What `tools/list` names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// So many tools that nobody calls.
+    Idle(usize),
+    /// The tool `echo`, for gateways, which call only what they have seen.
+    Echo,
+}
+
 /// All results of one server.
 #[derive(Debug)]
 pub(crate) struct Answers {
@@ -53,8 +62,29 @@ impl Revision {
     }
 }
 
+impl Listed {
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        if name == "echo" { Some(Self::Echo) } else { name.parse().ok().map(Self::Idle) }
+    }
+
+    fn tools(self) -> Vec<Value> {
+        match self {
+            Self::Idle(tools) => (0..tools).map(tool).collect(),
+            Self::Echo => vec![json!({
+                "name": "echo",
+                "description": "Says back what it is told.",
+                "inputSchema": {
+                    "type": "object",
+                    "properties": {"text": {"type": "string"}},
+                    "required": ["text"],
+                },
+            })],
+        }
+    }
+}
+
 impl Answers {
-    pub(crate) fn new(revision: Revision, tools: usize) -> Self {
+    pub(crate) fn new(revision: Revision, listed: Listed) -> Self {
         let server = json!({"name": "bench", "version": "1.0.0"});
         let initialize = json!({
             "protocolVersion": "2025-11-25",
@@ -66,7 +96,7 @@ impl Answers {
             "capabilities": {"tools": {}},
             "_meta": {"io.modelcontextprotocol/serverInfo": server},
         });
-        let tools = json!({"tools": (0..tools).map(tool).collect::<Vec<_>>()});
+        let tools = json!({"tools": listed.tools()});
         Self {
             revision,
             initialize: initialize.to_string().into_bytes(),

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinSet, LocalSet};
 
-use crate::answers::{Answer, Answers, HEAD, Revision};
+use crate::answers::{Answer, Answers, HEAD, Listed, Revision};
 
 /// A body larger than this is written from where it lies.
 const COPIED_BYTES: usize = 64 * 1024;
@@ -191,7 +191,7 @@ fn endpoint(path: &str, endpoints: &Endpoints) -> Option<Rc<Endpoint>> {
         "sse" => true,
         _ => return None,
     };
-    let answers = Answers::new(revision, parts.next()?.parse().ok()?);
+    let answers = Answers::new(revision, Listed::named(parts.next()?)?);
     let new = Rc::new(Endpoint { answers, streams });
     endpoints.borrow_mut().insert(path.to_owned(), Rc::clone(&new));
     Some(new)
