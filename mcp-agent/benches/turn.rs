@@ -162,14 +162,22 @@ fn parallel(c: &mut Criterion) {
     let server = TestServer::new()
         .tool(tool, |_| Answer::Usual)
         .on("tools/call", |_| Answer::result(json!({"content": []})).after(CALL));
-    let tools = runtime.block_on(async {
-        let Ok(client) = server.client().connect().await else { unreachable!() };
-        let places = ConcurrencyLimits::default().global(50).per_server(50);
-        let layers = StackOptions::default().concurrency(places);
-        McpToolset::of_clients([("one".to_owned(), client)]).await.layers(&layers)
+    let Ok(client) = runtime.block_on(async { server.client().connect().await }) else {
+        unreachable!()
+    };
+    let places = ConcurrencyLimits::default().global(50).per_server(50);
+    let layers = StackOptions::default().concurrency(places);
+    let of_one = McpToolset::of_clients([("one".to_owned(), client.clone())]);
+    let tools = std::sync::Arc::new(runtime.block_on(of_one).layers(&layers));
+    c.bench_function("turn/50 calls side by side, 20 ms each, without an agent", |b| {
+        b.iter(|| {
+            let calls =
+                (0..50).map(|number| client.call_tool("wait", json!({"n": number})).into_future());
+            let ended = runtime.block_on(async { futures_util::future::join_all(calls).await });
+            assert!(ended.iter().all(Result::is_ok));
+        });
     });
-    let tools = std::sync::Arc::new(tools);
-    c.bench_function("turn/agent, 50 calls side by side, 20 ms each", |b| {
+    c.bench_function("turn/50 calls side by side, 20 ms each, by an agent", |b| {
         b.iter_batched(
             || {
                 let calls =

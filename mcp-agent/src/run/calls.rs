@@ -1,5 +1,7 @@
 //! The calls of one turn: which run, which wait for a person, and what comes of them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -11,12 +13,15 @@ use super::{
 use crate::{
     model::{CallId, Part, ToolCall, ToolDefinition},
     policy::{ApprovalRequest, Decision, Effect, Remember, definition_hash},
-    toolbox::{PreparedCall, Question, ToolFacts, ToolOutput, arguments},
+    toolbox::{PreparedCall, Question, ToolFacts, ToolOutput, arguments, arguments::Schema},
     transcript::Turn,
 };
 
 /// What the model is told of a call that a person did not allow.
 pub const REFUSAL: &str = "The user did not allow this call. Do not repeat it; go on without it, or explain what you need.";
+
+/// Those of the tools that a turn calls, by name.
+type Schemas = BTreeMap<String, Schema>;
 
 /// What was decided about a pending call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +77,7 @@ impl Run {
     /// Decides about each call of the turn. One that cannot run has its result at once.
     fn plan_calls(&mut self) {
         let pending: Vec<ToolCall> = self.transcript.pending().cloned().collect();
+        let mut schemas = Schemas::new();
         for (place, call) in pending.iter().enumerate() {
             let limit = self.settings.max_calls_per_turn;
             if place >= limit {
@@ -79,7 +85,7 @@ impl Run {
                 self.record(call, ToolOutput::error(problem));
                 continue;
             }
-            match self.prepare(call).and_then(|prepared| self.check(prepared)) {
+            match self.prepare_checked(call, &mut schemas) {
                 Ok(prepared) => self.plan(call, &prepared),
                 Err(problem) => self.record(call, ToolOutput::error(problem)),
             }
@@ -117,29 +123,32 @@ impl Run {
         self.definition(name).is_some_and(|tool| self.grants.holds(tool, facts))
     }
 
-    /// Whether the arguments fit the schema of the tool.
-    fn check(&self, call: PreparedCall) -> Result<PreparedCall, String> {
-        if let Some(tool) = self.definition(&call.name) {
-            arguments::check(&tool.parameters, &call.arguments)
-                .map_err(|error| error.to_string())?;
+    /// Prepares a call whose arguments must fit the schema of the tool.
+    fn prepare_checked(
+        &self,
+        call: &ToolCall,
+        schemas: &mut Schemas,
+    ) -> Result<PreparedCall, String> {
+        let prepared = self.prepare(call, schemas)?;
+        if let Some(schema) = schemas.get(&call.name) {
+            schema.check(&prepared.arguments).map_err(|error| error.to_string())?;
         }
-        Ok(call)
+        Ok(prepared)
     }
 
     /// Finds the tool and reads the arguments.
-    pub(super) fn prepare(&self, call: &ToolCall) -> Result<PreparedCall, String> {
+    fn prepare(&self, call: &ToolCall, schemas: &mut Schemas) -> Result<PreparedCall, String> {
         let Some(tool) = self.definition(&call.name) else {
             return Err(nearest::no_such_tool(&call.name, &self.tools));
         };
+        let schema =
+            schemas.entry(tool.name.clone()).or_insert_with(|| Schema::new(&tool.parameters));
         let edited = self.plans.get(&call.id).and_then(|plan| plan.arguments.clone());
         let arguments = if let Some(arguments) = edited {
             arguments
         } else {
             let mut read = arguments::parse(&call.arguments).map_err(|error| error.to_string())?;
-            // A schema that is not JSON cannot be; without one the arguments stay as they are.
-            if let Ok(schema) = tool.parameters.parse() {
-                arguments::coerce(&schema, &mut read);
-            }
+            schema.coerce(&mut read);
             read
         };
         let mut prepared = PreparedCall::new(call.id.clone(), call.name.clone(), arguments);
@@ -151,10 +160,11 @@ impl Run {
     pub(super) fn waiting(&self, which: impl Fn(&PlanState) -> bool) -> Vec<PreparedCall> {
         // A pending call without a plan is of a transcript that was written before there were any.
         let state = |call: &ToolCall| self.plans.get(&call.id).map(|plan| &plan.state);
+        let mut schemas = Schemas::new();
         self.transcript
             .pending()
             .filter(|call| which(state(call).unwrap_or(&PlanState::Ready)))
-            .filter_map(|call| self.prepare(call).ok())
+            .filter_map(|call| self.prepare(call, &mut schemas).ok())
             .collect()
     }
 

@@ -1,5 +1,7 @@
 //! What models write as arguments, read with patience and put right by the tool's schema.
 
+use std::cell::OnceCell;
+
 use mcp_client::{SchemaError, SchemaValidator};
 use mcp_protocol::raw::RawJson;
 use serde_json::{Map, Number, Value};
@@ -34,7 +36,13 @@ pub enum ArgumentsError {
 /// # Errors
 /// [`ArgumentsError::Unfit`] names the first places.
 pub fn check(schema: &RawJson, arguments: &Map<String, Value>) -> Result<(), ArgumentsError> {
-    let Ok(validator) = SchemaValidator::compile(schema) else { return Ok(()) };
+    SchemaValidator::compile(schema).map_or(Ok(()), |validator| check_by(&validator, arguments))
+}
+
+fn check_by(
+    validator: &SchemaValidator,
+    arguments: &Map<String, Value>,
+) -> Result<(), ArgumentsError> {
     let arguments = Value::Object(arguments.clone()).into();
     match validator.check(&arguments) {
         Err(SchemaError::Violated(violations)) => {
@@ -45,6 +53,33 @@ pub fn check(schema: &RawJson, arguments: &Map<String, Value>) -> Result<(), Arg
             Err(ArgumentsError::Unfit { violations: places.collect::<Vec<_>>().join("; ") })
         }
         _ => Ok(()),
+    }
+}
+
+/// The schema of a tool, read once for all calls of a turn.
+pub(crate) struct Schema {
+    /// None where it is not JSON: then arguments stay as they are.
+    value: Option<Value>,
+    text: RawJson,
+    validator: OnceCell<Option<SchemaValidator>>,
+}
+
+impl Schema {
+    pub(crate) fn new(schema: &RawJson) -> Self {
+        Self { value: schema.parse().ok(), text: schema.clone(), validator: OnceCell::new() }
+    }
+
+    /// As the function.
+    pub(crate) fn coerce(&self, arguments: &mut Map<String, Value>) {
+        if let Some(schema) = &self.value {
+            coerce(schema, arguments);
+        }
+    }
+
+    /// As the function.
+    pub(crate) fn check(&self, arguments: &Map<String, Value>) -> Result<(), ArgumentsError> {
+        let validator = self.validator.get_or_init(|| SchemaValidator::compile(&self.text).ok());
+        validator.as_ref().map_or(Ok(()), |validator| check_by(validator, arguments))
     }
 }
 
