@@ -35,20 +35,35 @@ pub(crate) fn held(tools: &Arc<McpToolset>, hub: &Hub, context: &Context) -> Arc
     Arc::new(pinned)
 }
 
-/// The same for a service.
+/// The same for a service, with the pins of this user.
 pub(crate) fn of_service(context: &Context) -> Option<ToolPins> {
     Some(ToolPins::new(file()?).keyed(key).on_drift(warning(context)))
+}
+
+/// The same with pins that all replicas have, which `mcp pins` does not see.
+#[cfg(feature = "postgres")]
+pub(crate) fn of_replicas(store: mcp_agent::store::PostgresStore, context: &Context) -> ToolPins {
+    let messages = Arc::clone(&context.messages);
+    ToolPins::shared(store).keyed(key).on_drift(move |server, drift| {
+        let server = one_line(server);
+        messages.warning(format_args!(
+            "{}; see GET /mcp/servers/{server}/drift",
+            drifted(&server, drift)
+        ));
+    })
 }
 
 fn warning(context: &Context) -> impl Fn(&str, &Drift) + Send + Sync + use<> {
     let messages = Arc::clone(&context.messages);
     move |server, drift| {
-        let (tool, kind) = (one_line(&drift.tool), drift.kind());
-        let then = if drift.now.is_some() { ", so it is not offered" } else { "" };
-        messages.warning(format_args!(
-            "tool {server}.{tool} is {kind}{then}; see `mcp pins show {server}`"
-        ));
+        messages.warning(format_args!("{}; see `mcp pins show {server}`", drifted(server, drift)));
     }
+}
+
+fn drifted(server: &str, drift: &Drift) -> String {
+    let (tool, kind) = (one_line(&drift.tool), drift.kind());
+    let then = if drift.now.is_some() { ", so it is not offered" } else { "" };
+    format!("tool {server}.{tool} is {kind}{then}")
 }
 
 /// Tells the hub which tools are not as they were agreed to. Servers that were never used with a

@@ -4,7 +4,10 @@
 use mcp_agent::layers::ResultSharing;
 #[cfg(feature = "postgres")]
 use mcp_agent::store::{PostgresStore, StoreKey};
-use mcp_agent::{service::ServiceOptions, stack::StackOptions};
+use mcp_agent::{
+    service::{ServiceOptions, ToolPins},
+    stack::StackOptions,
+};
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use mcp_client::Secret;
 use mcp_client::{Hub, HubOptions};
@@ -168,6 +171,19 @@ impl Shared {
             return Ok(options.conversations(postgres.clone()));
         }
         Ok(options.conversations(sessions::open()?))
+    }
+
+    /// The pins of all replicas.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        expect(clippy::unused_self, unused_variables, reason = "pins are in a file")
+    )]
+    pub(crate) fn pins(&self, context: &Context) -> Option<ToolPins> {
+        #[cfg(feature = "postgres")]
+        if let Some(postgres) = &self.postgres {
+            return Some(crate::pins::of_replicas(postgres.clone(), context));
+        }
+        None
     }
 
     /// The servers with the tokens that are shared.

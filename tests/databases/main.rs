@@ -7,6 +7,7 @@ mod address;
 mod daemon;
 mod files;
 mod guide;
+mod kept;
 mod logins;
 mod postgres;
 mod replicas;

@@ -35,7 +35,7 @@ const CLIENTS: usize = 6;
 const ROUNDS: usize = 40;
 
 /// `mcp serve`, with the variables of one group.
-struct Replica {
+pub(crate) struct Replica {
     process: Child,
     address: String,
     _folder: TempDir,
@@ -47,26 +47,32 @@ impl Replica {
     }
 
     async fn start_with(redis: &Redis, postgres: Option<&Postgres>, more: &[&str]) -> Self {
+        let mcp = super::folder("MCP_BIN");
+        let demo = json!({"command": mcp.to_str().unwrap(), "args": ["demo-server"]});
+        let rate = format!("demo.clock={ALLOWED}/h:{ALLOWED}");
+        let limits = ["--rate", &rate, "--rate-wait", "0", "--retries", "0"];
+        let more = [&["--no-model", "--no-pins"], &limits[..], more].concat();
+        Self::of(&json!({ "demo": demo }), redis, postgres, &more).await
+    }
+
+    /// With these servers in its configuration.
+    pub(crate) async fn of(
+        servers: &Value,
+        redis: &Redis,
+        postgres: Option<&Postgres>,
+        more: &[&str],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mcp = super::folder("MCP_BIN");
-        let mcp = mcp.to_str().unwrap();
-        let servers = json!({"mcpServers": {"demo": {"command": mcp, "args": ["demo-server"]}}});
+        let servers = json!({ "mcpServers": servers });
         let config = folder.path().join("servers.json");
         std::fs::write(&config, servers.to_string()).unwrap();
         let mut process = Command::new(mcp);
         process
-            .args(["serve", "--listen", "127.0.0.1:0", "--no-model", "--no-pins"])
+            .args(["serve", "--listen", "127.0.0.1:0"])
             .args(["-o", "json", "--config"])
             .arg(&config)
             .args(["--token-env", "TOKEN", "--session-key", "env:KEY", "--redis", "env:REDIS"])
-            .args([
-                "--rate",
-                &format!("demo.clock={ALLOWED}/h:{ALLOWED}"),
-                "--rate-wait",
-                "0",
-                "--retries",
-                "0",
-            ])
             .env_clear()
             .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("HOME", folder.path())
@@ -102,7 +108,8 @@ impl Replica {
         tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
     }
 
-    async fn end(mut self) {
+    /// By SIGKILL.
+    pub(crate) async fn end(mut self) {
         self.process.kill().await.unwrap();
     }
 }
@@ -300,7 +307,7 @@ async fn one_of_three_replicas_is_killed_and_no_call_fails() {
 }
 
 impl Replica {
-    async fn rest(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn rest(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let answer = ask(&self.address, method, path, &[], &body).await.unwrap();
         (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())

@@ -24,5 +24,6 @@ mod rest;
 mod rounds;
 mod security;
 mod sessions;
+mod shared_pins;
 mod tasks;
 mod templates;

@@ -21,7 +21,7 @@ use crate::asking::Serving;
 
 /// A server whose tool `pay` says something else of itself once it was told to, and which has one
 /// more then.
-fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
+pub(crate) fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
     let has_turned = Arc::clone(has_turned);
     TestServer::new()
         .capabilities(json!({"tools": {"listChanged": true}}))
@@ -43,7 +43,7 @@ fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
         })
 }
 
-async fn names(client: &Client) -> Vec<String> {
+pub(crate) async fn names(client: &Client) -> Vec<String> {
     let tools = client.list_tools().anew().await.expect("a list").items;
     let mut names: Vec<_> = tools.into_iter().map(|tool| tool.name).collect();
     names.sort();

@@ -96,6 +96,7 @@ impl ChatRun {
         let servers = service.tools().await;
         let (known, offered) = (Arc::clone(&servers), chat.offered());
         let view = View::new(principal.clone(), None);
+        service.settle_pins().await;
         let (pins, hub) = (service.pins().cloned(), service.hub().clone());
         let noting = Noting::new(service, Arc::clone(&servers));
         let offers = Filtered::new(Arc::clone(&servers), move |tool| {

@@ -3,6 +3,7 @@
 use axum::{
     Json,
     extract::{Path, State},
+    http::StatusCode,
 };
 use mcp_client::pins;
 use schemars::JsonSchema;
@@ -12,9 +13,9 @@ use serde_json::Value;
 use super::{
     Service,
     access::Principal,
-    problem::{Problem, ProblemCode},
+    problem::{Problem, ProblemCode, chain},
     read_json,
-    tool_pins::ToolPins,
+    tool_pins::{AcceptError, ToolPins},
     view::View,
 };
 use crate::toolbox::pins::diff;
@@ -69,10 +70,13 @@ pub(super) async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<DriftList>, Problem> {
     let server = service.server(&name, &View::new(principal, None))?;
-    Ok(Json(DriftList::new(pins_of(&service)?.drift(&server))))
+    let pins = pins_of(&service)?;
+    pins.settle(&server, &server.catalog()).await;
+    Ok(Json(DriftList::new(pins.drift(&server))))
 }
 
-/// Agrees to what is another now; it is offered from then on. The answer is what was agreed to.
+/// Agrees to what is another now; it is offered from then on, and soon at all replicas that share
+/// pins. The answer is what was agreed to.
 pub(super) async fn accept(
     State(service): State<Service>,
     principal: Principal,
@@ -80,10 +84,13 @@ pub(super) async fn accept(
     read_json::Json(Accept { tool }): read_json::Json<Accept>,
 ) -> Result<Json<DriftList>, Problem> {
     let server = service.server(&name, &View::new(principal, None))?;
-    let accepted = pins_of(&service)?.accept(&server, tool.as_deref());
+    let accepted = pins_of(&service)?.accept(&server, tool.as_deref()).await;
     let accepted = accepted.map_err(|error| {
-        let text = super::problem::chain(&error);
-        Problem::new(ProblemCode::Unexpected, text).server(name)
+        let problem = Problem::new(ProblemCode::Unexpected, chain(&error)).server(name);
+        match error {
+            AcceptError::Own(_) => problem,
+            AcceptError::Common(_) => problem.with_status(StatusCode::SERVICE_UNAVAILABLE),
+        }
     })?;
     Ok(Json(DriftList::new(accepted)))
 }

@@ -63,6 +63,7 @@ mod chat_reply;
 mod chat_request;
 mod chat_run;
 mod client_tools;
+mod common_pins;
 mod conversations;
 mod dashboard;
 mod drift;
@@ -359,10 +360,15 @@ impl Service {
         if options.pins.is_some() {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
+        let pins = options.pins.clone();
         let many = Many::new(&hub, &stack, &journal, spans.clone(), keys, options.pins);
         let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
-        let following = journal::follow(&journal, &hub);
+        let mut following = journal::follow(&journal, &hub);
+        if let Some(pins) = pins {
+            let hub = hub.clone();
+            following.spawn(async move { pins.follow(&hub).await });
+        }
         let common = options.servers.map(|store| SharedServers::new(store, &hub));
         Self(Arc::new(Shared {
             hub,
@@ -411,6 +417,13 @@ impl Service {
 
     fn pins(&self) -> Option<&ToolPins> {
         self.0.endpoints.many().pins()
+    }
+
+    /// Has it agreed with other replicas what all servers offer, before it is listed.
+    async fn settle_pins(&self) {
+        if let Some(pins) = self.pins() {
+            pins.settle_all(self.hub()).await;
+        }
     }
 
     /// The layers that calls go through.

@@ -150,6 +150,7 @@ type Tools = Filtered<NotedTools>;
 async fn tools(service: &Service, principal: Principal) -> Tools {
     let (tools, view) = (service.tools().await, View::new(principal, None));
     let known = Arc::clone(&tools);
+    service.settle_pins().await;
     let (pins, hub) = (service.pins().cloned(), service.hub().clone());
     let noted = NotedTools::new(tools, Arc::clone(&service.0.journal));
     Filtered::new(noted, move |tool| {

@@ -7,16 +7,24 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use mcp_client::{
-    Catalog, Hub, KeptFileError, Listing, Server, ServerStatus,
+    Availability, Catalog, CatalogLists, Hub, KeptFileError, Listing, Server, ServerStatus,
     pins::{Drift, PinStore, ServerPins},
 };
 use mcp_protocol::tools::Tool;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
+
+use super::common_pins::{ChangeError, CommonPins};
+use crate::store::SharedPinStore;
 
 /// While something is held back, the store is looked at again after this: somebody else may have
 /// agreed to it there.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a list waits for a server's tools to be agreed with other replicas, and for those of a
+/// server that was never asked. Until then they are in quarantine.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// Holds the tools of a service's servers to what they were when they were seen first or accepted
 /// last.
@@ -38,7 +46,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub struct ToolPins(Arc<Shared>);
 
 struct Shared {
-    store: Arc<dyn PinStore>,
+    source: Source,
     key: Arc<Key>,
     heard: Arc<Heard>,
     judged: Mutex<HashMap<String, Judged>>,
@@ -47,10 +55,30 @@ struct Shared {
 type Key = dyn Fn(&ServerStatus) -> String + Send + Sync;
 type Heard = dyn Fn(&str, &Drift) + Send + Sync;
 
+/// Where pins are.
+#[derive(Clone)]
+enum Source {
+    /// Of this process.
+    Own(Arc<dyn PinStore>),
+    /// Of all replicas.
+    Common(Arc<CommonPins>),
+}
+
+/// What is accepted cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AcceptError {
+    #[error(transparent)]
+    Own(#[from] KeptFileError),
+    #[error(transparent)]
+    Common(#[from] ChangeError),
+}
+
 /// What was found when a server's tools were looked at last.
 struct Judged {
     seen: Arc<Listing<Tool>>,
     at: Instant,
+    /// Of what replicas had agreed then.
+    generation: u64,
     drift: Vec<Drift>,
     /// The tools that are not offered, and why.
     held: Arc<BTreeMap<String, String>>,
@@ -59,8 +87,23 @@ struct Judged {
 impl ToolPins {
     /// Holds tools to the pins of a store.
     pub fn new(store: impl PinStore + 'static) -> Self {
+        Self::of(Source::Own(Arc::new(store)))
+    }
+
+    /// Holds tools to pins that all replicas have: what is seen first at one of them is pinned for
+    /// all, and what is accepted at one is offered by all. What was read is kept in memory and
+    /// follows the store, so calls do not wait for it. While the store is away, tools of servers
+    /// that this process has not read the pins of are in quarantine, and nothing can be accepted.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn shared(store: impl SharedPinStore) -> Self {
+        Self::of(Source::Common(Arc::new(CommonPins::new(Arc::new(store)))))
+    }
+
+    fn of(source: Source) -> Self {
         Self(Arc::new(Shared {
-            store: Arc::new(store),
+            source,
             key: Arc::new(|status| status.name.clone()),
             heard: Arc::new(|_, _| ()),
             judged: Mutex::default(),
@@ -71,18 +114,18 @@ impl ToolPins {
     /// the same name at different times need more.
     #[must_use]
     pub fn keyed(self, key: impl Fn(&ServerStatus) -> String + Send + Sync + 'static) -> Self {
-        let Shared { store, heard, .. } = &*self.0;
-        let (store, heard) = (Arc::clone(store), Arc::clone(heard));
-        Self(Arc::new(Shared { store, key: Arc::new(key), heard, judged: Mutex::default() }))
+        let Shared { source, heard, .. } = &*self.0;
+        let (source, heard) = (source.clone(), Arc::clone(heard));
+        Self(Arc::new(Shared { source, key: Arc::new(key), heard, judged: Mutex::default() }))
     }
 
     /// Hears of every tool that goes into quarantine or is gone, with its server's name. Called
     /// once for each while it lasts, and not from a lock.
     #[must_use]
     pub fn on_drift(self, heard: impl Fn(&str, &Drift) + Send + Sync + 'static) -> Self {
-        let Shared { store, key, .. } = &*self.0;
-        let (store, key) = (Arc::clone(store), Arc::clone(key));
-        Self(Arc::new(Shared { store, key, heard: Arc::new(heard), judged: Mutex::default() }))
+        let Shared { source, key, .. } = &*self.0;
+        let (source, key) = (source.clone(), Arc::clone(key));
+        Self(Arc::new(Shared { source, key, heard: Arc::new(heard), judged: Mutex::default() }))
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Judged>> {
@@ -123,25 +166,97 @@ impl ToolPins {
         self.lock().get(server.name()).map(|judged| judged.drift.clone()).unwrap_or_default()
     }
 
+    /// Waits, not for long, until the replicas have agreed to the tools of a server that none of
+    /// them had seen. Without replicas there is nothing to wait for.
+    pub(super) async fn settle(&self, server: &Server, catalog: &Catalog) {
+        let Source::Common(common) = &self.0.source else { return };
+        if catalog.tools.told.is_none() {
+            return;
+        }
+        let key = (self.0.key)(&server.status());
+        if common.of(&key).is_some() {
+            return;
+        }
+        let seen = common.see(&key, now(server, &catalog.tools.listing));
+        if let Ok(Err(error)) = timeout(SETTLE_LIMIT, seen).await {
+            tracing::debug!(server = server.name(), %error, "its tools are in quarantine");
+        }
+    }
+
+    /// The same for all servers that are there. One that was never asked for its tools is asked.
+    pub(super) async fn settle_all(&self, hub: &Hub) {
+        let settling = hub.servers().into_iter().map(|server| async move {
+            let mut catalog = server.catalog();
+            let is_there = catalog.availability == Availability::Available;
+            if is_there && catalog.tools.told.is_none() {
+                let asked = server.refresh_catalog(CatalogLists::TOOLS);
+                if let Ok(Ok(asked)) = timeout(SETTLE_LIMIT, asked).await {
+                    catalog = asked;
+                }
+            }
+            self.settle(&server, &catalog).await;
+        });
+        join_all(settling).await;
+    }
+
+    /// Judges anew each time that other replicas may have agreed to something. Never ends.
+    pub(super) async fn follow(&self, hub: &Hub) {
+        let mut generation = 0;
+        loop {
+            generation = self.changed_since(generation).await;
+            let judging = hub.servers().into_iter().map(|server| async move {
+                if self.held(&server, &server.catalog()).is_empty() {
+                    return;
+                }
+                // What another replica accepted may be what this one has not listed yet.
+                let asked = server.refresh_catalog(CatalogLists::TOOLS);
+                if let Ok(Ok(catalog)) = timeout(SETTLE_LIMIT, asked).await {
+                    self.settle(&server, &catalog).await;
+                    self.held(&server, &catalog);
+                }
+            });
+            join_all(judging).await;
+        }
+    }
+
+    /// Waits until the replicas have agreed to something else; for ever without replicas.
+    pub(super) async fn changed_since(&self, generation: u64) -> u64 {
+        match &self.0.source {
+            Source::Own(_) => std::future::pending().await,
+            Source::Common(common) => common.changed_since(generation).await,
+        }
+    }
+
     /// Agrees to the tools of a server as they are now, or to one of them. Returns what was
     /// accepted.
-    pub(super) fn accept(
+    pub(super) async fn accept(
         &self,
         server: &Server,
         tool: Option<&str>,
-    ) -> Result<Vec<Drift>, KeptFileError> {
+    ) -> Result<Vec<Drift>, AcceptError> {
         let key = (self.0.key)(&server.status());
         let catalog = server.catalog();
-        let mut pins = self.0.store.load(&key)?.unwrap_or_default();
-        let mut accepted = pins.drift(&now(server, &catalog.tools.listing));
-        accepted.retain(|drift| tool.is_none_or(|tool| drift.tool == tool));
-        for drift in &accepted {
-            match &drift.now {
-                Some(pin) => _ = pins.tools.insert(drift.tool.clone(), pin.clone()),
-                None => _ = pins.tools.remove(&drift.tool),
+        let now = now(server, &catalog.tools.listing);
+        let change = |pins: &mut ServerPins| {
+            let mut accepted = pins.drift(&now);
+            accepted.retain(|drift| tool.is_none_or(|tool| drift.tool == tool));
+            for drift in &accepted {
+                match &drift.now {
+                    Some(pin) => _ = pins.tools.insert(drift.tool.clone(), pin.clone()),
+                    None => _ = pins.tools.remove(&drift.tool),
+                }
             }
-        }
-        self.0.store.save(&key, pins)?;
+            accepted
+        };
+        let accepted = match &self.0.source {
+            Source::Own(store) => {
+                let mut pins = store.load(&key)?.unwrap_or_default();
+                let accepted = change(&mut pins);
+                store.save(&key, pins)?;
+                accepted
+            }
+            Source::Common(common) => common.change(&key, change).await?,
+        };
         if let Some(judged) = self.lock().get_mut(server.name()) {
             judged.seen = Arc::default();
         }
@@ -158,13 +273,18 @@ impl ToolPins {
     ) -> (T, Option<Vec<Drift>>) {
         let mut all = self.lock();
         let before = all.get(server.name());
+        let generation = self.0.source.generation();
+        let is_fresh = |judged: &Judged| match &self.0.source {
+            Source::Own(_) => judged.held.is_empty() || judged.at.elapsed() < LOOK_AGAIN,
+            Source::Common(_) => judged.generation == generation,
+        };
         if let Some(judged) = before
             && Arc::ptr_eq(&judged.seen, seen)
-            && (judged.held.is_empty() || judged.at.elapsed() < LOOK_AGAIN)
+            && is_fresh(judged)
         {
             return (read(judged), None);
         }
-        let judged = self.look(server, Arc::clone(seen));
+        let judged = self.look(server, Arc::clone(seen), generation);
         let told = judged.drift.iter().filter(|drift| {
             before.is_none_or(|before| !before.drift.iter().any(|known| known == *drift))
         });
@@ -174,26 +294,50 @@ impl ToolPins {
         (result, Some(told))
     }
 
-    fn look(&self, server: &Server, seen: Arc<Listing<Tool>>) -> Judged {
+    fn look(&self, server: &Server, seen: Arc<Listing<Tool>>, generation: u64) -> Judged {
         let now = now(server, &seen);
         let key = (self.0.key)(&server.status());
         let (mut drift, mut held) = (Vec::new(), BTreeMap::new());
-        match self.0.store.load(&key) {
-            Ok(Some(pins)) => drift = pins.drift(&now),
-            Ok(None) => {
-                if let Err(error) = self.0.store.save(&key, now) {
-                    tracing::warn!(server = server.name(), %error, "its tools cannot be pinned");
-                }
-            }
+        match self.0.source.pins(&key, &now) {
+            Ok(pins) => drift = pins.drift(&now),
             // Without pins nothing can be told from what it was.
-            Err(error) => {
-                held = now.tools.into_keys().map(|name| (name, error.to_string())).collect();
+            Err(reason) => {
+                held = now.tools.into_keys().map(|name| (name, reason.clone())).collect();
             }
         }
         for one in drift.iter().filter(|one| one.now.is_some()) {
             held.insert(one.tool.clone(), format!("its definition is {}", one.kind()));
         }
-        Judged { seen, at: Instant::now(), drift, held: Arc::new(held) }
+        Judged { seen, at: Instant::now(), generation, drift, held: Arc::new(held) }
+    }
+}
+
+impl Source {
+    fn generation(&self) -> u64 {
+        match self {
+            Self::Own(_) => 0,
+            Self::Common(common) => common.generation(),
+        }
+    }
+
+    /// What a server's tools are held to; a server of this process that was never seen is pinned.
+    fn pins(&self, key: &str, now: &ServerPins) -> Result<Arc<ServerPins>, String> {
+        match self {
+            Self::Own(store) => match store.load(key) {
+                Ok(Some(pins)) => Ok(Arc::new(pins)),
+                Ok(None) => {
+                    if let Err(error) = store.save(key, now.clone()) {
+                        tracing::warn!(server = key, %error, "its tools cannot be pinned");
+                    }
+                    Ok(Arc::new(now.clone()))
+                }
+                Err(error) => Err(error.to_string()),
+            },
+            Self::Common(common) => {
+                let none = "the replicas have not agreed to the tools of its server yet";
+                common.of(key).ok_or_else(|| none.to_owned())
+            }
+        }
     }
 }
 
@@ -206,6 +350,11 @@ fn now(server: &Server, listing: &Listing<Tool>) -> ServerPins {
 
 impl fmt::Debug for ToolPins {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ToolPins").field("store", &self.0.store).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ToolPins");
+        match &self.0.source {
+            Source::Own(store) => shown.field("store", store),
+            Source::Common(common) => shown.field("common", common),
+        };
+        shown.finish_non_exhaustive()
     }
 }

@@ -38,6 +38,7 @@ pub(super) async fn list(
         }
         client.list_tools().await
     };
+    service.settle_pins().await;
     let has = |server: &str, tool: &Tool| {
         let holds =
             service.pins().is_some_and(|pins| pins.holds(service.hub(), server, &tool.name));
@@ -82,6 +83,7 @@ pub(super) async fn call(
         {
             return Err(Problem::of_server(&error));
         }
+        pins.settle(&server, &server.catalog()).await;
         if let Some(reason) = pins.held(&server, &server.catalog()).get(&tool_name) {
             return Err(Problem::quarantined(&server_name, &tool_name, reason));
         }

@@ -4,6 +4,7 @@
 //! is loaded from it goes on where it was, even when the program was killed in between.
 
 mod markdown;
+mod pins;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod seal;
@@ -25,6 +26,7 @@ pub use self::postgres::PostgresStore;
 pub use self::sqlite::SqliteStore;
 pub use self::{
     markdown::to_markdown,
+    pins::{KeptPins, SharedPinStore},
     seal::StoreKey,
     servers::{KeptServer, ServerStore},
 };

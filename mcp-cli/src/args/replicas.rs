@@ -18,7 +18,7 @@ pub(crate) struct ReplicaOptions {
     pub(crate) redis: Option<SecretSource>,
     /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: replicas with the same one keep
     /// the servers that are added over REST there, the tokens that they get for servers, which one
-    /// renews for all, and the conversations of --sessions
+    /// renews for all, the pins of tools, and the conversations of --sessions
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "SECRET", requires = "store_key")]
     pub(crate) postgres: Option<SecretSource>,

@@ -53,7 +53,7 @@ pub(super) async fn run(
     if args.stdio {
         let (hub, layers, _following) = start(&args, &shared, context).await?;
         let layers = shared.layers(layers, &hub)?;
-        let options = pinned(ServiceOptions::new().layers(layers), &args, context);
+        let options = pinned(ServiceOptions::new().layers(layers), &args, &shared, context);
         let service = Service::of_hub(hub, options);
         return serve::stdio(service.mcp())
             .await
@@ -98,7 +98,7 @@ pub(super) async fn run(
     let (hub, layers, _following) = start(&args, &shared, context).await?;
     let _alerting = file.alerts(&hub)?;
     let layers = shared.layers(layers, &hub)?;
-    let options = pinned(options.layers(layers), &args, context);
+    let options = pinned(options.layers(layers), &args, &shared, context);
     let service = Service::of_hub(hub, options);
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
@@ -183,9 +183,17 @@ async fn start(
     Ok((hub, layers, following))
 }
 
-/// Holds the servers' tools to the pins of this user.
-fn pinned(options: ServiceOptions, args: &ServeArgs, context: &Context) -> ServiceOptions {
-    match pins::of_service(context).filter(|_| !args.no_pins) {
+/// Holds the servers' tools to the pins that are shared, or to those of this user.
+fn pinned(
+    options: ServiceOptions,
+    args: &ServeArgs,
+    shared: &Shared,
+    context: &Context,
+) -> ServiceOptions {
+    if args.no_pins {
+        return options;
+    }
+    match shared.pins(context).or_else(|| pins::of_service(context)) {
         Some(pins) => options.pins(pins),
         None => options,
     }

@@ -79,6 +79,7 @@ async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Send
     let mut last = prints();
     let servers = hub.servers().into_iter().filter(|server| is_meant(server.name()));
     let mut told: FuturesUnordered<_> = servers.map(|server| next(server.changes())).collect();
+    let mut agreed = 0;
     loop {
         let mut changed = [false; 3];
         tokio::select! {
@@ -96,6 +97,13 @@ async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Send
                     Ok(_) => continue,
                     Err(RecvError::Closed) => return,
                 }
+                let now = prints();
+                changed = [0, 1, 2].map(|list| now[list] != last[list]);
+                last = now;
+            }
+            // What was in quarantine until the replicas had agreed may be offered now.
+            generation = agreed_since(pins.as_ref(), agreed) => {
+                agreed = generation;
                 let now = prints();
                 changed = [0, 1, 2].map(|list| now[list] != last[list]);
                 last = now;
@@ -121,6 +129,13 @@ async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Send
             counts.resources += u64::from(changed[2]);
             changed != [false; 3]
         });
+    }
+}
+
+async fn agreed_since(pins: Option<&ToolPins>, generation: u64) -> u64 {
+    match pins {
+        Some(pins) => pins.changed_since(generation).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -59,12 +59,15 @@ impl<'a> Offered<'a> {
         // Whoever is not up by then is told of when it is.
         let _ = timeout(START_LIMIT, ready(hub, view)).await;
         let known = Self::known(hub, view, pins);
-        let asking = known.catalogs.into_iter().map(|(server, catalog)| async move {
+        let asking = known.catalogs.into_iter().map(|(server, mut catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
             if is_there
                 && let Ok(Ok(asked)) = timeout(LIST_LIMIT, server.refresh_catalog(lists)).await
             {
-                return (server, asked);
+                catalog = asked;
+            }
+            if let Some(pins) = pins {
+                pins.settle(&server, &catalog).await;
             }
             (server, catalog)
         });

@@ -19,6 +19,11 @@ const STEPS: &[&str] = &[
         name text PRIMARY KEY, revision bigint GENERATED ALWAYS AS IDENTITY,
         sealed bytea NOT NULL
     )",
+    "
+    CREATE TABLE mcp_pins (
+        server text PRIMARY KEY, revision bigint GENERATED ALWAYS AS IDENTITY,
+        sealed bytea NOT NULL
+    )",
 ];
 
 /// Held by whoever changes the tables. Any number that nobody else takes.

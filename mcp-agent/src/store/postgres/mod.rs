@@ -2,6 +2,8 @@
 
 mod conversations;
 mod migrations;
+mod news;
+mod pins;
 mod servers;
 mod tokens;
 
@@ -19,6 +21,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
+use self::news::News;
 use super::{StoreError, StoreKey};
 use crate::shared::{Companion, Presence};
 
@@ -34,15 +37,16 @@ const BEAT: Duration = Duration::from_secs(5);
 /// How many connections hold locks. They are others, so that who holds one can read and write.
 const LOCKS: u32 = 4;
 
-/// Conversations, tokens and servers in PostgreSQL, for all replicas with the same key. What was
+/// Conversations, tokens, servers and pins in PostgreSQL, for all replicas with the same key. What was
 /// said, every token, and all of a server but its name is sealed; whose tokens they are, how many
 /// conversations there are, when they were and how long, is not. Cloning gives another handle.
 ///
 /// It is a [`Store`](super::Store) of conversations and, for
 /// [`OAuth::store`](mcp_client::oauth::OAuth::store), a
 /// [`TokenStore`](mcp_client::oauth::TokenStore): of all replicas that find a token worn out, one
-/// renews it. For a service it is a [`ServerStore`](super::ServerStore) too: what is added at one
-/// replica is told to the others by `NOTIFY`.
+/// renews it. For a service it is a [`ServerStore`](super::ServerStore) and a
+/// [`SharedPinStore`](super::SharedPinStore) too: what is added or agreed to at one replica is told
+/// to the others by `NOTIFY`.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>);
 
@@ -52,8 +56,8 @@ struct Shared {
     pool: PgPool,
     locks: PgPool,
     presence: watch::Receiver<Presence>,
-    /// Told when others may have changed servers.
-    news: watch::Sender<u64>,
+    /// Told when others may have changed something.
+    news: News,
     /// End with the last handle.
     _tasks: JoinSet<()>,
 }
@@ -85,10 +89,10 @@ impl PostgresStore {
             .await
             .map_err(|error| StoreError::Failed { place: place.clone(), source: error.into() })?;
         let (beats, presence) = watch::channel(Presence::Here);
-        let news = watch::Sender::new(0);
+        let news = News::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(beat(pool.clone(), beats));
-        tasks.spawn(servers::listen(pool.clone(), news.clone()));
+        tasks.spawn(news::listen(pool.clone(), news.clone()));
         let shared = Shared { place, key, pool, locks, presence, news, _tasks: tasks };
         Ok(Self(Arc::new(shared)))
     }

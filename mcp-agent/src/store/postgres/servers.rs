@@ -1,22 +1,13 @@
 //! Servers that were added over REST.
 
-use std::time::Duration;
-
 use mcp_client::Secret;
-use sqlx::{PgPool, postgres::PgListener};
-use tokio::{sync::watch, time::sleep};
+use tokio::sync::watch;
 
 use super::{
     super::{KeptServer, ServerStore, StoreError},
-    PostgresStore, Shared,
+    PostgresStore, Shared, news,
 };
 use crate::model::BoxFuture;
-
-/// Where changes are told.
-const CHANNEL: &str = "mcp_servers";
-
-/// How long to wait before the next try to listen.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// The place of a sealed entry.
 fn place(name: &str) -> String {
@@ -43,24 +34,7 @@ impl Shared {
         let insert = sqlx::query(
             "INSERT INTO mcp_servers (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
         );
-        self.change_servers(insert.bind(name).bind(sealed)).await
-    }
-
-    /// Changes something and tells all replicas, this one too.
-    async fn change_servers(
-        &self,
-        statement: sqlx::query::Query<'_, sqlx::Postgres, sqlx::postgres::PgArguments>,
-    ) -> Result<bool, StoreError> {
-        let change = async {
-            let mut work = self.pool.begin().await?;
-            let changed = statement.execute(&mut *work).await?.rows_affected() > 0;
-            if changed {
-                sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(&mut *work).await?;
-                work.commit().await?;
-            }
-            Ok(changed)
-        };
-        change.await.map_err(|error: sqlx::Error| self.failed(error))
+        self.change(news::SERVERS, insert.bind(name).bind(sealed)).await
     }
 }
 
@@ -79,36 +53,10 @@ impl ServerStore for PostgresStore {
 
     fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
         let delete = sqlx::query("DELETE FROM mcp_servers WHERE name = $1").bind(name);
-        Box::pin(self.0.change_servers(delete))
+        Box::pin(self.0.change(news::SERVERS, delete))
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.0.news.subscribe()
-    }
-}
-
-/// Hears of what others change, on a connection of its own.
-pub(super) async fn listen(pool: PgPool, news: watch::Sender<u64>) {
-    loop {
-        match hear(&pool, &news).await {
-            Err(sqlx::Error::PoolClosed) => return,
-            Err(error) => tracing::debug!(%error, "changes are not heard of for now"),
-            Ok(()) => {}
-        }
-        sleep(PAUSE).await;
-    }
-}
-
-/// Until the connection is lost.
-async fn hear(pool: &PgPool, news: &watch::Sender<u64>) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.ignore_pool_close_event(false);
-    listener.listen(CHANNEL).await?;
-    loop {
-        // What was told before it listened, it did not hear.
-        news.send_modify(|number| *number += 1);
-        if listener.try_recv().await?.is_none() {
-            return Ok(());
-        }
+        self.0.news.servers.subscribe()
     }
 }
