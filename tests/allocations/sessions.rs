@@ -6,12 +6,18 @@ use std::{sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 use mcp_agent::service::{Service, ServiceOptions};
-use mcp_client::transport::serve::{HttpEndpoint, HttpServeConfig, SessionKeys};
+use mcp_client::{
+    config::{ServerConfig, TransportConfig},
+    transport::serve::{HttpEndpoint, HttpServeConfig, SessionKeys},
+};
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::advance};
 
 /// Sessions, or requests, that are counted together.
 const COUNT: usize = 1_000;
+
+/// What one silent session may keep.
+const MAX_BYTES: i64 = 1_000;
 
 /// The service in front of no servers, and its endpoint.
 fn endpoint() -> (Runtime, Service, HttpEndpoint) {
@@ -20,7 +26,11 @@ fn endpoint() -> (Runtime, Service, HttpEndpoint) {
         .start_paused(true)
         .build()
         .unwrap();
-    let service = runtime.block_on(async { Service::start(Vec::new(), ServiceOptions::new()) });
+    endpoint_of(runtime, Vec::new())
+}
+
+fn endpoint_of(runtime: Runtime, servers: Vec<ServerConfig>) -> (Runtime, Service, HttpEndpoint) {
+    let service = runtime.block_on(async { Service::start(servers, ServiceOptions::new()) });
     let config = HttpServeConfig::new()
         .session_keys(SessionKeys::derive(b"the secret of all replicas").unwrap())
         .max_sessions(2 * COUNT);
@@ -39,8 +49,8 @@ async fn post(endpoint: &HttpEndpoint, headers: &[(&str, &str)], body: &Value) -
     id.map(|id| id.to_str().unwrap().to_owned())
 }
 
-/// A client that initializes, lists the tools, and is silent from then on.
-async fn come_and_go(endpoint: &HttpEndpoint) {
+/// A client that initializes, asks for so much, and is silent from then on.
+async fn come_and_go(endpoint: &HttpEndpoint, asks: &[Value]) {
     let body = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
         "protocolVersion": "2025-11-25",
         "clientInfo": {"name": "test", "version": "1"},
@@ -50,36 +60,71 @@ async fn come_and_go(endpoint: &HttpEndpoint) {
     let headers = [("mcp-session-id", id.as_str()), ("mcp-protocol-version", "2025-11-25")];
     let initialized = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
     post(endpoint, &headers, &initialized).await;
-    let list = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"});
-    post(endpoint, &headers, &list).await;
+    for ask in asks {
+        post(endpoint, &headers, ask).await;
+    }
+}
+
+/// How much of each of many such clients is kept.
+fn kept(runtime: &Runtime, endpoint: &HttpEndpoint, asks: &[Value]) -> i64 {
+    let counted = allocation_counter::measure(|| {
+        runtime.block_on(async {
+            for _ in 0..COUNT {
+                come_and_go(endpoint, asks).await;
+            }
+        });
+    });
+    counted.bytes_current / i64::try_from(COUNT).unwrap()
+}
+
+fn list() -> Value {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
 }
 
 #[test]
 fn an_idle_session_of_the_service() {
-    let (runtime, service, endpoint) = endpoint();
-    // What the program needs once is not counted.
-    runtime.block_on(come_and_go(&endpoint));
-    let mut under_way = 0;
-    let counted = allocation_counter::measure(|| {
-        let opened = allocation_counter::measure(|| {
+    for asks in [vec![], vec![list()]] {
+        let (runtime, service, endpoint) = endpoint();
+        // What the program needs once is not counted.
+        runtime.block_on(come_and_go(&endpoint, &asks));
+        let mut at_once = 0;
+        let counted = allocation_counter::measure(|| {
+            at_once = kept(&runtime, &endpoint, &asks);
             runtime.block_on(async {
-                for _ in 0..COUNT {
-                    come_and_go(&endpoint).await;
-                }
+                advance(Duration::from_secs(31)).await;
+                come_and_go(&endpoint, &asks).await;
             });
         });
-        under_way = opened.bytes_current;
-        runtime.block_on(async {
-            advance(Duration::from_secs(31)).await;
-            come_and_go(&endpoint).await;
-        });
-    });
-    let count = i64::try_from(COUNT).unwrap();
-    let kept = counted.bytes_current / count;
-    println!("{kept} bytes per idle session, {} while it may come back at once", under_way / count);
-    // Tables keep the size that they once had.
-    assert!(kept <= 1024, "{kept} bytes per idle session");
-    drop((endpoint, service));
+        let later = counted.bytes_current / i64::try_from(COUNT).unwrap();
+        println!("{at_once} bytes per session after {} requests, {later} later", asks.len());
+        assert!(at_once <= MAX_BYTES, "{at_once} bytes per session");
+        // Tables keep the size that they once had.
+        assert!(later <= 128, "{later} bytes per session that was silent for long");
+        drop((endpoint, service));
+    }
+}
+
+#[test]
+fn a_session_that_has_called_a_tool() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = TransportConfig::Stdio {
+        command: env!("CARGO_BIN_EXE_misbehave").into(),
+        args: vec!["ok".to_owned()],
+        env: [].into(),
+        cwd: None,
+    };
+    let (runtime, service, endpoint) = endpoint_of(runtime, vec![ServerConfig::new("one", server)]);
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "good", "arguments": {"text": "hello"}}});
+    // The latest calls of all are kept for whoever follows the service; here those of one session.
+    runtime.block_on(come_and_go(&endpoint, &vec![call.clone(); COUNT]));
+    let asks = [list(), call];
+    runtime.block_on(come_and_go(&endpoint, &asks));
+    let kept = kept(&runtime, &endpoint, &asks);
+    println!("{kept} bytes per session that has called a tool");
+    assert!(kept <= MAX_BYTES, "{kept} bytes per session");
+    drop(endpoint);
+    runtime.block_on(service.hub().close());
 }
 
 #[test]

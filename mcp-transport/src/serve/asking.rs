@@ -1,7 +1,7 @@
 //! A service's questions to its client, and the answers on their way.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -11,9 +11,9 @@ use mcp_protocol::{
     raw::RawJson,
 };
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
-use super::Peer;
+use super::{Peer, outgoing::Outgoing};
 
 type Answer = Result<Bytes, ErrorObject>;
 
@@ -45,7 +45,8 @@ pub(super) struct Asking(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     last: i64,
-    waiting: HashMap<i64, oneshot::Sender<Answer>>,
+    /// A handful at most, and none of a silent client.
+    waiting: BTreeMap<i64, oneshot::Sender<Answer>>,
 }
 
 impl Asking {
@@ -101,13 +102,15 @@ impl Peer {
         let (id, answer) = asking.begin();
         let open = Open { asking, id, outgoing: &self.outgoing };
         let text = encode_request(&RequestId::Number(id), method, params, None)?;
-        self.outgoing.send(text).await.map_err(|_| AskError::Gone)?;
+        if !self.outgoing.send(text).await {
+            return Err(AskError::Gone);
+        }
         let answer = answer.await.map_err(|_| AskError::Gone)?;
         drop(open);
         RawJson::parse_bytes(&answer.map_err(AskError::Refused)?).map_err(AskError::Unreadable)
     }
 
-    pub(super) fn new(outgoing: mpsc::Sender<Bytes>, asking: Option<Arc<Asking>>) -> Self {
+    pub(super) fn new(outgoing: Outgoing, asking: Option<Arc<Asking>>) -> Self {
         Self { outgoing, asking, beside: None }
     }
 
@@ -122,7 +125,7 @@ impl Peer {
 struct Open<'a> {
     asking: &'a Asking,
     id: i64,
-    outgoing: &'a mpsc::Sender<Bytes>,
+    outgoing: &'a Outgoing,
 }
 
 impl Drop for Open<'_> {
@@ -133,7 +136,7 @@ impl Drop for Open<'_> {
         let params = serde_json::json!({"requestId": self.id});
         // A client that does not read, or is gone, is not told.
         if let Ok(text) = encode_notification("notifications/cancelled", &params, None) {
-            let _ = self.outgoing.try_send(text);
+            self.outgoing.try_send(text);
         }
     }
 }

@@ -7,20 +7,18 @@ mod asking;
 mod beside;
 #[cfg(feature = "serve-http")]
 mod http;
+mod outgoing;
 mod session;
 mod stdio;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use mcp_protocol::{
     jsonrpc::{ErrorObject, NotificationMessage, Request, encode_notification},
     raw::RawJson,
 };
 use serde::Serialize;
-use tokio::sync::mpsc;
 
-use self::asking::Asking;
 #[cfg(feature = "serve-http")]
 pub use self::http::{
     Guard, HttpEndpoint, HttpServeConfig, Principal, ReplyBody, SessionKeyError, SessionKeys,
@@ -31,6 +29,7 @@ pub use self::{
     beside::Beside,
     stdio::{in_memory, lines, stdio},
 };
+use self::{asking::Asking, outgoing::Outgoing};
 use crate::BoxFuture;
 
 /// Answers requests.
@@ -80,7 +79,7 @@ pub trait Service: Send + Sync + 'static {
 /// The client, for telling and asking it things.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    outgoing: mpsc::Sender<Bytes>,
+    outgoing: Outgoing,
     /// `None` for clients that cannot be asked anything.
     asking: Option<Arc<Asking>>,
     beside: Option<Beside>,
@@ -118,7 +117,7 @@ impl Peer {
         params: &P,
     ) -> Result<(), NotifyError> {
         let text = encode_notification(method, params, None)?;
-        self.outgoing.send(text).await.map_err(|_| NotifyError::Gone)
+        if self.outgoing.send(text).await { Ok(()) } else { Err(NotifyError::Gone) }
     }
 }
 

@@ -21,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Peer, Service, asking::Asking};
+use super::{Peer, Service, asking::Asking, outgoing::Outgoing};
 
 /// How many requests run at the same time; more are refused.
 const MAX_RUNNING: usize = 1024;
@@ -46,7 +46,7 @@ impl Session {
     pub(super) fn new(service: Arc<dyn Service>) -> (Self, mpsc::Receiver<Bytes>) {
         let (outgoing, messages) = mpsc::channel(QUEUED_MESSAGES);
         let asking = Arc::new(Asking::default());
-        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
+        let peer = Peer::new(Outgoing::Queue(outgoing), Some(Arc::clone(&asking)));
         let service = service.open(&peer).unwrap_or(service);
         (Self { service, asking, peer, running: JoinSet::new(), by_id: HashMap::new() }, messages)
     }

@@ -23,7 +23,7 @@ pub(super) struct Caller<'a> {
     pub(super) era: Era,
     pub(super) peer: &'a Peer,
     pub(super) progress_token: Option<RequestId>,
-    pub(super) capabilities: ClientCapabilities,
+    pub(super) capabilities: Arc<ClientCapabilities>,
     pub(super) log_level: Option<LoggingLevel>,
     /// What its calls belong to.
     pub(super) scope: Scope,
@@ -83,7 +83,7 @@ impl<'a> Caller<'a> {
             Some(version) => return Err(unsupported(version)),
         };
         let (era, (capabilities, log_level)) = if is_modern {
-            (Era::Modern, (capabilities.unwrap_or_default(), log_level))
+            (Era::Modern, (Arc::new(capabilities.unwrap_or_default()), log_level))
         } else {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };

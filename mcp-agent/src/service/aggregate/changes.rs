@@ -2,7 +2,7 @@
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
@@ -18,7 +18,7 @@ use mcp_protocol::{
     },
     version::Era,
 };
-use mcp_transport::serve::Peer;
+use mcp_transport::serve::{NotifyError, Peer};
 use serde_json::{Value, json};
 use tokio::{
     sync::{broadcast::error::RecvError, watch},
@@ -27,7 +27,9 @@ use tokio::{
 
 use super::{
     Aggregate,
+    announcing::{Audience, announce_to_all},
     asked::{Caller, params},
+    conversation::Conversation,
     offered::Offered,
     tasks::follow_task,
 };
@@ -50,7 +52,18 @@ pub(super) struct Counts {
 
 /// Counts changes, from the first time that anybody wants to know.
 #[derive(Debug, Default)]
-pub(super) struct Changes(Mutex<Option<(watch::Receiver<Counts>, JoinSet<()>)>>);
+pub(super) struct Changes {
+    counting: Mutex<Option<Counting>>,
+    audience: Arc<Audience>,
+}
+
+#[derive(Debug)]
+struct Counting {
+    counts: watch::Receiver<Counts>,
+    is_announcing: bool,
+    /// End with the service.
+    tasks: JoinSet<()>,
+}
 
 impl Changes {
     pub(super) fn watch(
@@ -59,14 +72,50 @@ impl Changes {
         view: &View,
         pins: Option<&ToolPins>,
     ) -> watch::Receiver<Counts> {
-        let mut watched = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (counts, _) = watched.get_or_insert_with(|| {
-            let (sender, counts) = watch::channel(Counts::default());
-            let mut task = JoinSet::new();
-            task.spawn(count(hub.clone(), view.clone(), pins.cloned(), sender));
-            (counts, task)
+        self.counting(hub, view, pins, |counting| counting.receiver())
+    }
+
+    /// Tells a client of all changes from now on, until it is left out again.
+    pub(super) fn announce_to(
+        &self,
+        hub: &Hub,
+        view: &View,
+        pins: Option<&ToolPins>,
+        conversation: &Arc<Conversation>,
+    ) {
+        self.counting(hub, view, pins, |counting| {
+            if !std::mem::replace(&mut counting.is_announcing, true) {
+                let audience = Arc::clone(&self.audience);
+                counting.tasks.spawn(announce_to_all(counting.receiver(), audience));
+            }
         });
-        let mut counts = counts.clone();
+        self.audience.add(conversation);
+    }
+
+    pub(super) fn leave_out(&self, number: u64) {
+        self.audience.remove(number);
+    }
+
+    fn counting<T>(
+        &self,
+        hub: &Hub,
+        view: &View,
+        pins: Option<&ToolPins>,
+        act: impl FnOnce(&mut Counting) -> T,
+    ) -> T {
+        let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        act(counting.get_or_insert_with(|| {
+            let (sender, counts) = watch::channel(Counts::default());
+            let mut tasks = JoinSet::new();
+            tasks.spawn(count(hub.clone(), view.clone(), pins.cloned(), sender));
+            Counting { counts, is_announcing: false, tasks }
+        }))
+    }
+}
+
+impl Counting {
+    fn receiver(&self) -> watch::Receiver<Counts> {
+        let mut counts = self.counts.clone();
         counts.mark_unchanged();
         counts
     }
@@ -160,8 +209,8 @@ fn prints(hub: &Hub, view: &View, pins: Option<&ToolPins>) -> [u64; 3] {
     [print(tools), print(prompts), print(json!([offered.resources(), offered.templates()]))]
 }
 
-/// Tells a client of changes of lists; never ends while there are servers.
-pub(super) async fn announce(
+/// Tells whoever listens of changes of lists; never ends while there are servers.
+async fn announce(
     mut counts: watch::Receiver<Counts>,
     wanted: SubscriptionFilter,
     peer: Peer,
@@ -170,22 +219,34 @@ pub(super) async fn announce(
     let mut last = *counts.borrow_and_update();
     while counts.changed().await.is_ok() {
         let now = *counts.borrow_and_update();
-        for (wanted, changed, method) in [
-            (wanted.tools_list_changed, now.tools != last.tools, "tools"),
-            (wanted.prompts_list_changed, now.prompts != last.prompts, "prompts"),
-            (wanted.resources_list_changed, now.resources != last.resources, "resources"),
-        ] {
-            if wanted && changed {
-                let method = format!("notifications/{method}/list_changed");
-                let params = meta.as_ref().map_or(json!({}), |meta| json!({"_meta": meta}));
-                // Without a receiver the client is gone, and this ends with it.
-                if peer.notify(&method, &params).await.is_err() {
-                    return;
-                }
-            }
+        // Without a receiver the client is gone, and this ends with it.
+        if tell(&peer, &wanted, last, now, meta.as_ref()).await.is_err() {
+            return;
         }
         last = now;
     }
+}
+
+/// Tells a client what has changed in between.
+pub(super) async fn tell(
+    peer: &Peer,
+    wanted: &SubscriptionFilter,
+    last: Counts,
+    now: Counts,
+    meta: Option<&Meta>,
+) -> Result<(), NotifyError> {
+    for (wanted, changed, method) in [
+        (wanted.tools_list_changed, now.tools != last.tools, "tools"),
+        (wanted.prompts_list_changed, now.prompts != last.prompts, "prompts"),
+        (wanted.resources_list_changed, now.resources != last.resources, "resources"),
+    ] {
+        if wanted && changed {
+            let method = format!("notifications/{method}/list_changed");
+            let params = meta.map_or(json!({}), |meta| json!({"_meta": meta}));
+            peer.notify(&method, &params).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells a client of changes of one resource, until the server is in the hub no more.

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
 use mcp_protocol::{
@@ -14,7 +14,6 @@ use mcp_protocol::{
     logging::LoggingLevel,
     outcome::EmptyResult,
     raw::RawJson,
-    subscriptions::SubscriptionFilter,
     version::Era,
 };
 use mcp_transport::{
@@ -23,30 +22,30 @@ use mcp_transport::{
 };
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{
-    Aggregate,
-    changes::{announce, follow},
-    finish::write,
-    relay::gravity,
-    unknown,
-};
+use super::{Aggregate, changes::follow, finish::write, relay::gravity, unknown};
 
 /// What one client has said so far.
 pub(super) struct Conversation {
     aggregate: Aggregate,
     client: Peer,
     number: u64,
+    this: Weak<Self>,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    capabilities: ClientCapabilities,
+    capabilities: Arc<ClientCapabilities>,
     log_level: Option<LoggingLevel>,
-    /// Resources that it wants to be told of.
-    subscribed: HashMap<String, AbortHandle>,
-    is_announcing: bool,
-    /// Ends with the conversation.
+    /// Most clients never subscribe.
+    subscribed: Option<Box<Subscribed>>,
+}
+
+/// Resources that a client wants to be told of.
+#[derive(Default)]
+struct Subscribed {
+    by_uri: HashMap<String, AbortHandle>,
+    /// End with the conversation.
     tasks: JoinSet<()>,
 }
 
@@ -83,7 +82,10 @@ impl LogLevels {
 impl Conversation {
     pub(super) fn new(aggregate: Aggregate, client: Peer) -> Arc<Self> {
         let number = aggregate.0.levels.number();
-        Arc::new(Self { aggregate, client, number, state: Mutex::default() })
+        Arc::new_cyclic(|this| {
+            let (this, state) = (this.clone(), Mutex::default());
+            Self { aggregate, client, number, this, state }
+        })
     }
 
     /// Goes on with a conversation that began elsewhere. `None` if nothing of the sort was carried.
@@ -105,6 +107,14 @@ impl Conversation {
         Some(conversation)
     }
 
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
+    pub(super) fn client(&self) -> &Peer {
+        &self.client
+    }
+
     /// What its calls belong to.
     pub(super) fn affinity(&self) -> Arc<str> {
         format!("client {}", self.number).into()
@@ -115,13 +125,13 @@ impl Conversation {
     }
 
     /// What the client can do, and which log messages it wants.
-    pub(super) fn said(&self) -> (ClientCapabilities, Option<LoggingLevel>) {
+    pub(super) fn said(&self) -> (Arc<ClientCapabilities>, Option<LoggingLevel>) {
         let state = self.lock();
-        (state.capabilities.clone(), state.log_level.clone())
+        (Arc::clone(&state.capabilities), state.log_level.clone())
     }
 
     pub(super) fn is_opened_with(&self, capabilities: ClientCapabilities) {
-        self.lock().capabilities = capabilities;
+        self.lock().capabilities = Arc::new(capabilities);
     }
 
     /// `logging/setLevel`.
@@ -146,10 +156,11 @@ impl Conversation {
         let watch = self.aggregate.watch_resource(&uri).await;
         let watch = watch.ok_or_else(|| unknown("resource", &uri))?;
         let mut state = self.lock();
-        while state.tasks.try_join_next().is_some() {}
+        let subscribed = state.subscribed.get_or_insert_default();
+        while subscribed.tasks.try_join_next().is_some() {}
         let following = follow(watch, uri.clone(), self.client.clone(), None);
-        let task = state.tasks.spawn(following);
-        if let Some(former) = state.subscribed.insert(uri, task) {
+        let task = subscribed.tasks.spawn(following);
+        if let Some(former) = subscribed.by_uri.insert(uri, task) {
             former.abort();
         }
         write(&EmptyResult::default())
@@ -157,33 +168,30 @@ impl Conversation {
 
     /// `resources/unsubscribe`.
     pub(super) fn unsubscribe(&self, uri: &str) -> Result<RawJson, ErrorObject> {
-        if let Some(task) = self.lock().subscribed.remove(uri) {
+        let mut state = self.lock();
+        if let Some(subscribed) = &mut state.subscribed
+            && let Some(task) = subscribed.by_uri.remove(uri)
+        {
             task.abort();
+            if subscribed.by_uri.is_empty() {
+                state.subscribed = None;
+            }
         }
         write(&EmptyResult::default())
     }
 
     /// Tells the client when a list changes.
     fn begin_to_announce(&self) {
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.is_announcing, true) {
-            return;
+        if let Some(this) = self.this.upgrade() {
+            self.aggregate.announce_to(&this);
         }
-        let all = SubscriptionFilter {
-            tools_list_changed: true,
-            prompts_list_changed: true,
-            resources_list_changed: true,
-            ..SubscriptionFilter::default()
-        };
-        let counts = self.aggregate.changes();
-        state.tasks.spawn(announce(counts, all, self.client.clone(), None));
     }
 }
 
 impl serve::Service for Conversation {
     /// What the client can do. What has no standard is left out where there is no room for it.
     fn carried(&self, room: usize) -> Option<String> {
-        let mut capabilities = self.lock().capabilities.clone();
+        let mut capabilities = ClientCapabilities::clone(&self.lock().capabilities);
         let fits = |capabilities: &ClientCapabilities| {
             serde_json::to_string(capabilities).ok().filter(|text| text.len() <= room)
         };
@@ -195,7 +203,7 @@ impl serve::Service for Conversation {
 
     fn keeps_more(&self) -> bool {
         let state = self.lock();
-        state.log_level.is_some() || !state.subscribed.is_empty()
+        state.log_level.is_some() || state.subscribed.is_some()
     }
 
     fn request<'a>(
@@ -216,6 +224,7 @@ impl serve::Service for Conversation {
 impl Drop for Conversation {
     fn drop(&mut self) {
         self.aggregate.0.levels.lock().wanted.remove(&self.number);
+        self.aggregate.0.changes.leave_out(self.number);
     }
 }
 

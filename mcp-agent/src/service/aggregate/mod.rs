@@ -15,6 +15,7 @@
 
 #[macro_use]
 mod finish;
+mod announcing;
 mod asked;
 mod changes;
 mod conversation;
@@ -251,6 +252,11 @@ impl Aggregate {
 
     fn changes(&self) -> watch::Receiver<Counts> {
         self.0.changes.watch(&self.0.hub, &self.0.view, self.0.pins.as_ref())
+    }
+
+    fn announce_to(&self, conversation: &Arc<Conversation>) {
+        let Shared { hub, view, pins, changes, .. } = &*self.0;
+        changes.announce_to(hub, view, pins.as_ref(), conversation);
     }
 
     fn known(&self) -> Offered<'_> {

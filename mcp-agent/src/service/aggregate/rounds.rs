@@ -106,7 +106,7 @@ impl Aggregate {
 
 impl Caller<'_> {
     pub(super) fn dialog(&self, answers: Answers) -> Dialog {
-        Dialog { capabilities: self.capabilities.clone(), answers }
+        Dialog { capabilities: (*self.capabilities).clone(), answers }
     }
 }
 

@@ -118,7 +118,7 @@ impl Aggregate {
         }
         let (id, place) = known?;
         let server = self.server_of(&place, &id).await?;
-        let capabilities = &caller.capabilities;
+        let capabilities = &*caller.capabilities;
         let task = &*place.task;
         let asking = async {
             match &*request.method {
@@ -194,7 +194,7 @@ impl Aggregate {
         id: &str,
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
-        let (task, peer, capabilities) = (&*place.task, caller.peer, &caller.capabilities);
+        let (task, peer, capabilities) = (&*place.task, caller.peer, &*caller.capabilities);
         let wait = |client: Client| async move {
             let (peer, id) = (peer.clone(), id.to_owned());
             let asking = client.request::<legacy::GetTaskResult>(TaskParams::new(task));

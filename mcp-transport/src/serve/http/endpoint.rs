@@ -16,7 +16,7 @@ use mcp_protocol::{
     jsonrpc::{self, ErrorObject, Message, NotificationMessage, ParseError},
     version::{Era, ProtocolVersion},
 };
-use tokio::{sync::mpsc, task::JoinSet, time::timeout};
+use tokio::{task::JoinSet, time::timeout};
 
 use super::{
     HttpServeConfig, Principal, ReplyBody,
@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
-    serve::{Beside, Peer, Service},
+    serve::{Beside, Peer, Service, outgoing::Outgoing},
 };
 
 /// How long an answer is waited for before its head goes out and a stream begins.
@@ -190,9 +190,10 @@ impl HttpEndpoint {
     }
 
     fn modern_notification(&self, notification: NotificationMessage) -> Reply {
-        // There is nowhere to say anything to: the peer's other end is gone at once.
-        let (outgoing, _) = mpsc::channel(1);
-        self.service.notification(notification, &Peer::new(outgoing, None));
+        // There is nowhere to say anything to.
+        let over = EventLog::new(None);
+        over.close();
+        self.service.notification(notification, &Peer::new(Outgoing::Stream(over), None));
         reply::status(StatusCode::ACCEPTED)
     }
 

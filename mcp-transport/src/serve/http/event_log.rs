@@ -28,7 +28,7 @@ pub(super) struct Event {
 
 /// The events of one stream, with one reader at a time.
 #[derive(Debug)]
-pub(super) struct EventLog(Mutex<State>);
+pub(in crate::serve) struct EventLog(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -75,24 +75,31 @@ impl EventLog {
     }
 
     /// Adds a message. While a reader is there, waits until it is not too far behind; without one
-    /// the oldest messages go.
-    pub(super) async fn push(&self, text: Bytes) {
+    /// the oldest messages go. False where the stream is over.
+    pub(in crate::serve) async fn push(&self, text: Bytes) -> bool {
         poll_fn(|cx| {
             let mut state = self.lock();
-            let behind = state.last_number - state.read;
-            if state.attached && !state.closed && behind >= MAX_EVENTS as u64 {
+            if state.is_full() {
                 state.writers.push(cx.waker().clone());
                 return Poll::Pending;
             }
             Poll::Ready(())
         })
         .await;
-        self.add(text, None);
+        self.lock().add(text, None)
+    }
+
+    /// Adds a message, unless the reader is too far behind.
+    pub(in crate::serve) fn try_push(&self, text: Bytes) {
+        let mut state = self.lock();
+        if !state.is_full() {
+            state.add(text, None);
+        }
     }
 
     /// Adds an answer, without waiting.
     pub(super) fn answer(&self, text: Bytes, outcome: Result<(), i64>) {
-        self.add(text, Some(outcome));
+        self.lock().add(text, Some(outcome));
     }
 
     /// One answer less will come: its request was cancelled.
@@ -108,22 +115,6 @@ impl EventLog {
         state.closed = true;
         state.wake_reader();
         state.wake_writers();
-    }
-
-    fn add(&self, text: Bytes, answer: Option<Result<(), i64>>) {
-        let mut state = self.lock();
-        if state.closed {
-            return;
-        }
-        state.last_number += 1;
-        state.bytes += text.len();
-        let number = state.last_number;
-        state.events.push_back(Event { number, text, answer });
-        if answer.is_some() {
-            state.count_answer();
-        }
-        state.forget_old();
-        state.wake_reader();
     }
 
     /// Whether all is said.
@@ -158,6 +149,28 @@ impl EventLog {
 }
 
 impl State {
+    /// Whether a reader is there, and so far behind that it has to be waited for.
+    fn is_full(&self) -> bool {
+        let behind = self.last_number - self.read;
+        self.attached && !self.closed && behind >= MAX_EVENTS as u64
+    }
+
+    /// Adds an event, if the stream is not over.
+    fn add(&mut self, text: Bytes, answer: Option<Result<(), i64>>) -> bool {
+        if self.closed {
+            return false;
+        }
+        self.last_number += 1;
+        self.bytes += text.len();
+        self.events.push_back(Event { number: self.last_number, text, answer });
+        if answer.is_some() {
+            self.count_answer();
+        }
+        self.forget_old();
+        self.wake_reader();
+        true
+    }
+
     fn count_answer(&mut self) {
         if let Some(open) = &mut self.open_answers {
             *open = open.saturating_sub(1);

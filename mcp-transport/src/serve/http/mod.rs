@@ -26,6 +26,7 @@ use tokio::{
     time::timeout,
 };
 
+pub(super) use self::event_log::EventLog;
 pub use self::{
     accept::accept,
     endpoint::HttpEndpoint,

@@ -6,31 +6,24 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use mcp_protocol::jsonrpc::{NotificationMessage, Request, RequestId};
 use serde::Deserialize;
-use tokio::{
-    sync::mpsc,
-    task::{AbortHandle, JoinSet},
-    time::Instant,
-};
+use tokio::{task, time::Instant};
 
 use super::{
     Principal,
     event_log::EventLog,
+    reply::AbortOnDrop,
     session_id::{self, Key},
     work,
 };
-use crate::serve::{Beside, Peer, Service, asking::Asking};
+use crate::serve::{Beside, Peer, Service, asking::Asking, outgoing::Outgoing};
 
 /// How many finished streams of a session can still be resumed.
 const MAX_FINISHED: usize = 16;
 
 /// How many requests of one session run at the same time.
 const MAX_RUNNING: usize = 256;
-
-/// How many messages wait on their way to the stream of unasked messages.
-const QUEUED_MESSAGES: usize = 64;
 
 /// How long a session is kept that loses nothing when it is not: a client opens its stream, or
 /// comes again to one that broke, within this time.
@@ -42,13 +35,13 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// How many sealed ids that were given back are remembered.
 const MAX_ENDED: usize = 1024;
 
-/// One client between `initialize` and the end of its session.
+/// One client between `initialize` and the end of its session. While it is silent it has no task,
+/// no queue and no room for requests.
 pub(super) struct Session {
     service: Arc<dyn Service>,
     /// Who opened it.
     principal: Option<Principal>,
     begin: Begin,
-    peer: Peer,
     pub(super) asking: Arc<Asking>,
     /// What the service says unasked.
     pub(super) unasked: Arc<EventLog>,
@@ -66,18 +59,24 @@ enum Begin {
 
 /// How the service says and asks things beside all requests.
 struct Line {
-    peer: Peer,
     asking: Arc<Asking>,
-    messages: mpsc::Receiver<Bytes>,
+    unasked: Arc<EventLog>,
 }
 
 impl Line {
-    fn new() -> Self {
-        let (outgoing, messages) = mpsc::channel(QUEUED_MESSAGES);
-        let asking = Arc::new(Asking::default());
-        let peer = Peer::new(outgoing, Some(Arc::clone(&asking)));
-        Self { peer, asking, messages }
+    /// What is said unasked is counted from after this number.
+    fn after(number: u64) -> Self {
+        let unasked = EventLog::after(number, None);
+        Self { asking: Arc::default(), unasked }
     }
+
+    fn peer(&self) -> Peer {
+        beside_all_requests(&self.unasked, &self.asking)
+    }
+}
+
+fn beside_all_requests(unasked: &Arc<EventLog>, asking: &Arc<Asking>) -> Peer {
+    Peer::new(Outgoing::Stream(Arc::clone(unasked)), Some(Arc::clone(asking)))
 }
 
 struct State {
@@ -86,10 +85,14 @@ struct State {
     last_stream: u64,
     /// In order of their numbers.
     streams: VecDeque<(u64, Arc<EventLog>)>,
-    running: HashMap<RequestId, AbortHandle>,
-    /// Ends with the session.
-    tasks: JoinSet<()>,
+    running: Vec<Running>,
     used: Instant,
+}
+
+/// A request under way. It ends when this is dropped.
+struct Running {
+    id: RequestId,
+    task: AbortOnDrop,
 }
 
 /// Why a request is not started.
@@ -102,8 +105,8 @@ pub(super) enum Refused {
 impl Session {
     /// The session of a client that initializes.
     pub(super) fn open(service: Arc<dyn Service>, principal: Option<Principal>) -> Arc<Self> {
-        let line = Line::new();
-        let service = service.open(&line.peer).unwrap_or(service);
+        let line = Line::after(0);
+        let service = service.open(&line.peer()).unwrap_or(service);
         Self::begin(Begin::Opened, line, service, principal, 0)
     }
 
@@ -115,36 +118,28 @@ impl Session {
     ) -> Option<Arc<Self>> {
         // What was told elsewhere has other numbers.
         let number = session_id::random::<4>().ok().map(u32::from_be_bytes)?;
-        let line = Line::new();
-        let service = service.reopen(&line.peer, carried)?;
-        Some(Self::begin(Begin::Reopened, line, service, principal, u64::from(number) << 16))
+        let number = u64::from(number) << 16;
+        let line = Line::after(number);
+        let service = service.reopen(&line.peer(), carried)?;
+        Some(Self::begin(Begin::Reopened, line, service, principal, number))
     }
 
     fn begin(
         begin: Begin,
-        Line { peer, asking, mut messages }: Line,
+        Line { asking, unasked }: Line,
         service: Arc<dyn Service>,
         principal: Option<Principal>,
         number: u64,
     ) -> Arc<Self> {
-        let unasked = EventLog::after(number, None);
-        let mut tasks = JoinSet::new();
-        let log = Arc::clone(&unasked);
-        tasks.spawn(async move {
-            while let Some(text) = messages.recv().await {
-                log.push(text).await;
-            }
-        });
         let state = State {
             is_carried: begin == Begin::Reopened,
             last_stream: number,
             streams: VecDeque::new(),
-            running: HashMap::new(),
-            tasks,
+            running: Vec::new(),
             used: Instant::now(),
         };
         let state = Mutex::new(state);
-        Arc::new(Self { service, principal, begin, peer, asking, unasked, state })
+        Arc::new(Self { service, principal, begin, asking, unasked, state })
     }
 
     /// What another process needs to go on with it.
@@ -181,17 +176,17 @@ impl Session {
 
     /// Starts requests whose answers share a stream. Gives the stream and its number.
     pub(super) fn start(
-        &self,
+        self: &Arc<Self>,
         requests: Vec<Request>,
         beside: Option<&Beside>,
     ) -> Result<(u64, Arc<EventLog>), Refused> {
         let mut state = self.lock();
-        while state.tasks.try_join_next().is_some() {}
-        state.running.retain(|_, task| !task.is_finished());
+        // Those that panicked.
+        state.running.retain(|running| !running.task.0.is_finished());
         if state.running.len() + requests.len() > MAX_RUNNING {
             return Err(Refused::TooMany);
         }
-        if requests.iter().any(|request| state.running.contains_key(&request.id)) {
+        if requests.iter().any(|request| state.running.iter().any(|one| one.id == request.id)) {
             return Err(Refused::IdInUse);
         }
         let log = EventLog::new(Some(requests.len()));
@@ -203,8 +198,15 @@ impl Session {
             let (service, log) = (Arc::clone(&self.service), Arc::clone(&log));
             let asking = Some(Arc::clone(&self.asking));
             let answering = work::run(service, request, log, asking, beside.cloned());
-            let task = state.tasks.spawn(answering);
-            state.running.insert(id, task);
+            let session = Arc::downgrade(self);
+            #[expect(clippy::disallowed_methods, reason = "aborted when it is dropped")]
+            let task = tokio::spawn(async move {
+                answering.await;
+                if let Some(session) = session.upgrade() {
+                    session.has_ended(task::id());
+                }
+            });
+            state.running.push(Running { id, task: AbortOnDrop(task.abort_handle()) });
         }
         let finished = state.streams.iter().filter(|(_, log)| log.is_finished()).count();
         if finished >= MAX_FINISHED
@@ -216,9 +218,22 @@ impl Session {
         Ok((number, log))
     }
 
+    /// A request whose answer is in its stream. This is the last of what is kept of it.
+    fn has_ended(&self, task: task::Id) {
+        let mut state = self.lock();
+        state.running.retain(|running| running.task.0.id() != task);
+        if state.running.is_empty() {
+            state.running = Vec::new();
+        }
+    }
+
     /// A stream whose answer went out whole. Nobody comes again for it.
     pub(super) fn forget(&self, number: u64) {
-        self.lock().streams.retain(|(one, _)| *one != number);
+        let mut state = self.lock();
+        state.streams.retain(|(one, _)| *one != number);
+        if state.streams.is_empty() {
+            state.streams = VecDeque::new();
+        }
     }
 
     /// A stream by its number; 0 is that of unasked messages.
@@ -235,7 +250,8 @@ impl Session {
         if &*notification.method == "notifications/cancelled" {
             self.cancel(&notification);
         } else {
-            self.service.notification(notification, &self.peer);
+            let peer = beside_all_requests(&self.unasked, &self.asking);
+            self.service.notification(notification, &peer);
         }
     }
 
@@ -247,9 +263,7 @@ impl Session {
         }
         match serde_json::from_slice::<Params>(&notification.params) {
             Ok(Params { request_id }) => {
-                if let Some(task) = self.lock().running.remove(&request_id) {
-                    task.abort();
-                }
+                self.lock().running.retain(|running| running.id != request_id);
             }
             Err(error) => tracing::debug!(%error, "ignoring a malformed cancellation"),
         }
@@ -262,8 +276,8 @@ impl Session {
     /// How long nobody has used it; `None` while something is going on.
     fn idle(&self) -> Option<Duration> {
         let state = self.lock();
-        let is_busy =
-            self.unasked.is_attached() || state.running.values().any(|task| !task.is_finished());
+        let is_busy = self.unasked.is_attached()
+            || state.running.iter().any(|running| !running.task.0.is_finished());
         (!is_busy).then(|| state.used.elapsed())
     }
 
@@ -272,7 +286,7 @@ impl Session {
         self.unasked.close();
         self.asking.end();
         let mut state = self.lock();
-        state.tasks.abort_all();
+        state.running.clear();
         for (_, log) in state.streams.drain(..) {
             log.close();
         }

@@ -1,18 +1,14 @@
 //! One request being answered, in a task of its own.
 
-use std::{pin::pin, sync::Arc};
+use std::sync::Arc;
 
 use mcp_protocol::{
     error_code,
     jsonrpc::{ErrorObject, Request, RequestId, encode_error, encode_result},
 };
-use tokio::sync::mpsc;
 
 use super::event_log::EventLog;
-use crate::serve::{Beside, Peer, Service, asking::Asking};
-
-/// How many messages wait between the service and the stream.
-const QUEUED_MESSAGES: usize = 16;
+use crate::serve::{Beside, Peer, Service, asking::Asking, outgoing::Outgoing};
 
 /// Answers a request; everything goes to the log, the answer last. Answers to what the service
 /// asks meanwhile are handed over by `asking`.
@@ -25,22 +21,8 @@ pub(super) async fn run(
 ) {
     let id = request.id.clone();
     let unanswered = Unanswered { log: &log, id: &id, done: false };
-    let (outgoing, mut messages) = mpsc::channel(QUEUED_MESSAGES);
-    let peer = Peer::new(outgoing, asking).with(beside);
-    let outcome = {
-        let mut work = pin!(service.request(request, &peer));
-        loop {
-            tokio::select! {
-                biased;
-                Some(text) = messages.recv() => log.push(text).await,
-                outcome = &mut work => break outcome,
-            }
-        }
-    };
-    // What was said right before the answer.
-    while let Ok(text) = messages.try_recv() {
-        log.push(text).await;
-    }
+    let peer = Peer::new(Outgoing::Stream(Arc::clone(&log)), asking).with(beside);
+    let outcome = service.request(request, &peer).await;
     let text = outcome.and_then(|result| {
         encode_result(&id, &result)
             .map_err(|error| ErrorObject::new(error_code::INTERNAL_ERROR, error.to_string()))
