@@ -52,6 +52,8 @@ pub mod model;
 #[cfg(feature = "service")]
 pub mod service;
 
+mod error_type;
+mod exposition;
 mod stable_hash;
 
 pub use agent::{

@@ -14,6 +14,7 @@ mod layers;
 mod leaving;
 mod limits;
 mod mcp;
+mod metrics;
 mod offered;
 mod otlp;
 mod pins;

@@ -3,6 +3,7 @@
 use std::{error::Error, sync::Arc, time::Duration};
 
 use mcp_client::{CallErrorKind, ServerError};
+use mcp_protocol::jsonrpc::ErrorObject;
 
 /// A call has no reply.
 ///
@@ -246,6 +247,17 @@ impl CallError {
             },
             // `Unavailable` too: it is down and tried again by itself, or waits for somebody.
             _ => Verdict::Unknown,
+        }
+    }
+
+    /// What the server answered in place of a result.
+    pub(crate) fn refusal(&self) -> Option<&ErrorObject> {
+        match self {
+            Self::Failed { source, .. } => match source.kind() {
+                CallErrorKind::Rejected(object) => Some(object),
+                _ => None,
+            },
+            _ => None,
         }
     }
 

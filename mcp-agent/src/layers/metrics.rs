@@ -7,10 +7,14 @@ use std::{
     time::Duration,
 };
 
+use mcp_client::Durations;
 use tokio::time::Instant;
 use tower_layer::Layer;
 
-use crate::caller::{Call, CallError, Caller, Reply};
+use crate::{
+    caller::{Call, CallError, Caller, Reply},
+    error_type,
+};
 
 /// How many tools of a server are counted by name; more share one entry, for a server could make
 /// up names.
@@ -83,6 +87,8 @@ pub struct Tally {
     pub repeated: u64,
     /// The time of all calls together.
     pub total: Duration,
+    /// The same times by how the calls ended, in the classes of OpenTelemetry's conventions.
+    pub durations: Durations,
     times: [u64; BUCKETS],
 }
 
@@ -96,6 +102,7 @@ impl Default for Tally {
             from_cache: 0,
             repeated: 0,
             total: Duration::ZERO,
+            durations: Durations::default(),
             times: [0; BUCKETS],
         }
     }
@@ -135,20 +142,6 @@ impl Tally {
         })
     }
 
-    /// Counts what another one has counted, too.
-    pub(crate) fn join(&mut self, other: &Self) {
-        self.calls += other.calls;
-        self.failures += other.failures;
-        self.tool_errors += other.tool_errors;
-        self.cancelled += other.cancelled;
-        self.from_cache += other.from_cache;
-        self.repeated += other.repeated;
-        self.total = self.total.saturating_add(other.total);
-        for (count, more) in self.times.iter_mut().zip(&other.times) {
-            *count += more;
-        }
-    }
-
     fn add(&mut self, record: &CallRecord<'_>) {
         self.calls += 1;
         match record.end {
@@ -161,6 +154,7 @@ impl Tally {
         }
         self.repeated += u64::from(record.attempts.saturating_sub(1));
         self.total = self.total.saturating_add(record.took);
+        self.durations.add(record.took, error_type::of_end(record.end));
         self.times[bucket_of(record.took)] += 1;
     }
 }

@@ -74,6 +74,7 @@ pub(super) async fn metrics(
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let mut text = service.hub().prometheus() + &service.stack().report().prometheus();
+    text.push_str(&service.0.endpoints.many().operations().prometheus());
     if let Some(spans) = &service.0.spans {
         text.push_str(&spans.prometheus());
     }

@@ -2,11 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::{self, Display, Write as _},
+    fmt::{self, Write as _},
 };
 
+use mcp_client::Durations;
+
 use super::{ServerReport, StackReport};
-use crate::layers::{CircuitState, OperationReport, Tally};
+use crate::{
+    exposition::{Label, head},
+    layers::{CircuitState, OperationReport},
+};
 
 type Value = fn(&ServerReport) -> Option<u64>;
 
@@ -69,48 +74,23 @@ impl StackReport {
 }
 
 /// By the name of OpenTelemetry's conventions for MCP, `mcp.client.operation.duration`. By method,
-/// since there are a few of those; tools have counters of their own.
+/// since there are a few of those; tools have counters of their own. What failed is apart, by
+/// `error.type`.
 fn durations(out: &mut String, operations: &[OperationReport]) -> fmt::Result {
     let name = "mcp_client_operation_duration_seconds";
     head(out, name, "histogram", "How long calls took, with all waits and repetitions.")?;
-    let mut all: BTreeMap<(&str, &str), Tally> = BTreeMap::new();
+    let mut all: BTreeMap<(&str, &str), Durations> = BTreeMap::new();
     for OperationReport { server, operation, tally } in operations {
         let method = match &**operation {
             method @ ("resources/read" | "prompts/get" | "ping") => method,
             _ => "tools/call",
         };
-        all.entry((server, method)).or_default().join(tally);
+        all.entry((server, method)).or_default().join(&tally.durations);
     }
-    for ((server, method), tally) in all {
+    all.into_iter().try_for_each(|((server, method), durations)| {
         let labels = format!("server=\"{}\",mcp_method_name=\"{method}\"", Label(server));
-        for (bound, count) in tally.histogram() {
-            let bound = bound.as_secs_f64();
-            writeln!(out, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
-        }
-        let (count, sum) = (tally.calls, tally.total.as_secs_f64());
-        writeln!(out, "{name}_bucket{{{labels},le=\"+Inf\"}} {count}")?;
-        writeln!(out, "{name}_sum{{{labels}}} {sum}")?;
-        writeln!(out, "{name}_count{{{labels}}} {count}")?;
-    }
-    Ok(())
-}
-
-fn head(out: &mut String, name: &str, kind: &str, help: &str) -> fmt::Result {
-    writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}")
-}
-
-/// The value of a label, escaped.
-struct Label<'a>(&'a str);
-
-impl Display for Label<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.chars().try_for_each(|c| match c {
-            '\\' => f.write_str("\\\\"),
-            '"' => f.write_str("\\\""),
-            '\n' => f.write_str("\\n"),
-            c => f.write_char(c),
-        })
-    }
+        durations.write_prometheus(out, name, &labels)
+    })
 }
 
 #[cfg(test)]
@@ -118,14 +98,15 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::layers::{BreakerReport, CacheReport};
+    use crate::layers::{BreakerReport, CacheReport, Tally};
 
     #[test]
     fn durations_are_by_method() {
-        let tally = |calls, seconds| {
+        let tally = |calls, error| {
             let mut tally = Tally::default();
-            tally.calls = calls;
-            tally.total = Duration::from_secs(seconds);
+            for _ in 0..calls {
+                tally.durations.add(Duration::from_millis(1500), error);
+            }
             tally
         };
         let report = |operation: &str, tally| OperationReport {
@@ -133,14 +114,19 @@ mod tests {
             operation: operation.into(),
             tally,
         };
-        let operations =
-            vec![report("x", tally(1, 2)), report("y", tally(3, 4)), report("ping", tally(5, 6))];
+        let operations = vec![
+            report("x", tally(1, None)),
+            report("y", tally(3, None)),
+            report("ping", tally(5, Some("lost"))),
+        ];
         let text = StackReport { servers: Vec::new(), operations, cache: None }.prometheus();
         let name = "mcp_client_operation_duration_seconds";
         for line in [
             format!("{name}_count{{server=\"a\",mcp_method_name=\"tools/call\"}} 4"),
-            format!("{name}_sum{{server=\"a\",mcp_method_name=\"tools/call\"}} 6"),
-            format!("{name}_bucket{{server=\"a\",mcp_method_name=\"ping\",le=\"+Inf\"}} 5"),
+            format!("{name}_bucket{{server=\"a\",mcp_method_name=\"tools/call\",le=\"1\"}} 0"),
+            format!(
+                "{name}_bucket{{server=\"a\",mcp_method_name=\"ping\",error_type=\"lost\",le=\"+Inf\"}} 5"
+            ),
         ] {
             assert!(text.lines().any(|written| written == line), "{line}: {text}");
         }

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::Durations;
+
 /// The window of rates.
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many latencies are kept for the percentiles.
@@ -41,6 +43,8 @@ pub struct Health {
     pub last_failure: Option<(Instant, Arc<str>)>,
     /// By tool name.
     pub tools: BTreeMap<String, ToolUsage>,
+    /// How long the connections lasted that are over, those that were lost apart.
+    pub sessions: Durations,
     latencies: VecDeque<Duration>,
     recent: VecDeque<(Instant, bool)>,
 }
@@ -96,6 +100,7 @@ impl Health {
                 together.errors += usage.errors;
                 together.total += usage.total;
             }
+            sum.sessions.join(&one.sessions);
             sum.latencies.extend(&one.latencies);
             sum.recent.extend(&one.recent);
         }

@@ -68,6 +68,7 @@ fn write(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
         }
     }
     latencies(out, servers)?;
+    sessions(out, servers)?;
     tools(out, servers)
 }
 
@@ -94,6 +95,16 @@ fn latencies(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
         writeln!(out, "{name}_count{{server=\"{label}\"}} {all}")?;
     }
     Ok(())
+}
+
+/// By the name of OpenTelemetry's conventions for MCP, `mcp.client.session.duration`.
+fn sessions(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
+    let name = "mcp_client_session_duration_seconds";
+    head(out, name, "histogram", "How long connections with the server lasted that are over.")?;
+    servers.iter().try_for_each(|server| {
+        let labels = format!("server=\"{}\"", Label(&server.name));
+        server.health.sessions.write_prometheus(out, name, &labels)
+    })
 }
 
 fn tools(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
@@ -146,6 +157,7 @@ mod tests {
         health.answered(Instant::now(), Duration::from_millis(30));
         health.answered(Instant::now(), Duration::from_secs(100));
         health.failed(Instant::now(), "gone");
+        health.sessions.add(Duration::from_secs(90), Some("lost"));
         health.used("sea\"rch\n", Duration::from_millis(1500), true);
         ServerStatus {
             name: name.to_owned(),
@@ -197,6 +209,7 @@ mod tests {
             r#"mcp_server_exchange_duration_seconds_bucket{server="c",le="60"} 1"#,
             r#"mcp_server_exchange_duration_seconds_bucket{server="c",le="+Inf"} 2"#,
             r#"mcp_server_exchange_duration_seconds_sum{server="c"} 100.03"#,
+            r#"mcp_client_session_duration_seconds_bucket{server="c",error_type="lost",le="120"} 1"#,
             r#"mcp_tool_duration_seconds_total{server="c",tool="sea\"rch\n"} 1.5"#,
         ] {
             assert_eq!(text.lines().filter(|one| *one == line).count(), 1, "{line}\n{text}");

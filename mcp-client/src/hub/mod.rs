@@ -4,6 +4,7 @@ mod alerts;
 mod backoff;
 mod balance;
 mod catalog;
+mod durations;
 mod enrol;
 mod fingerprint;
 mod follow;
@@ -43,6 +44,7 @@ pub use self::{
     backoff::Backoff,
     balance::{Affinity, Balance, Ejection, ReplicaRules},
     catalog::{Availability, Catalog, CatalogList, CatalogLists},
+    durations::Durations,
     health::{Health, LATENCY_BOUNDS_MS, ToolUsage},
     identity::Identity,
     metrics::prometheus_text,

@@ -71,6 +71,8 @@ impl Supervisor {
                     if well {
                         self.slot.is_up_again();
                     }
+                    let error = matches!(end, End::Lost).then_some("lost");
+                    self.slot.count(|health| health.sessions.add(up.elapsed(), error));
                     match end {
                         End::Wished => client.close().await,
                         End::Lost => {

@@ -13,7 +13,7 @@ use mcp_protocol::{
 use mcp_transport::serve::Peer;
 use serde::{Deserialize, de::DeserializeOwned};
 
-use super::conversation::Conversation;
+use super::{conversation::Conversation, operations::Measured};
 use crate::service::scope::Scope;
 
 /// The client as one request shows it. Modern requests say everything themselves, legacy ones
@@ -30,6 +30,8 @@ pub(super) struct Caller<'a> {
     /// Its conversation, for servers that keep a state with theirs. Modern requests have none: each
     /// stands for itself.
     pub(super) affinity: Option<Arc<str>>,
+    /// Where it is noted what it was about and how it ended.
+    pub(super) measured: Option<&'a Measured>,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,7 +90,16 @@ impl<'a> Caller<'a> {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };
         let affinity = conversation.filter(|_| !is_modern).map(Conversation::affinity);
-        Ok(Self { era, peer, progress_token, capabilities, log_level, scope, affinity })
+        Ok(Self {
+            era,
+            peer,
+            progress_token,
+            capabilities,
+            log_level,
+            scope,
+            affinity,
+            measured: None,
+        })
     }
 }
 

@@ -21,6 +21,7 @@ mod changes;
 mod conversation;
 mod names;
 mod offered;
+mod operations;
 mod relay;
 mod request_span;
 mod round;
@@ -64,13 +65,14 @@ use self::{
     conversation::{Conversation, LogLevels},
     finish::{implementation, who, write},
     offered::Offered,
+    operations::{Measured, Operations},
     round::{Round, of_another_request},
     waiting::Waiting,
     way::Way,
 };
 use super::{journal::Journal, problem, tool_pins::ToolPins, view::View};
 use crate::{
-    caller::{Call, CallError, Operation, ToolHints},
+    caller::{Call, Operation, ToolHints},
     spans::Spans,
     stack::Stack,
 };
@@ -85,6 +87,7 @@ pub(super) struct Many {
     /// Seals the ids of tasks.
     keys: Option<SessionKeys>,
     pins: Option<ToolPins>,
+    operations: Arc<Operations>,
 }
 
 impl Many {
@@ -97,11 +100,17 @@ impl Many {
         pins: Option<ToolPins>,
     ) -> Self {
         let (hub, stack, journal) = (hub.clone(), stack.clone(), Arc::clone(journal));
-        Self { hub, journal, stack, spans, keys, pins }
+        let operations = Arc::new(Operations::new(&hub));
+        Self { hub, journal, stack, spans, keys, pins, operations }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
         self.pins.as_ref()
+    }
+
+    /// The requests of all clients.
+    pub(super) fn operations(&self) -> &Operations {
+        &self.operations
     }
 }
 
@@ -119,6 +128,7 @@ struct Shared {
     waiting: Waiting,
     changes: Changes,
     levels: LogLevels,
+    operations: Arc<Operations>,
 }
 
 impl serve::Service for Aggregate {
@@ -142,11 +152,22 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, journal, stack, spans, keys, pins } = many.clone();
+        let Many { hub, journal, stack, spans, keys, pins, operations } = many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels) = Default::default();
-        Self(Arc::new(Shared { hub, way, spans, view, pins, keys, waiting, changes, levels }))
+        Self(Arc::new(Shared {
+            hub,
+            way,
+            spans,
+            view,
+            pins,
+            keys,
+            waiting,
+            changes,
+            levels,
+            operations,
+        }))
     }
 
     async fn answer(
@@ -155,7 +176,21 @@ impl Aggregate {
         peer: &Peer,
         conversation: Option<&Conversation>,
     ) -> Result<RawJson, ErrorObject> {
+        let mut measured = Measured::begin(&self.0.operations, &request.method);
+        let outcome = self.answer_in_span(request, peer, conversation, &measured).await;
+        measured.ended(outcome.as_ref().err());
+        outcome
+    }
+
+    async fn answer_in_span(
+        &self,
+        request: Request,
+        peer: &Peer,
+        conversation: Option<&Conversation>,
+        measured: &Measured,
+    ) -> Result<RawJson, ErrorObject> {
         let mut caller = Caller::read(&request, peer, conversation)?;
+        caller.measured = Some(measured);
         let Some(spans) = &self.0.spans else {
             return self.act(request, &caller, conversation).await;
         };
@@ -313,6 +348,9 @@ impl Aggregate {
                 .ok_or_else(|| unknown("tool", &params.name))?,
         };
         let (server, name, hints, task) = found;
+        if let Some(measured) = caller.measured {
+            measured.is_of(&server, &name);
+        }
         let task = task?;
         let arguments = match &params.arguments {
             None => serde_json::Map::new(),
@@ -343,6 +381,9 @@ impl Aggregate {
             None => find(&self.ask(lists).await).ok_or_else(|| unknown("prompt", &params.name))?,
         };
         let (server, name) = found;
+        if let Some(measured) = caller.measured {
+            measured.is_of(&server, &name);
+        }
         let arguments = params.arguments.into_iter().collect();
         let get = Call::new(server, Operation::GetPrompt { name: name.into(), arguments });
         let round = Round::read(params.input_responses, params.request_state)?;
@@ -422,16 +463,6 @@ fn acts(method: &str) -> bool {
 fn refusal(error: &ServerError) -> Option<&ErrorObject> {
     match error {
         ServerError::Call { source, .. } => match source.kind() {
-            CallErrorKind::Rejected(object) => Some(object),
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-fn refusal_of_call(error: &CallError) -> Option<&ErrorObject> {
-    match error {
-        CallError::Failed { source, .. } => match source.kind() {
             CallErrorKind::Rejected(object) => Some(object),
             _ => None,
         },

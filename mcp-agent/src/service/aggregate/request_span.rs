@@ -5,33 +5,11 @@ use std::borrow::Cow;
 use mcp_protocol::jsonrpc::{Request, RequestId};
 use serde::Deserialize;
 
+use super::operations::{METHODS, method_index};
 use crate::{
     service::scope::Scope,
     spans::{NewSpan, Span, Spans},
 };
-
-/// Methods that give a span its name. Anybody could make up others.
-const METHODS: [&str; 19] = [
-    "completion/complete",
-    "initialize",
-    "logging/setLevel",
-    "ping",
-    "prompts/get",
-    "prompts/list",
-    "resources/list",
-    "resources/read",
-    "resources/subscribe",
-    "resources/templates/list",
-    "resources/unsubscribe",
-    "server/discover",
-    "subscriptions/listen",
-    "tasks/cancel",
-    "tasks/get",
-    "tasks/result",
-    "tasks/update",
-    "tools/call",
-    "tools/list",
-];
 
 #[derive(Deserialize)]
 struct Named<'a> {
@@ -41,9 +19,9 @@ struct Named<'a> {
 
 /// Begins it. Tools and prompts are not in its name: whoever asks may have made them up.
 pub(super) fn begin(spans: &dyn Spans, request: &Request, scope: &Scope) -> Box<dyn Span> {
-    let method = METHODS.into_iter().find(|method| *method == &*request.method);
-    let mut span = spans.begin(NewSpan::server(method.unwrap_or("_OTHER"), scope.trace()));
-    span.set("mcp.method.name", method.unwrap_or("_OTHER").into());
+    let method = METHODS[method_index(&request.method)];
+    let mut span = spans.begin(NewSpan::server(method, scope.trace()));
+    span.set("mcp.method.name", method.into());
     match &request.id {
         RequestId::Number(id) => span.set("jsonrpc.request.id", id.to_string().as_str().into()),
         RequestId::String(id) => span.set("jsonrpc.request.id", (&**id).into()),
@@ -55,11 +33,11 @@ pub(super) fn begin(spans: &dyn Spans, request: &Request, scope: &Scope) -> Box<
         }
     };
     match method {
-        Some("tools/call") => {
+        "tools/call" => {
             span.set("gen_ai.operation.name", "execute_tool".into());
             name("gen_ai.tool.name", &mut *span);
         }
-        Some("prompts/get") => name("gen_ai.prompt.name", &mut *span),
+        "prompts/get" => name("gen_ai.prompt.name", &mut *span),
         _ => {}
     }
     span

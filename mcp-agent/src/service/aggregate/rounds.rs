@@ -27,7 +27,6 @@ use super::{
     Aggregate,
     asked::Caller,
     finish::{self, write},
-    refusal_of_call,
     relay::{self, Heard},
     round::{Round, bind, of_another_request},
 };
@@ -89,7 +88,7 @@ impl Aggregate {
         {
             return self.hand_out(begun, &server, tool);
         }
-        told(outcome, &server, operation.tool().is_some(), caller.era)
+        caller.hears(told(outcome, &server, operation.tool().is_some(), caller.era))
     }
 
     /// All rounds, with questions on the stream of the client's request.
@@ -104,7 +103,30 @@ impl Aggregate {
     }
 }
 
+/// What a client is told of a call.
+pub(super) struct Told {
+    outcome: Result<RawJson, ErrorObject>,
+    /// Whether the result is a tool's `isError`.
+    is_tool_error: bool,
+}
+
+impl Told {
+    pub(super) fn error(error: ErrorObject) -> Self {
+        Self { outcome: Err(error), is_tool_error: false }
+    }
+}
+
 impl Caller<'_> {
+    /// Notes how its call ended.
+    pub(super) fn hears(&self, told: Told) -> Result<RawJson, ErrorObject> {
+        if told.is_tool_error
+            && let Some(measured) = self.measured
+        {
+            measured.is_tool_error();
+        }
+        told.outcome
+    }
+
     pub(super) fn dialog(&self, answers: Answers) -> Dialog {
         Dialog { capabilities: (*self.capabilities).clone(), answers }
     }
@@ -117,17 +139,23 @@ pub(super) fn told(
     server: &str,
     is_tool: bool,
     era: Era,
-) -> Result<RawJson, ErrorObject> {
-    let reply = match outcome {
-        Ok(reply) => reply,
-        Err(error) => {
-            return match refusal_of_call(&error) {
-                Some(object) => Err(object.clone()),
-                None if is_tool => finish!(CallToolResult::error(problem::chain(&error)), era),
-                None => Err(internal(problem::chain(&error))),
-            };
-        }
+) -> Told {
+    let is_tool_error = match &outcome {
+        Ok(reply) => reply.is_error(),
+        Err(error) => is_tool && error.refusal().is_none(),
     };
+    let outcome = match outcome {
+        Ok(reply) => written(reply, server, era),
+        Err(error) => match error.refusal() {
+            Some(object) => Err(object.clone()),
+            None if is_tool => finish!(CallToolResult::error(problem::chain(&error)), era),
+            None => Err(internal(problem::chain(&error))),
+        },
+    };
+    Told { outcome, is_tool_error }
+}
+
+fn written(reply: Reply, server: &str, era: Era) -> Result<RawJson, ErrorObject> {
     match reply.answer {
         Answer::Tool(result) => finish!(Arc::unwrap_or_clone(result), era),
         Answer::Prompt(result) => finish!(Arc::unwrap_or_clone(result), era),

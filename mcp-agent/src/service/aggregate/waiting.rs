@@ -22,7 +22,7 @@ use super::{
     asked::Caller,
     relay::{self, Ear, Heard, Said},
     round::{Round, of_another_request},
-    rounds::{for_another_connection, internal, told, write_asked},
+    rounds::{Told, for_another_connection, internal, told, write_asked},
     way::Way,
 };
 use crate::{
@@ -52,7 +52,7 @@ struct Call {
     /// What its later rounds must repeat.
     server: Arc<str>,
     operation: Arc<Operation>,
-    task: JoinSet<Result<RawJson, ErrorObject>>,
+    task: JoinSet<Told>,
     heard: Heard,
     questions: InputRequests,
     open: HashMap<String, oneshot::Sender<Result<RawJson, ErrorObject>>>,
@@ -81,7 +81,7 @@ impl Waiting {
             }
         };
         match call.drive(caller).await {
-            Some(outcome) => outcome,
+            Some(told) => caller.hears(told),
             None => self.park(call, way),
         }
     }
@@ -155,7 +155,7 @@ impl Call {
     }
 
     /// Up to the end; `None` when something is asked first.
-    async fn drive(&mut self, caller: &Caller<'_>) -> Option<Result<RawJson, ErrorObject>> {
+    async fn drive(&mut self, caller: &Caller<'_>) -> Option<Told> {
         if !self.questions.is_empty() {
             return None;
         }
@@ -181,8 +181,8 @@ impl Call {
                         caller.tell(said).await;
                     }
                     return Some(match ended {
-                        Some(Ok(outcome)) => outcome,
-                        _ => Err(internal("the call broke off")),
+                        Some(Ok(told)) => told,
+                        _ => Told::error(internal("the call broke off")),
                     });
                 }
             }
