@@ -4,7 +4,10 @@
 
 use std::{
     future::pending,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use mcp_agent::service::{AccessRules, AccessSettings, ApiKey, Role, ServiceOptions};
@@ -16,9 +19,10 @@ use mcp_client::{
         input_required::InputResponses,
         jsonrpc::{ErrorObject, Request},
         object::Object,
+        pagination::PaginatedParams,
         raw::RawJson,
         subscriptions::SubscriptionFilter,
-        tasks::{GetTask, TaskParams, TaskStatus},
+        tasks::{GetTask, TaskParams, TaskStatus, legacy},
         version::Era,
     },
     transport::{
@@ -38,6 +42,8 @@ struct Workshop {
     heard: Mutex<Vec<(String, Value)>>,
     /// The name, once somebody gave it.
     name: watch::Sender<Option<String>>,
+    /// How many legacy tasks there are.
+    begun: AtomicU64,
 }
 
 impl serve::Service for Workshop {
@@ -56,8 +62,9 @@ impl Workshop {
         let method = &*request.method;
         self.heard.lock().unwrap().push((method.to_owned(), params.clone()));
         if method.starts_with("tasks/") {
-            assert_eq!(params["taskId"], "t-1", "{method}");
+            assert!(params["taskId"].as_str().is_some_and(|id| id.starts_with("t-")), "{method}");
         }
+        let id = params["taskId"].as_str().unwrap_or("t-1");
         let is_modern = self.era == Era::Modern;
         let extension = "io.modelcontextprotocol/tasks";
         let info = json!({"name": "workshop", "version": "1"});
@@ -84,12 +91,15 @@ impl Workshop {
                 if said["extensions"][extension].is_null() {
                     text("at once")
                 } else {
-                    self.task("working")
+                    self.task(id, "working")
                 }
             }
             "tools/call" if params["task"].is_null() => text("at once"),
-            "tools/call" => json!({"task": self.task("working")}),
-            "tasks/get" => self.state(),
+            "tools/call" => {
+                let number = self.begun.fetch_add(1, Ordering::Relaxed) + 1;
+                json!({"task": self.task(&format!("t-{number}"), "working")})
+            }
+            "tasks/get" => self.state(id),
             "tasks/update" => {
                 let name = &params["inputResponses"]["who"]["content"]["name"];
                 self.name.send_replace(name.as_str().map(ToOwned::to_owned));
@@ -107,7 +117,11 @@ impl Workshop {
                 result
             }
             "tasks/cancel" if is_modern => json!({}),
-            "tasks/cancel" => self.task("cancelled"),
+            "tasks/cancel" => {
+                let told = self.task(id, "cancelled");
+                peer.notify("notifications/tasks/status", &told).await.expect("heard");
+                told
+            }
             "subscriptions/listen" => {
                 let meta = json!({"io.modelcontextprotocol/subscriptionId": request.id});
                 let said = json!({"notifications": params["notifications"], "_meta": meta});
@@ -115,7 +129,7 @@ impl Workshop {
                 peer.notify(acknowledged, &said).await.expect("heard");
                 let mut names = self.name.subscribe();
                 names.wait_for(Option::is_some).await.expect("a name");
-                let mut told = self.state();
+                let mut told = self.state(id);
                 told["_meta"] = meta;
                 peer.notify("notifications/tasks", &told).await.expect("heard");
                 return pending().await;
@@ -128,9 +142,9 @@ impl Workshop {
         Ok(result.into())
     }
 
-    fn task(&self, status: &str) -> Value {
+    fn task(&self, id: &str, status: &str) -> Value {
         let mut task = json!({
-            "taskId": "t-1", "status": status, "createdAt": "2026-11-01T00:00:00Z",
+            "taskId": id, "status": status, "createdAt": "2026-11-01T00:00:00Z",
             "lastUpdatedAt": "2026-11-01T00:00:00Z",
         });
         if self.era == Era::Modern {
@@ -142,9 +156,9 @@ impl Workshop {
         task
     }
 
-    fn state(&self) -> Value {
+    fn state(&self, id: &str) -> Value {
         let name = self.name.borrow().clone();
-        let mut task = self.task(if name.is_some() { "completed" } else { "input_required" });
+        let mut task = self.task(id, if name.is_some() { "completed" } else { "input_required" });
         if self.era == Era::Modern {
             task["resultType"] = json!("complete");
             if let Some(name) = name {
@@ -186,8 +200,8 @@ struct Stand {
 
 impl Stand {
     async fn new(era: Era) -> Self {
-        let workshop =
-            Arc::new(Workshop { era, heard: Mutex::default(), name: watch::Sender::new(None) });
+        let (heard, name, begun) = (Mutex::default(), watch::Sender::new(None), AtomicU64::new(0));
+        let workshop = Arc::new(Workshop { era, heard, name, begun });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/mcp", listener.local_addr().expect("an address"));
         let mut tasks = JoinSet::new();
@@ -294,7 +308,7 @@ async fn a_task_of_a_legacy_server_asks_on_the_stream_of_its_result() {
     });
     let client = client.connect().await.expect("connects");
     let declared = client.server().capabilities.tasks.as_ref().expect("tasks");
-    assert!(declared.covers("tools/call") && declared.list.is_none());
+    assert!(declared.covers("tools/call") && declared.list.is_some());
     let handle = begun(&client).await;
     let id = handle.task_id().to_owned();
     assert_ne!(id, "t-1");
@@ -304,6 +318,70 @@ async fn a_task_of_a_legacy_server_asks_on_the_stream_of_its_result() {
     assert_eq!(*asked.lock().unwrap(), Some(id));
     client.cancel_task(&handle).await.expect("told");
     assert_eq!(stand.workshop.heard("tasks/cancel"), 1);
+    client.close().await;
+    stand.serving.end().await;
+}
+
+// covers: serve-tasks
+#[tokio::test]
+async fn legacy_tasks_are_listed_and_told_of_to_whoever_began_them() {
+    let stand = Stand::new(Era::Legacy).await;
+    let [ada, bob] = [0, 1].map(|of| stand.client(EraChoice::Legacy, of).connect());
+    let (ada, bob) = (ada.await.expect("connects"), bob.await.expect("connects"));
+    let [first, second, third] = [begun(&ada).await, begun(&ada).await, begun(&bob).await];
+    let ids = async |client: &Client| -> Vec<(String, TaskStatus)> {
+        let listed = client.list_tasks().await.expect("a list").items;
+        listed.into_iter().map(|task| (task.task_id, task.status)).collect()
+    };
+    let (one, two) = (first.task_id().to_owned(), second.task_id().to_owned());
+    let asked = TaskStatus::InputRequired;
+    assert_eq!(ids(&ada).await, [(one.clone(), asked.clone()), (two.clone(), asked.clone())]);
+    assert_eq!(ids(&bob).await, [(third.task_id().to_owned(), asked)]);
+    // The connection is the service's, so the server would list everybody's.
+    assert_eq!(stand.workshop.heard("tasks/list"), 0);
+    let all = [&first, &second, &third].map(|handle| handle.task_id().to_owned());
+    let [mut adas, mut bobs] = [&ada, &bob].map(|client| {
+        let task_ids = all.to_vec();
+        client.watch(SubscriptionFilter { task_ids, ..SubscriptionFilter::default() })
+    });
+    for (client, handle, watch) in [(&ada, &two, &mut adas), (&bob, &all[2], &mut bobs)] {
+        let handle = [&second, &third].into_iter().find(|one| one.task_id() == handle);
+        client.cancel_task(handle.expect("a handle")).await.expect("told");
+        // What each hears first is their own.
+        let told = loop {
+            match watch.next().await.expect("a change") {
+                Change::LegacyTask(task) => break task,
+                Change::Gap => {}
+                change => panic!("{change:?}"),
+            }
+        };
+        assert_eq!(told.task_id, handle.expect("a handle").task_id());
+        assert_eq!(told.status, TaskStatus::Cancelled);
+    }
+    // Another session of the same principal has them too; what is made up is no cursor.
+    let again = stand.client(EraChoice::Legacy, 0).connect().await.expect("connects");
+    assert_eq!(ids(&again).await.len(), 2);
+    let after = PaginatedParams::after("made up".into());
+    let error = again.request::<legacy::ListTasks>(after).await.expect_err("no cursor");
+    assert_eq!(error.error_object().expect("refused").code, -32602, "{error}");
+    for client in [ada, bob, again] {
+        client.close().await;
+    }
+    stand.serving.end().await;
+}
+
+// covers: serve-tasks
+#[tokio::test]
+async fn where_nobody_says_who_they_are_no_tasks_are_listed() {
+    let stand = Stand::new(Era::Legacy).await;
+    stand.serving.service.set_access(&AccessSettings::default());
+    let url = format!("http://{}/mcp", stand.serving.address);
+    let client = Client::http(url).era(EraChoice::Legacy).connect().await.expect("connects");
+    let declared = client.server().capabilities.tasks.as_ref().expect("tasks");
+    assert!(declared.covers("tools/call") && declared.list.is_none());
+    begun(&client).await;
+    let error = client.list_tasks().await.expect_err("nobody's");
+    assert!(error.to_string().contains("tasks/list"), "{error}");
     client.close().await;
     stand.serving.end().await;
 }

@@ -361,9 +361,9 @@ impl Service {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let pins = options.pins.clone();
-        let many = Many::new(&hub, &stack, &journal, spans.clone(), keys, options.pins);
-        let endpoints = Endpoints::new(many, endpoint);
         let access = Arc::new(Access::new(guard, token, &trusted));
+        let many = Many::new(&hub, &stack, &journal, spans.clone(), keys, options.pins, &access);
+        let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {
             let hub = hub.clone();

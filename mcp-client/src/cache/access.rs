@@ -124,7 +124,7 @@ impl CacheAccess {
             Change::Resources => &[2],
             Change::Resource(_) => &[3],
             Change::Gap => &[0, 1, 2, 3],
-            Change::Task(_) => return,
+            Change::Task(_) | Change::LegacyTask(_) => return,
         };
         for kind in kinds {
             self.changes[*kind].fetch_add(1, Ordering::Relaxed);

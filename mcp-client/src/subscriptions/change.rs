@@ -11,7 +11,7 @@ use mcp_protocol::{
         ToolListChanged,
     },
     subscriptions::SubscriptionFilter,
-    tasks::{DetailedTask, TaskChanged},
+    tasks::{DetailedTask, TaskChanged, legacy},
 };
 
 /// Something changed, or may have. It says what to ask for again, not how it is now.
@@ -28,6 +28,8 @@ pub enum Change {
     Resource(Arc<str>),
     /// A task (extension), as it is now.
     Task(Arc<DetailedTask>),
+    /// A task of revision 2025-11-25, as it is now. A server need not tell.
+    LegacyTask(Arc<legacy::Task>),
     /// Changes may have been missed, since the server could not be heard for a while: everything
     /// that is watched may have changed.
     Gap,
@@ -41,12 +43,15 @@ impl Change {
             ToolListChanged::NAME => Ok(Self::Tools),
             PromptListChanged::NAME => Ok(Self::Prompts),
             ResourceListChanged::NAME => Ok(Self::Resources),
-            ResourceUpdated::NAME | TaskChanged::NAME => {
+            ResourceUpdated::NAME | TaskChanged::NAME | legacy::TaskStatusChanged::NAME => {
                 match ServerNotification::decode(method, params) {
                     Ok(ServerNotification::ResourceUpdated(updated)) => {
                         Ok(Self::Resource(updated.uri.into()))
                     }
                     Ok(ServerNotification::TaskChanged(task)) => Ok(Self::Task(Arc::from(task))),
+                    Ok(ServerNotification::LegacyTaskChanged(task)) => {
+                        Ok(Self::LegacyTask(Arc::from(task)))
+                    }
                     Ok(_) => return None,
                     Err(error) => Err(error),
                 }
@@ -63,6 +68,7 @@ impl Change {
             Self::Prompts => sure(wanted.prompts_list_changed),
             Self::Resources => sure(wanted.resources_list_changed),
             Self::Task(task) => sure(wanted.task_ids.contains(&task.task.task_id)),
+            Self::LegacyTask(task) => sure(wanted.task_ids.contains(&task.task_id)),
             Self::Gap => Concern::Surely,
             Self::Resource(uri) => {
                 let watched = &wanted.resource_subscriptions;

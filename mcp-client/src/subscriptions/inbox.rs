@@ -32,10 +32,15 @@ impl State {
     /// A change says only that something must be asked for anew, so one word of it is enough.
     fn add(&mut self, change: &Change) {
         match change {
-            Change::Gap => self.unread.retain(|one| matches!(one, Change::Task(_))),
+            Change::Gap => {
+                self.unread.retain(|one| matches!(one, Change::Task(_) | Change::LegacyTask(_)));
+            }
             // A task carries its state: the newest counts.
             Change::Task(new) => self.unread.retain(
                 |one| !matches!(one, Change::Task(old) if old.task.task_id == new.task.task_id),
+            ),
+            Change::LegacyTask(new) => self.unread.retain(
+                |one| !matches!(one, Change::LegacyTask(old) if old.task_id == new.task_id),
             ),
             // A gap covers what comes before it is read.
             _ if self.unread.iter().any(|one| one == change || *one == Change::Gap) => return,

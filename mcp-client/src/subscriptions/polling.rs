@@ -160,7 +160,7 @@ async fn look(link: &Arc<Link>, change: &Change) -> Result<(u64, CacheHint), Cal
         Change::Prompts => list::<ListPrompts>(link).await,
         Change::Resources => list::<ListResources>(link).await,
         Change::Resource(uri) => read(link, uri).await,
-        Change::Task(_) | Change::Gap => Ok((0, CacheHint::default())),
+        Change::Task(_) | Change::LegacyTask(_) | Change::Gap => Ok((0, CacheHint::default())),
     }
 }
 

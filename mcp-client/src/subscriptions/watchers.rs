@@ -166,6 +166,8 @@ impl Watchers {
         let declared = self.declared();
         match change {
             Change::Resource(_) => declared.subscribe,
+            // Only who began a task wants to hear of it.
+            Change::LegacyTask(_) => true,
             other => other.concerns(&declared.lists) == Concern::Surely,
         }
     }

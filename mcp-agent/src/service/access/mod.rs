@@ -78,6 +78,11 @@ impl Access {
         Arc::clone(&self.trusted.read().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Whether everybody shows who they are.
+    pub(super) fn tells_apart(&self) -> bool {
+        !self.trusted().is_open
+    }
+
     /// Lets others in from now on.
     pub(super) fn replace(&self, settings: &AccessSettings) {
         let authority = Arc::new(Authority::new(self.token.as_ref(), settings));

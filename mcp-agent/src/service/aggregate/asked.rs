@@ -30,6 +30,8 @@ pub(super) struct Caller<'a> {
     /// Its conversation, for servers that keep a state with theirs. Modern requests have none: each
     /// stands for itself.
     pub(super) affinity: Option<Arc<str>>,
+    /// The same, where it hears what nobody asked for.
+    pub(super) conversation: Option<&'a Conversation>,
     /// Where it is noted what it was about and how it ended.
     pub(super) measured: Option<&'a Measured>,
 }
@@ -61,7 +63,7 @@ impl<'a> Caller<'a> {
     pub(super) fn read(
         request: &Request,
         peer: &'a Peer,
-        conversation: Option<&Conversation>,
+        conversation: Option<&'a Conversation>,
     ) -> Result<Self, ErrorObject> {
         let Entries {
             version,
@@ -89,7 +91,8 @@ impl<'a> Caller<'a> {
         } else {
             (Era::Legacy, conversation.map(Conversation::said).unwrap_or_default())
         };
-        let affinity = conversation.filter(|_| !is_modern).map(Conversation::affinity);
+        let conversation = conversation.filter(|_| !is_modern);
+        let affinity = conversation.map(Conversation::affinity);
         Ok(Self {
             era,
             peer,
@@ -98,6 +101,7 @@ impl<'a> Caller<'a> {
             log_level,
             scope,
             affinity,
+            conversation,
             measured: None,
         })
     }

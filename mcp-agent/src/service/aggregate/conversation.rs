@@ -8,12 +8,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
+use mcp_client::ServerWatch;
 use mcp_protocol::{
     capabilities::ClientCapabilities,
     jsonrpc::{ErrorObject, NotificationMessage, Request},
     logging::LoggingLevel,
     outcome::EmptyResult,
     raw::RawJson,
+    tasks::legacy,
     version::Era,
 };
 use mcp_transport::{
@@ -22,7 +24,10 @@ use mcp_transport::{
 };
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Aggregate, changes::follow, finish::write, relay::gravity, unknown};
+use super::{Aggregate, begun_tasks, changes::follow, finish::write, relay::gravity, unknown};
+
+/// Of how many tasks a client hears; the oldest gives way.
+const MAX_FOLLOWED: usize = 64;
 
 /// What one client has said so far.
 pub(super) struct Conversation {
@@ -39,6 +44,17 @@ struct State {
     log_level: Option<LoggingLevel>,
     /// Most clients never subscribe.
     subscribed: Option<Box<Subscribed>>,
+    /// Nor do they begin tasks.
+    followed: Option<Box<Followed>>,
+}
+
+/// Tasks of servers that a client hears of.
+#[derive(Default)]
+struct Followed {
+    /// The oldest first.
+    each: Vec<AbortHandle>,
+    /// End with the conversation.
+    tasks: JoinSet<()>,
 }
 
 /// Resources that a client wants to be told of.
@@ -180,6 +196,18 @@ impl Conversation {
         write(&EmptyResult::default())
     }
 
+    /// Tells the client how a task that it began stands, as far as the server tells.
+    pub(super) fn tell_of_task(&self, watch: ServerWatch, task: legacy::Task) {
+        let mut state = self.lock();
+        let Followed { each, tasks } = &mut **state.followed.get_or_insert_default();
+        while tasks.try_join_next().is_some() {}
+        each.retain(|task| !task.is_finished());
+        if each.len() >= MAX_FOLLOWED {
+            each.remove(0).abort();
+        }
+        each.push(tasks.spawn(begun_tasks::tell(watch, task, self.client.clone())));
+    }
+
     /// Tells the client when a list changes.
     fn begin_to_announce(&self) {
         if let Some(this) = self.this.upgrade() {
@@ -203,7 +231,10 @@ impl serve::Service for Conversation {
 
     fn keeps_more(&self) -> bool {
         let state = self.lock();
-        state.log_level.is_some() || state.subscribed.is_some()
+        let follows = |followed: &Followed| followed.each.iter().any(|task| !task.is_finished());
+        state.log_level.is_some()
+            || state.subscribed.is_some()
+            || state.followed.as_deref().is_some_and(follows)
     }
 
     fn request<'a>(

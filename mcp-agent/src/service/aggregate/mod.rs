@@ -17,6 +17,7 @@
 mod finish;
 mod announcing;
 mod asked;
+mod begun_tasks;
 mod changes;
 mod conversation;
 mod names;
@@ -61,6 +62,7 @@ use tokio::sync::watch;
 
 use self::{
     asked::{Caller, params},
+    begun_tasks::BegunTasks,
     changes::{ALL_LISTS, Changes, Counts},
     conversation::{Conversation, LogLevels},
     finish::{implementation, who, write},
@@ -70,7 +72,7 @@ use self::{
     waiting::Waiting,
     way::Way,
 };
-use super::{journal::Journal, problem, tool_pins::ToolPins, view::View};
+use super::{access::Access, journal::Journal, problem, tool_pins::ToolPins, view::View};
 use crate::{
     caller::{Call, Operation, ToolHints},
     spans::Spans,
@@ -88,6 +90,8 @@ pub(super) struct Many {
     keys: Option<SessionKeys>,
     pins: Option<ToolPins>,
     operations: Arc<Operations>,
+    begun: Arc<BegunTasks>,
+    access: Arc<Access>,
 }
 
 impl Many {
@@ -98,10 +102,12 @@ impl Many {
         spans: Option<Arc<dyn Spans>>,
         keys: Option<SessionKeys>,
         pins: Option<ToolPins>,
+        access: &Arc<Access>,
     ) -> Self {
         let (hub, stack, journal) = (hub.clone(), stack.clone(), Arc::clone(journal));
         let operations = Arc::new(Operations::new(&hub));
-        Self { hub, journal, stack, spans, keys, pins, operations }
+        let (begun, access) = (Arc::default(), Arc::clone(access));
+        Self { hub, journal, stack, spans, keys, pins, operations, begun, access }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
@@ -129,6 +135,8 @@ struct Shared {
     changes: Changes,
     levels: LogLevels,
     operations: Arc<Operations>,
+    begun: Arc<BegunTasks>,
+    access: Arc<Access>,
 }
 
 impl serve::Service for Aggregate {
@@ -152,7 +160,8 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, journal, stack, spans, keys, pins, operations } = many.clone();
+        let Many { hub, journal, stack, spans, keys, pins, operations, begun, access } =
+            many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels) = Default::default();
@@ -167,6 +176,8 @@ impl Aggregate {
             changes,
             levels,
             operations,
+            begun,
+            access,
         }))
     }
 
@@ -275,6 +286,7 @@ impl Aggregate {
             ("tasks/get" | "tasks/result" | "tasks/cancel", _) if era == Era::Legacy => {
                 self.answer_about_legacy_task(&request, caller).await
             }
+            ("tasks/list", _) if era == Era::Legacy => self.list_tasks(&request, caller).await,
             ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
             (method, _) => Err(no_method(method)),
         }

@@ -86,7 +86,7 @@ impl Aggregate {
         if let (Ok(Reply { answer: Answer::Task(begun), .. }), Some(tool)) =
             (&outcome, operation.tool())
         {
-            return self.hand_out(begun, &server, tool);
+            return self.hand_out(begun, &server, tool, caller);
         }
         caller.hears(told(outcome, &server, operation.tool().is_some(), caller.era))
     }

@@ -7,8 +7,9 @@
 //! | any other pair | | is waited for here, and the client gets the result |
 //!
 //! A task has another id here than at its server: a sealed one, which says where the task is and
-//! is good for one principal. Nothing is kept, so every replica with the same keys knows the task,
-//! and nobody can ask for the task of somebody else, or list them.
+//! is good for one principal. Nothing else is needed, so every replica with the same keys knows the
+//! task, and nobody can ask for the task of somebody else. What this process has begun for a legacy
+//! client can be listed, and is told of as its server tells; see [`begun_tasks`].
 
 use mcp_client::{Client, Server, ServerWatch};
 use mcp_protocol::{
@@ -36,7 +37,7 @@ use serde_json::json;
 use super::{
     Aggregate,
     asked::{Caller, params},
-    failed,
+    begun_tasks, failed,
     finish::{self, write},
     no_method,
     rounds::{self, ask_peer, for_another_connection, internal},
@@ -48,15 +49,30 @@ use crate::caller::BegunTask;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Place {
     /// As configured.
-    server: String,
+    pub(super) server: String,
     /// Which of its replicas, as the hub calls it; the server itself otherwise.
-    at: String,
+    pub(super) at: String,
     /// Where that led: the id is told to nobody else who has the name later.
     endpoint: String,
-    tool: String,
+    pub(super) tool: String,
     /// As the server calls it.
-    task: String,
+    pub(super) task: String,
     era: PlaceEra,
+}
+
+impl Place {
+    /// Whether a connection leads to it.
+    pub(super) fn is_at(&self, client: &Client) -> bool {
+        let speaks = PlaceEra::from(client.server().protocol_version.era());
+        client.endpoint() == self.endpoint && speaks == self.era
+    }
+
+    #[cfg(test)]
+    pub(super) fn legacy(server: &str, tool: &str) -> Self {
+        let [server, tool] = [server, tool].map(str::to_owned);
+        let (at, endpoint, task) = (server.clone(), String::new(), String::new());
+        Self { server, at, endpoint, tool, task, era: PlaceEra::Legacy }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,6 +94,7 @@ impl Aggregate {
         begun: &BegunTask,
         server: &str,
         tool: &str,
+        caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
         let Some(created) = begun.handle.created() else {
             return Err(internal("the task was not begun by this call"));
@@ -98,7 +115,15 @@ impl Aggregate {
                 write(&task)
             }
             CreatedTask::Legacy(mut created) => {
-                created.task.task_id = self.seal(&place(PlaceEra::Legacy))?;
+                let place = place(PlaceEra::Legacy);
+                created.task.task_id = self.seal(&place)?;
+                if let (Some(conversation), Some(server)) =
+                    (caller.conversation, self.0.hub.server(&place.at))
+                {
+                    let watch = begun_tasks::hear(&server, &place);
+                    conversation.tell_of_task(watch, created.task.clone());
+                }
+                self.0.begun.note(self.0.view.principal.id(), place, created.task.clone());
                 created.meta = finish::meta_of(created.meta.take(), Era::Legacy);
                 write(&created)
             }
@@ -232,7 +257,9 @@ impl Aggregate {
         can.then(|| {
             let mut requests = Object::default();
             requests.insert("tools", json!({"call": {}}));
-            TasksCapability { list: None, cancel: Some(OfferedCapability::default()), requests }
+            // Who is not known cannot be told from others.
+            let list = self.0.access.tells_apart().then(OfferedCapability::default);
+            TasksCapability { list, cancel: Some(OfferedCapability::default()), requests }
         })
     }
 
@@ -293,8 +320,7 @@ impl Aggregate {
     async fn server_of(&self, place: &Place, id: &str) -> Result<Server, ErrorObject> {
         let server = self.0.hub.server(&place.at).ok_or_else(|| unknown("task", id))?;
         let client = server.client().await.map_err(|error| failed(&error))?;
-        let speaks = PlaceEra::from(client.server().protocol_version.era());
-        if client.endpoint() != place.endpoint || speaks != place.era {
+        if !place.is_at(&client) {
             return Err(unknown("task", id));
         }
         Ok(server)
