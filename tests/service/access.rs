@@ -129,6 +129,44 @@ async fn what_somebody_may_not_call_is_not_there() {
 }
 
 #[tokio::test]
+async fn what_is_counted_of_hidden_tools_is_hidden_too() {
+    let (settings, [all, some]) = keys([
+        ("all", Role::Operator, AccessRules::default()),
+        ("some", Role::Operator, AccessRules::default().allow("one/good")),
+    ]);
+    let options = ServiceOptions::new().access(settings);
+    let serving = Serving::start(vec![misbehaving("one", "ok")], options).await;
+    for tool in ["good", "pid", "pid"] {
+        let call = call("one", tool);
+        let answer = serving.as_key(&all, "POST", "/mcp/tools/call", Some(&call)).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    for path in ["/mcp/servers", "/mcp/servers/status", "/mcp/servers/one"] {
+        let report = async |key: &str| {
+            let told = serving.as_key(key, "GET", path, None).await.json();
+            if path.ends_with("one") { told["server"].clone() } else { told["servers"][0].clone() }
+        };
+        let (whole, part) = (report(&all).await, report(&some).await);
+        assert_eq!(whole["calls"], 3, "{whole}");
+        assert_eq!(whole["tools"]["pid"]["calls"], 2);
+        assert!(whole["requests_per_minute"].as_u64().is_some_and(|calls| calls >= 3), "{whole}");
+        assert_eq!((&part["calls"], &part["failures"]), (&json!(1), &json!(0)), "{part}");
+        assert_eq!(part["tools"].as_object().unwrap().keys().collect::<Vec<_>>(), ["good"]);
+        for hidden in ["requests_per_minute", "error_rate", "latency_ms", "calls_running"] {
+            assert!(part[hidden].is_null() && !whole[hidden].is_null(), "{hidden}: {part}");
+        }
+        assert!(!part.to_string().contains("pid"), "{part}");
+    }
+    // Nor is it told that such a tool was called.
+    let bearer = |key: &str| format!("authorization: Bearer {key}\r\n");
+    let ended = |told: &str| told.contains("\"tool\":\"good\"") && told.contains("finished");
+    let told = serving.events(&bearer(&some), ended).await;
+    assert!(!told.contains("pid"), "{told}");
+    serving.events(&bearer(&all), |told| told.contains("\"tool\":\"pid\"")).await;
+    serving.end().await;
+}
+
+#[tokio::test]
 async fn single_tools_are_hidden_in_lists_and_calls() {
     let (settings, [most, viewer]) = keys([
         ("most", Role::User, AccessRules::default().deny("one/good")),

@@ -43,7 +43,7 @@ struct DriftReport {
 }
 
 impl DriftList {
-    fn new(drift: Vec<pins::Drift>) -> Self {
+    fn new(drift: impl IntoIterator<Item = pins::Drift>) -> Self {
         let report = |one: pins::Drift| DriftReport {
             kind: one.kind(),
             diff: diff(&one),
@@ -69,10 +69,12 @@ pub(super) async fn show(
     principal: Principal,
     Path(name): Path<String>,
 ) -> Result<Json<DriftList>, Problem> {
-    let server = service.server(&name, &View::new(principal, None))?;
+    let view = View::new(principal, None);
+    let server = service.server(&name, &view)?;
     let pins = pins_of(&service)?;
     pins.settle(&server, &server.catalog()).await;
-    Ok(Json(DriftList::new(pins.drift(&server))))
+    let drift = pins.drift(&server).into_iter();
+    Ok(Json(DriftList::new(drift.filter(|one| view.has_tool(&name, &one.tool)))))
 }
 
 /// Agrees to what is another now; it is offered from then on, and soon at all replicas that share
@@ -83,15 +85,27 @@ pub(super) async fn accept(
     Path(name): Path<String>,
     read_json::Json(Accept { tool }): read_json::Json<Accept>,
 ) -> Result<Json<DriftList>, Problem> {
-    let server = service.server(&name, &View::new(principal, None))?;
-    let accepted = pins_of(&service)?.accept(&server, tool.as_deref()).await;
-    let accepted = accepted.map_err(|error| {
-        let problem = Problem::new(ProblemCode::Unexpected, chain(&error)).server(name);
-        match error {
-            AcceptError::Own(_) => problem,
-            AcceptError::Common(_) => problem.with_status(StatusCode::SERVICE_UNAVAILABLE),
-        }
-    })?;
+    let view = View::new(principal, None);
+    let server = service.server(&name, &view)?;
+    let pins = pins_of(&service)?;
+    // What somebody does not see, they do not agree to.
+    let mut wanted = match tool {
+        None if view.sees_all(&name) => vec![None],
+        None => pins.drift(&server).into_iter().map(|one| Some(one.tool)).collect(),
+        tool => vec![tool],
+    };
+    wanted.retain(|tool| tool.as_ref().is_none_or(|tool| view.has_tool(&name, tool)));
+    let mut accepted = Vec::new();
+    for tool in wanted {
+        let agreed = pins.accept(&server, tool.as_deref()).await.map_err(|error| {
+            let problem = Problem::new(ProblemCode::Unexpected, chain(&error)).server(&name);
+            match error {
+                AcceptError::Own(_) => problem,
+                AcceptError::Common(_) => problem.with_status(StatusCode::SERVICE_UNAVAILABLE),
+            }
+        })?;
+        accepted.extend(agreed);
+    }
     Ok(Json(DriftList::new(accepted)))
 }
 

@@ -26,7 +26,7 @@ pub(super) const WATCHERS: usize = 64;
 /// How soon those beyond may ask again.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
 
-/// Of servers that are there for whoever watches; calls, with all that is in them, are for
+/// Of servers and tools that are there for whoever watches; calls, with all that is in them, are for
 /// operators. What is kept comes first, then what happens. With `Last-Event-ID` only what came after that
 /// event; an event `missed` says how many of those are forgotten.
 pub(super) async fn stream(
@@ -65,7 +65,11 @@ struct Watching {
 impl Watching {
     /// Whether an entry is for this one's eyes.
     fn is_there(&self, entry: &Entry) -> bool {
-        entry.server.as_deref().is_none_or(|server| self.view.sees(server))
+        let is_seen = |server: &str| match entry.tool.as_deref() {
+            Some(tool) => self.view.has_tool(server, tool),
+            None => self.view.sees(server),
+        };
+        entry.server.as_deref().is_none_or(is_seen)
             && (entry.kind != "call" || self.view.principal.is(Role::Operator))
     }
 

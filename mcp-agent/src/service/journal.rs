@@ -59,6 +59,8 @@ pub(super) struct Entry {
     pub(super) kind: &'static str,
     /// The server that it is about, if it is about one.
     pub(super) server: Option<Arc<str>>,
+    /// The tool that it names.
+    pub(super) tool: Option<Arc<str>>,
     /// JSON in one line.
     pub(super) data: Arc<str>,
 }
@@ -85,13 +87,13 @@ impl Journal {
 
     pub(super) fn note(&self, kind: &'static str, mut what: Value) {
         what["at"] = millis(unix_time()).into();
-        let server = what["server"].as_str().map(Arc::from);
+        let [server, tool] = ["server", "tool"].map(|part| what[part].as_str().map(Arc::from));
         let data: Arc<str> = what.to_string().into();
         let mut kept = self.kept();
         kept.last += 1;
         kept.bytes += data.len();
         let number = kept.last;
-        kept.entries.push_back(Entry { number, kind, server, data });
+        kept.entries.push_back(Entry { number, kind, server, tool, data });
         while kept.entries.len() > ENTRIES || kept.bytes > BYTES {
             let Some(oldest) = kept.entries.pop_front() else { break };
             kept.bytes -= oldest.data.len();

@@ -7,10 +7,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::problem;
+use super::{problem, view::View};
 use crate::stack::StackReport;
 
-/// A server and what it is doing. Times are in milliseconds.
+/// Under this name a server's health counts the tools beyond those that it counts by name.
+const OTHER_TOOLS: &str = "(others)";
+
+/// A server and what it is doing. Times are in milliseconds. For whoever may not see all of its
+/// tools, what is counted is about those that they may see, and what cannot be told apart by tool
+/// is left out.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct ServerReport {
     name: String,
@@ -31,9 +36,11 @@ pub(super) struct ServerReport {
     restarts: u32,
     calls: u64,
     failures: u64,
-    requests_per_minute: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    requests_per_minute: Option<usize>,
     /// Of the last minute, 0 to 1.
-    error_rate: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_rate: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency_ms: Option<Latency>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -41,8 +48,10 @@ pub(super) struct ServerReport {
     /// What the layers of this service make of it, once it was called.
     #[serde(skip_serializing_if = "Option::is_none")]
     breaker: Option<Breaker>,
-    calls_running: usize,
-    calls_waiting: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_running: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls_waiting: Option<usize>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default)]
     tools: BTreeMap<String, ToolReport>,
@@ -57,8 +66,10 @@ pub(super) struct ServerReport {
 struct Breaker {
     /// `closed`, `open` or `half-open`.
     state: String,
-    failures_in_a_row: u32,
-    opened: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failures_in_a_row: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opened: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,7 +92,25 @@ struct ToolReport {
 }
 
 impl ServerReport {
-    pub(super) fn new(status: &ServerStatus, layers: &StackReport, now: Instant) -> Self {
+    pub(super) fn new(
+        status: &ServerStatus,
+        layers: &StackReport,
+        now: Instant,
+        view: &View,
+    ) -> Self {
+        Self::part(status, &status.name, layers, now, view)
+    }
+
+    /// Of a replica, the server is what the whole is called.
+    fn part(
+        status: &ServerStatus,
+        server: &str,
+        layers: &StackReport,
+        now: Instant,
+        view: &View,
+    ) -> Self {
+        let sees_all = view.sees_all(server);
+        let is_seen = |tool: &str| sees_all || (tool != OTHER_TOOLS && view.has_tool(server, tool));
         let health = &status.health;
         let client = status.state.client();
         let reason = match &status.state {
@@ -92,16 +121,36 @@ impl ServerReport {
             ServerState::NotConfigured(reason) => Some(reason.clone()),
             _ => None,
         };
-        let replicas = status.replicas.iter().map(|one| Self::new(one, layers, now)).collect();
+        let replicas = status.replicas.iter();
+        let replicas = replicas.map(|one| Self::part(one, server, layers, now, view)).collect();
         let layers = layers.server(&status.name);
         let breaker = layers.and_then(|layers| layers.breaker.as_ref()).map(|breaker| Breaker {
             state: breaker.state.to_string(),
-            failures_in_a_row: breaker.failures,
-            opened: breaker.opened,
-            reason: breaker.reason.as_deref().map(str::to_owned),
+            failures_in_a_row: sees_all.then_some(breaker.failures),
+            opened: sees_all.then_some(breaker.opened),
+            reason: breaker.reason.as_deref().map(str::to_owned).filter(|_| sees_all),
             retry_in_ms: breaker.retry_in.map(millis),
         });
-        let latency = health.latency(0.5).zip(health.latency(0.95));
+        let latency = health.latency(0.5).zip(health.latency(0.95)).filter(|_| sees_all);
+        let tools: BTreeMap<_, _> = health
+            .tools
+            .iter()
+            .filter(|(name, _)| is_seen(name))
+            .map(|(name, usage)| {
+                let report = ToolReport {
+                    calls: usage.calls,
+                    errors: usage.errors,
+                    average_ms: usage.average().map_or(0.0, millis),
+                };
+                (name.clone(), report)
+            })
+            .collect();
+        let (calls, failures) = if sees_all {
+            (health.calls, health.failures)
+        } else {
+            let each = tools.values();
+            each.fold((0, 0), |(calls, errors), tool| (calls + tool.calls, errors + tool.errors))
+        };
         Self {
             name: status.name.clone(),
             endpoint: status.endpoint.clone(),
@@ -114,27 +163,19 @@ impl ServerReport {
                 .and_then(|client| serde_json::to_value(&client.server().implementation).ok()),
             start_ms: millis(status.took),
             restarts: status.restarts,
-            calls: health.calls,
-            failures: health.failures,
-            requests_per_minute: health.calls_per_minute(now),
-            error_rate: health.failure_rate(now),
+            calls,
+            failures,
+            requests_per_minute: sees_all.then(|| health.calls_per_minute(now)),
+            error_rate: sees_all.then(|| health.failure_rate(now)),
             latency_ms: latency.map(|(p50, p95)| Latency { p50: millis(p50), p95: millis(p95) }),
-            last_good_ago_ms: health.last_good.map(|at| millis(now.saturating_duration_since(at))),
+            last_good_ago_ms: health
+                .last_good
+                .filter(|_| sees_all)
+                .map(|at| millis(now.saturating_duration_since(at))),
             breaker,
-            calls_running: layers.map_or(0, |layers| layers.running),
-            calls_waiting: layers.map_or(0, |layers| layers.waiting),
-            tools: health
-                .tools
-                .iter()
-                .map(|(name, usage)| {
-                    let report = ToolReport {
-                        calls: usage.calls,
-                        errors: usage.errors,
-                        average_ms: usage.average().map_or(0.0, millis),
-                    };
-                    (name.clone(), report)
-                })
-                .collect(),
+            calls_running: sees_all.then(|| layers.map_or(0, |layers| layers.running)),
+            calls_waiting: sees_all.then(|| layers.map_or(0, |layers| layers.waiting)),
+            tools,
             replicas,
         }
     }

@@ -42,7 +42,7 @@ pub(super) async fn status(
     let (now, layers) = (Instant::now(), service.stack().report());
     let statuses = service.hub().status();
     let seen = statuses.iter().filter(|status| view.sees(&status.name));
-    let servers = seen.map(|status| ServerReport::new(status, &layers, now)).collect();
+    let servers = seen.map(|status| ServerReport::new(status, &layers, now, &view)).collect();
     Json(ServerList { servers })
 }
 
@@ -53,7 +53,8 @@ pub(super) async fn one(
     Path(name): Path<String>,
 ) -> Result<Json<OneServer>, Problem> {
     let is_operator = principal.is(Role::Operator);
-    let server = service.server(&name, &View::new(principal, None))?;
+    let view = View::new(principal, None);
+    let server = service.server(&name, &view)?;
     let status = server.status();
     let stderr = match &status.state {
         _ if !is_operator => Vec::new(),
@@ -62,7 +63,7 @@ pub(super) async fn one(
         }
         state => state.client().map(mcp_client::Client::stderr_tail).unwrap_or_default(),
     };
-    let server = ServerReport::new(&status, &service.stack().report(), Instant::now());
+    let server = ServerReport::new(&status, &service.stack().report(), Instant::now(), &view);
     Ok(Json(OneServer { server, stderr }))
 }
 
@@ -117,7 +118,7 @@ pub(super) async fn add(
         let detail = format!("your rules do not allow you a server `{name}`");
         return Err(Problem::new(ProblemCode::Refused, detail).server(name));
     }
-    let hub = service.hub();
+    let (hub, view) = (service.hub(), View::new(principal, None));
     if hub.server(&name).is_some() {
         return Err(Problem::duplicate_server(&name));
     }
@@ -131,7 +132,8 @@ pub(super) async fn add(
         let found = hub.status().into_iter().find(|status| status.name == name);
         match found {
             Some(status) if is_settled(&status) => {
-                let report = ServerReport::new(&status, &service.stack().report(), Instant::now());
+                let layers = service.stack().report();
+                let report = ServerReport::new(&status, &layers, Instant::now(), &view);
                 return Ok((StatusCode::CREATED, Json(report)));
             }
             Some(_) => seen = hub.changed_since(seen).await,

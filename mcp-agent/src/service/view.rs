@@ -28,6 +28,11 @@ impl View {
             && self.principal.rules().sees(server)
     }
 
+    /// Whether a server is there with all of its tools.
+    pub(super) fn sees_all(&self, server: &str) -> bool {
+        self.sees(server) && self.principal.rules().sees_all(server)
+    }
+
     /// Whether a tool is there, and offered by the configuration of its server.
     pub(super) fn offers(&self, server: &Server, tool: &str) -> bool {
         self.has_tool(server.name(), tool)

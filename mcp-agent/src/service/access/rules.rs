@@ -86,6 +86,12 @@ impl AccessRules {
             && (self.allow.is_empty() || self.allow.iter().any(is_whole))
     }
 
+    /// Whether a server is there with all of its tools, whatever it calls them.
+    pub fn sees_all(&self, server: &str) -> bool {
+        let of_server = |pattern: &String| glob_matches(parts(pattern).0, server);
+        self.may_use(server) && !self.deny.iter().any(of_server)
+    }
+
     /// Whether a server is there, though perhaps not with all of its tools.
     pub fn sees(&self, server: &str) -> bool {
         let of_server = |pattern: &String| glob_matches(parts(pattern).0, server);
@@ -133,6 +139,23 @@ mod tests {
             assert_eq!(rules.may_call(server, tool), may_call, "{rules:?} {server}/{tool}");
             assert_eq!(rules.may_use(server), may_use, "{rules:?} {server}");
             assert_eq!(rules.sees(server), sees, "{rules:?} {server}");
+            assert!(!rules.sees_all(server) || (may_call && may_use && sees), "{rules:?}");
+        }
+    }
+
+    #[test]
+    fn all_of_a_server_is_seen_where_no_tool_is_hidden() {
+        let (rules, server) = (AccessRules::default(), "notes");
+        for (rules, sees_all) in [
+            (rules.clone(), true),
+            (rules.clone().allow("notes"), true),
+            (rules.clone().allow("no*/*").deny("git/push"), true),
+            (rules.clone().allow("notes/search"), false),
+            (rules.clone().deny("notes/delete_*"), false),
+            (rules.clone().allow("git"), false),
+            (rules.deny("notes"), false),
+        ] {
+            assert_eq!(rules.sees_all(server), sees_all, "{rules:?}");
         }
     }
 

@@ -53,9 +53,9 @@ export function serversPane(live) {
 function showTiles(tiles, live) {
   const { servers, tools } = live;
   const up = servers.filter((server) => server.connected).length;
-  const perMinute = servers.reduce((sum, server) => sum + server.requests_per_minute, 0);
+  const perMinute = servers.reduce((sum, server) => sum + (server.requests_per_minute ?? 0), 0);
   const failed = servers.reduce((sum, server) =>
-    sum + server.error_rate * server.requests_per_minute, 0);
+    sum + (server.error_rate ?? 0) * (server.requests_per_minute ?? 0), 0);
   const slowest = Math.max(0, ...servers.map((server) => server.latency_ms?.p95 ?? 0));
   const tile = (label, value, note, kind = "") =>
     h("div", { class: `tile ${kind}` }, h("dt", {}, label),
