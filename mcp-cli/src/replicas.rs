@@ -155,7 +155,8 @@ impl Shared {
         }
         #[cfg(feature = "postgres")]
         if let Some(postgres) = &self.postgres {
-            options = options.companion(postgres.clone()).servers(postgres.clone());
+            options = options.companion(postgres.clone());
+            options = options.servers(postgres.clone()).turns(postgres.clone());
         }
         options
     }

@@ -1,4 +1,5 @@
-//! What replicas keep together beside servers: pins of tools.
+//! What replicas keep together beside servers: pins of tools, answers and turns that later requests
+//! go on from, and how servers were switched.
 
 use std::{
     sync::{
@@ -8,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use mcp_agent::store::{KeptPins, PostgresStore, SharedPinStore as _, StoreKey};
+use mcp_agent::store::{KeptPins, KeptTurn, PostgresStore, SharedPinStore, StoreKey, TurnStore};
 use mcp_client::{
+    Secret,
     pins::ServerPins,
     testing::{Answer, TestServer},
 };
@@ -17,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::{
     daemon::{Postgres, Redis},
+    model::Model,
     replicas::Replica,
 };
 
@@ -156,5 +159,113 @@ async fn what_is_agreed_at_one_replica_is_agreed_at_all() {
     assert_eq!(status, 503, "{body}");
     one.end().await;
     other.end().await;
+    redis.stop().await;
+}
+
+/// What is kept is there for all replicas, until it is too old or too much.
+#[tokio::test]
+async fn turns_are_kept_for_a_while() {
+    let database = Postgres::start().await;
+    let (one, other) = (store(&database, SECRET).await, store(&database, SECRET).await);
+    let keep = async |id: &str, lasts: Duration| {
+        let turn = KeptTurn::new(id, "key:ci", Secret::new("words for nobody else"), lasts);
+        TurnStore::keep(&one, &turn).await.unwrap();
+    };
+    keep("first", Duration::from_secs(60)).await;
+    keep("old", Duration::ZERO).await;
+    let ids = ["first", "old", "none"].map(str::to_owned);
+    let found = TurnStore::find(&other, &ids).await.unwrap();
+    let [(id, said)] = &found[..] else { panic!("{found:?}") };
+    assert_eq!((&**id, said.reveal()), ("first", "words for nobody else"));
+    // Whoever reads the table sees neither what was said, nor whose it is, nor how to ask for it.
+    let hidden = "DO $$ BEGIN IF EXISTS (SELECT FROM mcp_turns WHERE id = 'first' OR owner LIKE
+        '%ci%' OR position('words' in encode(sealed, 'escape')) > 0) THEN RAISE 'it can be read';
+        END IF; END $$";
+    database.run(hidden).await;
+    let stranger = store(&database, b"the secret of somebody else").await;
+    assert!(TurnStore::find(&stranger, &ids).await.is_err());
+    assert!(TurnStore::remove(&other, "first").await.unwrap());
+    assert!(!TurnStore::remove(&one, "first").await.unwrap());
+    assert!(!TurnStore::remove(&one, "old").await.unwrap());
+    assert!(TurnStore::find(&one, &ids).await.unwrap().is_empty());
+
+    // Of one owner 64 MiB are kept, the latest.
+    database
+        .run(
+            "INSERT INTO mcp_turns SELECT n, 'a', now() + n * interval '1 s', now() + interval '1 h',
+             decode(repeat('00', 16777216), 'hex') FROM generate_series(1, 5) AS n;
+             INSERT INTO mcp_turns VALUES ('6', 'b', now(), now() + interval '1 h', '');",
+        )
+        .await;
+    // It is looked at once each minute, and at the start.
+    let next = store(&database, SECRET).await;
+    let left = "DO $$ BEGIN FOR n IN 1..200 LOOP
+            IF (SELECT string_agg(id, ' ' ORDER BY id) FROM mcp_turns) = '2 3 4 5 6' THEN RETURN;
+            END IF;
+            PERFORM pg_sleep(0.05);
+        END LOOP; RAISE 'there is too much'; END $$";
+    database.run(left).await;
+    next.close().await;
+    database.stop().await;
+}
+
+/// What was said at one replica goes on at another, after the first one was killed.
+#[tokio::test]
+async fn a_conversation_goes_on_at_another_replica() {
+    let (redis, postgres) = (Redis::start().await, Postgres::start().await);
+    let model = Model::start().await;
+    let url = model.url();
+    let options = ["--base-url", &url, "--model", "rules", "--no-pins"];
+    let mcp = super::folder("MCP_BIN");
+    let servers = json!({"demo": {"command": mcp.to_str().unwrap(), "args": ["demo-server"]}});
+    let start = || Replica::of(&servers, &redis, Some(&postgres), &options);
+    let (one, other, third) = (start().await, start().await, start().await);
+
+    let (status, first) = one.rest("POST", "/v1/responses", &json!({"input": "apples"})).await;
+    assert_eq!(status, 200, "{first}");
+    let id = first["id"].as_str().unwrap();
+    let path = format!("/v1/responses/{id}");
+    assert_eq!(other.rest("GET", &path, &Value::Null).await.1, first);
+    let more = json!({"input": "pears", "previous_response_id": id});
+    let (status, second) = other.rest("POST", "/v1/responses", &more).await;
+    assert_eq!(status, 200, "{second}");
+    assert_eq!(second["output"][0]["content"][0]["text"], "I heard of apples, pears.", "{second}");
+
+    // A call that waits for its client, after one that the client does not see.
+    let weather = json!({"type": "function", "function": {"name": "weather"}});
+    let mut body = json!({
+        "messages": [{"role": "user", "content": "both"}], "tools": [weather],
+    });
+    let (status, asked) = one.rest("POST", "/v1/chat/completions", &body).await;
+    assert_eq!(status, 200, "{asked}");
+    let calls = &asked["choices"][0]["message"]["tool_calls"];
+    assert_eq!(calls.as_array().map(Vec::len), Some(1), "{asked}");
+    one.end().await;
+    let messages = body["messages"].as_array_mut().unwrap();
+    messages.push(json!({"role": "assistant", "content": null, "tool_calls": calls}));
+    let result = json!({"role": "tool", "tool_call_id": calls[0]["id"], "content": "sunny"});
+    messages.push(result);
+    let (status, answer) = third.rest("POST", "/v1/chat/completions", &body).await;
+    let text = &answer["choices"][0]["message"]["content"];
+    assert_eq!((status, text.as_str()), (200, Some("The results are 42 and sunny.")), "{answer}");
+    let read = "DO $$ BEGIN IF (SELECT count(*) FROM mcp_turns) < 3 OR EXISTS (SELECT FROM mcp_turns
+        WHERE position('apples' in encode(sealed, 'escape')) > 0) THEN RAISE 'wrong'; END IF; END $$";
+    postgres.run(read).await;
+
+    // Forgotten at one is forgotten at all.
+    assert_eq!(third.rest("DELETE", &path, &Value::Null).await.0, 200);
+    assert_eq!(other.rest("GET", &path, &Value::Null).await.0, 404);
+    assert_eq!(other.rest("DELETE", &path, &Value::Null).await.0, 404);
+
+    // Without the database an answer is kept where it was given.
+    postgres.stop().await;
+    let (status, alone) = other.rest("POST", "/v1/responses", &json!({"input": "plums"})).await;
+    assert_eq!(status, 200, "{alone}");
+    let path = format!("/v1/responses/{}", alone["id"].as_str().unwrap());
+    assert_eq!(other.rest("GET", &path, &Value::Null).await, (200, alone));
+    let (status, body) = third.rest("GET", &path, &Value::Null).await;
+    assert_eq!((status, body["error"]["type"].as_str()), (503, Some("server_error")), "{body}");
+    other.end().await;
+    third.end().await;
     redis.stop().await;
 }

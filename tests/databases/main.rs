@@ -9,6 +9,7 @@ mod files;
 mod guide;
 mod kept;
 mod logins;
+mod model;
 mod postgres;
 mod replicas;
 mod rows;

@@ -26,5 +26,6 @@ mod rounds;
 mod security;
 mod sessions;
 mod shared_pins;
+mod shared_turns;
 mod tasks;
 mod templates;

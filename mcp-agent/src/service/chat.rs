@@ -23,6 +23,7 @@ use crate::{
     model::ChatModel,
     run::{RunId, RunSettings},
     spans::Spans,
+    store::{StoreError, TurnStore},
     toolbox::McpTool,
 };
 
@@ -69,6 +70,13 @@ impl ChatOptions {
     /// How many times the model may answer in one request; 20 by default.
     pub fn max_steps(mut self, steps: u32) -> Self {
         self.settings.max_steps = steps.max(1);
+        self
+    }
+
+    /// Keeps what later requests go on from where all replicas find it.
+    pub(super) fn kept_in(mut self, store: &Arc<dyn TurnStore>) -> Self {
+        self.waiting = self.waiting.shared(store);
+        self.responses = self.responses.shared(store);
         self
     }
 
@@ -137,6 +145,13 @@ impl ChatError {
     /// There is no such thing.
     pub(super) fn missing(message: impl Into<String>, code: Option<&'static str>) -> Self {
         Self { status: StatusCode::NOT_FOUND, code, ..Self::invalid(message) }
+    }
+
+    /// What replicas share is not to be had.
+    pub(super) fn not_now(error: &StoreError) -> Self {
+        let text = format!("what the replicas share cannot be used: {}", problem::chain(error));
+        let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "server_error");
+        Self { status, kind, ..Self::invalid(text) }
     }
 
     /// In this member of the request.

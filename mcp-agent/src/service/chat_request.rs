@@ -205,6 +205,12 @@ impl ChatRequest {
         if let Some(system) = system {
             transcript.push_system(system);
         }
+        let handed = self.messages.iter().filter_map(|message| match message {
+            ChatMessage::Assistant { tool_calls: Some(calls), .. } => Some(calls),
+            _ => None,
+        });
+        let handed: Vec<&str> = handed.flatten().map(|call| &*call.id).collect();
+        let recalled = waiting.recall(principal, &handed).await?;
         for message in self.messages {
             match message {
                 ChatMessage::System { content } => transcript.push_system(content.into_parts()?),
@@ -212,7 +218,7 @@ impl ChatRequest {
                 ChatMessage::Assistant { content, tool_calls } => {
                     let calls = tool_calls.unwrap_or_default();
                     let ids: Vec<&str> = calls.iter().map(|call| &*call.id).collect();
-                    if let Some(said) = waiting.said(principal, &ids).await {
+                    if let Some(said) = recalled.said(&ids) {
                         transcript.extend(said);
                         continue;
                     }

@@ -55,6 +55,7 @@ mod access;
 mod admission;
 mod aggregate;
 mod answer_terms;
+mod belongings;
 mod call_stream;
 mod carrying;
 mod chat;
@@ -146,7 +147,7 @@ use crate::{
     shared::Companion,
     spans::Spans,
     stack::{Stack, StackOptions},
-    store::{ServerStore, Store},
+    store::{ServerStore, Store, TurnStore},
 };
 
 /// How a [`Service`] behaves.
@@ -167,6 +168,7 @@ pub struct ServiceOptions {
     companions: Vec<Arc<dyn Companion>>,
     conversations: Option<Arc<dyn Store>>,
     servers: Option<Arc<dyn ServerStore>>,
+    turns: Option<Arc<dyn TurnStore>>,
     pins: Option<ToolPins>,
 }
 
@@ -270,6 +272,14 @@ impl ServiceOptions {
         self
     }
 
+    /// Keeps the answers of `/v1/responses`, and the turns that wait for a client to run its own
+    /// tools, in this store, so that a later request goes on from them after a restart too, and at
+    /// all replicas with the same store. Without, they are kept in memory.
+    pub fn turns(mut self, store: impl TurnStore) -> Self {
+        self.turns = Some(Arc::new(store));
+        self
+    }
+
     /// Offers tools as they were agreed to, or not at all. Without, they are offered as they are.
     pub fn pins(mut self, pins: ToolPins) -> Self {
         self.pins = Some(pins);
@@ -352,6 +362,10 @@ impl Service {
         let stack = Stack::new(servers, &layers);
         let chat = match &spans {
             Some(spans) => chat.map(|chat| chat.traced(spans)),
+            None => chat,
+        };
+        let chat = match &options.turns {
+            Some(store) => chat.map(|chat| chat.kept_in(store)),
             None => chat,
         };
         let journal = Arc::new(Journal::new());

@@ -4,22 +4,34 @@
 //! here on the way. So they are kept, for a while, under the names of the calls that the client was
 //! handed; without them the conversation goes on from what the client sends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
-use moka::future::Cache;
+use serde::{Deserialize, Serialize};
 
-use super::access::Principal;
+use super::{access::Principal, belongings::Belongings, chat::ChatError};
 use crate::{
     model::CallId,
     run::RunId,
+    store::TurnStore,
     transcript::{Entry, Transcript},
 };
 
 /// How long they are kept.
 const KEPT: Duration = Duration::from_secs(60 * 60);
 
-/// How much of them is kept, in bytes of JSON.
+/// How much of them is kept in this process, in bytes of JSON.
 const MOST_BYTES: u64 = 32 << 20;
+
+/// What the names of calls begin with.
+const PREFIX: &str = "call_";
+
+/// The length of the part of a call's name that is its turn's: the whole is at most 40 long, which
+/// is what providers take.
+const TURN_LENGTH: usize = 32;
 
 /// A call that the client is to make.
 #[derive(Clone, Debug)]
@@ -31,29 +43,34 @@ pub(super) struct HandedCall {
     pub(super) arguments: String,
 }
 
-/// The turns, by each call that waits in the last of them.
+/// The turns, by the part that the names of the calls have in common which wait in the last of
+/// them.
 #[derive(Clone, Debug)]
-pub(super) struct WaitingCalls(Cache<String, Arc<Waiting>>);
+pub(super) struct WaitingCalls(Belongings<Waiting>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Waiting {
-    /// To others it does not exist.
-    principal: Principal,
     said: Vec<Entry>,
-    bytes: u32,
+    /// The names of the calls.
+    calls: BTreeSet<String>,
 }
+
+/// The turns that a request goes on from.
+#[derive(Debug)]
+pub(super) struct RecalledTurns(HashMap<String, Arc<Waiting>>);
 
 impl Default for WaitingCalls {
     fn default() -> Self {
-        let weigh = |_: &String, waiting: &Arc<Waiting>| waiting.bytes;
-        Self(Cache::builder().max_capacity(MOST_BYTES).weigher(weigh).time_to_live(KEPT).build())
+        Self(Belongings::new(KEPT, MOST_BYTES))
     }
 }
 
 /// Gives the calls that wait names that nobody else has.
 pub(super) fn rename(transcript: &mut Transcript, handed: &mut [HandedCall]) {
+    let (turn, mut number) = (RunId::random(), 0);
     transcript.rename_pending(|old| {
-        let new = format!("call_{}", RunId::random());
+        let new = format!("{PREFIX}{turn}{number:x}");
+        number += 1;
         for call in handed.iter_mut().filter(|call| call.id == old.as_str()) {
             call.id.clone_from(&new);
         }
@@ -61,31 +78,60 @@ pub(super) fn rename(transcript: &mut Transcript, handed: &mut [HandedCall]) {
     });
 }
 
+/// The part of a call's name that is its turn's; `None` when the name was not given here.
+fn turn_of(call: &str) -> Option<&str> {
+    let (turn, number) = call.strip_prefix(PREFIX)?.split_at_checked(TURN_LENGTH)?;
+    let is_hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_hex(turn) && is_hex(number) && !number.is_empty()).then_some(turn)
+}
+
 impl WaitingCalls {
-    /// Keeps the turns that end with these calls.
-    pub(super) async fn keep(&self, principal: &Principal, said: &[Entry], handed: &[HandedCall]) {
-        let bytes = serde_json::to_vec(said).map_or(usize::MAX, |json| json.len());
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let waiting =
-            Arc::new(Waiting { principal: principal.clone(), said: said.to_vec(), bytes });
-        for call in handed {
-            self.0.insert(call.id.clone(), Arc::clone(&waiting)).await;
-        }
+    /// Keeps them where all replicas find them.
+    pub(super) fn shared(self, store: &Arc<dyn TurnStore>) -> Self {
+        Self(self.0.shared(Arc::clone(store)))
     }
 
+    /// Keeps the turns that end with these calls.
+    pub(super) async fn keep(&self, principal: &Principal, said: &[Entry], handed: &[HandedCall]) {
+        let calls: BTreeSet<String> = handed.iter().map(|call| call.id.clone()).collect();
+        let Some(turn) = calls.first().and_then(|call| turn_of(call)).map(str::to_owned) else {
+            return;
+        };
+        self.0.keep(principal, &turn, Waiting { said: said.to_vec(), calls }).await;
+    }
+
+    /// Recalls the turns that ended with any of these calls, all at once.
+    pub(super) async fn recall(
+        &self,
+        principal: &Principal,
+        calls: &[&str],
+    ) -> Result<RecalledTurns, ChatError> {
+        let turns: BTreeSet<&str> = calls.iter().filter_map(|call| turn_of(call)).collect();
+        let turns: Vec<String> = turns.into_iter().map(str::to_owned).collect();
+        let found = self.0.find(principal, &turns).await;
+        found.map(RecalledTurns).map_err(|error| ChatError::not_now(&error))
+    }
+}
+
+impl RecalledTurns {
     /// The turns that ended with these calls, all of them.
-    pub(super) async fn said(&self, principal: &Principal, ids: &[&str]) -> Option<Vec<Entry>> {
-        let mut found: Option<Arc<Waiting>> = None;
-        for id in ids {
-            let waiting = self.0.get(*id).await?;
-            if waiting.principal != *principal {
-                return None;
-            }
-            if found.is_some_and(|found| !Arc::ptr_eq(&found, &waiting)) {
-                return None;
-            }
-            found = Some(waiting);
+    pub(super) fn said(&self, calls: &[&str]) -> Option<Vec<Entry>> {
+        let waiting = self.0.get(turn_of(calls.first()?)?)?;
+        calls.iter().all(|call| waiting.calls.contains(*call)).then(|| waiting.said.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_calls_lead_to_their_turn() {
+        let turn = RunId::random();
+        assert_eq!(turn_of(&format!("call_{turn}0")), Some(turn.as_str()));
+        assert_eq!(turn_of(&format!("call_{turn}1f")), Some(turn.as_str()));
+        for other in ["call_1", "call_", "", &format!("call_{turn}"), &format!("call_{turn}é")] {
+            assert_eq!(turn_of(other), None, "{other}");
         }
-        found.map(|waiting| waiting.said.clone())
     }
 }

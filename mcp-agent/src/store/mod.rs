@@ -15,6 +15,7 @@ mod servers;
 mod sqlite;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod title;
+mod turns;
 
 use std::{error::Error, fmt, time::SystemTime};
 
@@ -29,6 +30,7 @@ pub use self::{
     pins::{KeptPins, SharedPinStore},
     seal::StoreKey,
     servers::{KeptServer, ServerStore},
+    turns::{KeptTurn, TurnStore},
 };
 use crate::{
     Journal,

@@ -17,8 +17,9 @@ pub(crate) struct ReplicaOptions {
     #[arg(long, value_name = "SECRET")]
     pub(crate) redis: Option<SecretSource>,
     /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: replicas with the same one keep
-    /// the servers that are added over REST there, the tokens that they get for servers, which one
-    /// renews for all, the pins of tools, and the conversations of --sessions
+    /// the servers that are added or switched over REST there, the tokens that they get for servers,
+    /// which one renews for all, the pins of tools, what requests to /v1 go on from, and the
+    /// conversations of --sessions
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "SECRET", requires = "store_key")]
     pub(crate) postgres: Option<SecretSource>,

@@ -49,8 +49,8 @@ pub(super) async fn retrieve(
     principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ChatError> {
-    let kept = options(&service)?.responses().get(&principal, &id).await;
-    kept.map(|kept| Json(kept.body.clone())).ok_or_else(|| kept::unknown(&id))
+    let kept = options(&service)?.responses().get(&principal, &id).await?;
+    Ok(Json(kept.body.clone()))
 }
 
 /// Forgets an answer.
@@ -59,9 +59,6 @@ pub(super) async fn delete(
     principal: Principal,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, ChatError> {
-    if options(&service)?.responses().remove(&principal, &id).await {
-        Ok(Json(json!({"id": id, "object": "response", "deleted": true})))
-    } else {
-        Err(kept::unknown(&id))
-    }
+    options(&service)?.responses().remove(&principal, &id).await?;
+    Ok(Json(json!({"id": id, "object": "response", "deleted": true})))
 }

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{items::read_items, kept};
+use super::items::read_items;
 use crate::{
     run::RunSettings,
     service::{
@@ -102,7 +102,7 @@ impl ResponseRequest {
         let rules = transcript.entries().len();
         if let Some(id) = &self.previous_response_id {
             let kept = chat.responses().get(&principal, id).await;
-            let kept = kept.ok_or_else(|| kept::unknown(id).of("previous_response_id"))?;
+            let kept = kept.map_err(|error| error.of("previous_response_id"))?;
             transcript.extend(kept.said.iter().cloned());
         }
         match self.input {

@@ -24,6 +24,12 @@ const STEPS: &[&str] = &[
         server text PRIMARY KEY, revision bigint GENERATED ALWAYS AS IDENTITY,
         sealed bytea NOT NULL
     )",
+    "
+    CREATE TABLE mcp_turns (
+        id text PRIMARY KEY, owner text NOT NULL, made timestamptz NOT NULL DEFAULT now(),
+        expires timestamptz NOT NULL, sealed bytea NOT NULL
+    );
+    CREATE INDEX mcp_turns_expires ON mcp_turns (expires)",
 ];
 
 /// Held by whoever changes the tables. Any number that nobody else takes.

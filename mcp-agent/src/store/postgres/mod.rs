@@ -6,6 +6,7 @@ mod news;
 mod pins;
 mod servers;
 mod tokens;
+mod turns;
 
 use std::{error::Error, fmt, str::FromStr as _, sync::Arc, time::Duration};
 
@@ -46,7 +47,8 @@ const LOCKS: u32 = 4;
 /// [`TokenStore`](mcp_client::oauth::TokenStore): of all replicas that find a token worn out, one
 /// renews it. For a service it is a [`ServerStore`](super::ServerStore) and a
 /// [`SharedPinStore`](super::SharedPinStore) too: what is added or agreed to at one replica is told
-/// to the others by `NOTIFY`.
+/// to the others by `NOTIFY`. As a [`TurnStore`](super::TurnStore) it keeps 64 MiB of one owner and
+/// 1 GiB of all, and forgets the oldest, within a minute.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>);
 
@@ -92,6 +94,7 @@ impl PostgresStore {
         let news = News::default();
         let mut tasks = JoinSet::new();
         tasks.spawn(beat(pool.clone(), beats));
+        tasks.spawn(turns::sweep(pool.clone()));
         tasks.spawn(news::listen(pool.clone(), news.clone()));
         let shared = Shared { place, key, pool, locks, presence, news, _tasks: tasks };
         Ok(Self(Arc::new(shared)))

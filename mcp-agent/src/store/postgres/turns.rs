@@ -1,0 +1,130 @@
+//! What later requests go on from.
+
+use std::{collections::HashMap, time::Duration};
+
+use mcp_client::{Digest, Secret};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{
+    super::{KeptTurn, StoreError, TurnStore},
+    PostgresStore, Shared,
+};
+use crate::model::BoxFuture;
+
+/// How much is kept of one owner, in bytes.
+const MOST_OF_ONE: i64 = 64 << 20;
+
+/// How much is kept of all, in bytes.
+const MOST: i64 = 1 << 30;
+
+/// How often it is looked what is too old and too much.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// The place of a sealed turn.
+fn place(id: &str) -> String {
+    format!("turn {id}")
+}
+
+/// A name in the table: whoever reads it cannot ask for what it stands for.
+fn hidden(name: &str) -> String {
+    Digest::of_json(&Value::from(name)).to_string()
+}
+
+impl Shared {
+    async fn keep_turn(&self, turn: &KeptTurn) -> Result<(), StoreError> {
+        let sealed = self.key.seal(&place(&turn.id), turn.said.reveal().as_bytes())?;
+        sqlx::query(
+            "INSERT INTO mcp_turns (id, owner, expires, sealed)
+             VALUES ($1, $2, now() + make_interval(secs => $3), $4)",
+        )
+        .bind(hidden(&turn.id))
+        .bind(hidden(&turn.owner))
+        .bind(turn.lasts.as_secs_f64())
+        .bind(sealed)
+        .execute(&self.pool)
+        .await
+        .map(drop)
+        .map_err(|error| self.failed(error))
+    }
+
+    async fn turns(&self, ids: &[String]) -> Result<Vec<(String, Secret)>, StoreError> {
+        let mut asked: HashMap<String, &String> = ids.iter().map(|id| (hidden(id), id)).collect();
+        let hidden: Vec<&String> = asked.keys().collect();
+        let rows: Vec<(String, Vec<u8>)> = sqlx::query_as(
+            "SELECT id, sealed FROM mcp_turns WHERE id = ANY($1) AND expires > now()",
+        )
+        .bind(hidden)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(|error| self.failed(error))?;
+        let found = rows.into_iter().filter_map(|(id, sealed)| Some((asked.remove(&id)?, sealed)));
+        let opened = found.map(|(id, sealed)| {
+            let text = String::from_utf8(self.key.open(&place(id), &sealed)?);
+            let text = text.map_err(|error| StoreError::Unreadable(error.into()))?;
+            Ok((id.clone(), Secret::new(text)))
+        });
+        opened.collect()
+    }
+
+    async fn remove_turn(&self, id: &str) -> Result<bool, StoreError> {
+        let removed = sqlx::query("DELETE FROM mcp_turns WHERE id = $1 AND expires > now()")
+            .bind(hidden(id))
+            .execute(&self.pool)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(removed.rows_affected() > 0)
+    }
+}
+
+impl TurnStore for PostgresStore {
+    fn keep<'a>(&'a self, turn: &'a KeptTurn) -> BoxFuture<'a, Result<(), StoreError>> {
+        Box::pin(self.0.keep_turn(turn))
+    }
+
+    fn find<'a>(
+        &'a self,
+        ids: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<(String, Secret)>, StoreError>> {
+        Box::pin(self.0.turns(ids))
+    }
+
+    fn remove<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(self.0.remove_turn(id))
+    }
+}
+
+/// Forgets what is too old, and the oldest of what is too much. Each replica does so.
+pub(super) async fn sweep(pool: PgPool) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        match forget(&pool, MOST_OF_ONE, MOST).await {
+            Err(sqlx::Error::PoolClosed) => return,
+            Err(error) => tracing::debug!(%error, "what is too old is not forgotten for now"),
+            Ok(()) => {}
+        }
+    }
+}
+
+async fn forget(pool: &PgPool, most_of_one: i64, most: i64) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "DELETE FROM mcp_turns WHERE expires <= now() OR id IN (
+             SELECT id FROM (
+                 SELECT id,
+                     sum(octet_length(sealed)) OVER (PARTITION BY owner ORDER BY made DESC, id)
+                         AS of_one,
+                     sum(octet_length(sealed)) OVER (ORDER BY made DESC, id) AS of_all
+                 FROM mcp_turns
+             ) AS sized
+             WHERE of_one > $1 OR of_all > $2
+         )",
+    )
+    .bind(most_of_one)
+    .bind(most)
+    .execute(pool)
+    .await
+    .map(drop)
+}
