@@ -269,3 +269,38 @@ async fn a_conversation_goes_on_at_another_replica() {
     third.end().await;
     redis.stop().await;
 }
+
+/// What is switched off at one replica is off at all, and after a restart.
+#[tokio::test]
+async fn a_server_is_switched_for_all_replicas() {
+    let (redis, postgres) = (Redis::start().await, Postgres::start().await);
+    let mcp = super::folder("MCP_BIN");
+    let servers = json!({"demo": {"command": mcp.to_str().unwrap(), "args": ["demo-server"]}});
+    let start = || Replica::of(&servers, &redis, Some(&postgres), &["--no-model", "--no-pins"]);
+    let (one, other) = (start().await, start().await);
+    let path = "/mcp/servers/demo";
+    let is = |state: &'static str| move |body: &Value| body["server"]["state"] == state;
+    for round in ["PATCH", "restart"] {
+        assert_eq!(one.rest("PATCH", path, &json!({"enabled": false})).await.0, 202);
+        other.comes_to("GET", path, &Value::Null, is("disabled")).await;
+        one.comes_to("GET", path, &Value::Null, is("disabled")).await;
+        let next = start().await;
+        next.comes_to("GET", path, &Value::Null, is("disabled")).await;
+        let status = if round == "PATCH" {
+            next.rest("PATCH", path, &json!({"enabled": true})).await.0
+        } else {
+            next.rest("POST", "/mcp/servers/demo/restart", &Value::Null).await.0
+        };
+        assert_eq!(status, 202, "{round}");
+        for replica in [&one, &other, &next] {
+            replica.comes_to("GET", path, &Value::Null, is("ready")).await;
+        }
+        next.end().await;
+    }
+    postgres.stop().await;
+    assert_eq!(one.rest("PATCH", path, &json!({"enabled": false})).await.0, 503);
+    one.comes_to("GET", path, &Value::Null, is("ready")).await;
+    one.end().await;
+    other.end().await;
+    redis.stop().await;
+}

@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use mcp_client::{ServerState, ServerStatus};
+use mcp_client::{ServerState, ServerStatus, StateKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -76,7 +76,8 @@ pub(super) struct Switch {
 }
 
 /// Switches a server on or off. One that is off stays so whatever uses it, until it is switched on
-/// or restarted. Does not wait for it.
+/// or restarted. Does not wait for it. Replicas that share their servers do the same soon after,
+/// and after a restart.
 pub(super) async fn switch(
     State(service): State<Service>,
     principal: Principal,
@@ -84,6 +85,9 @@ pub(super) async fn switch(
     read_json::Json(Switch { enabled }): read_json::Json<Switch>,
 ) -> Result<StatusCode, Problem> {
     service.server(&name, &View::new(principal, None))?;
+    if let Some(shared) = &service.0.common {
+        shared.switch(&name, enabled).await?;
+    }
     if service.hub().enable(&name, enabled) {
         Ok(StatusCode::ACCEPTED)
     } else {
@@ -97,7 +101,12 @@ pub(super) async fn restart(
     principal: Principal,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    service.server(&name, &View::new(principal, None))?;
+    let server = service.server(&name, &View::new(principal, None))?;
+    if let Some(shared) = &service.0.common
+        && server.status().state.kind() == StateKind::Disabled
+    {
+        shared.switch(&name, true).await?;
+    }
     if service.hub().restart(&name) {
         Ok(StatusCode::ACCEPTED)
     } else {
@@ -144,7 +153,7 @@ pub(super) async fn add(
 }
 
 fn is_settled(status: &ServerStatus) -> bool {
-    status.state.kind() != mcp_client::StateKind::Starting
+    status.state.kind() != StateKind::Starting
 }
 
 pub(super) async fn remove(

@@ -1,4 +1,5 @@
-//! Servers that all replicas have, since somebody added them at one.
+//! Servers that all replicas have, since somebody added them at one, and those that somebody has
+//! switched on or off at one.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +12,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use mcp_client::{Hub, Secret};
+use mcp_client::{Hub, Secret, StateKind};
 use tokio::{
     select,
     sync::{mpsc, oneshot, watch},
@@ -55,6 +56,7 @@ impl SharedServers {
             hub: hub.clone(),
             ours: HashMap::new(),
             passed_over: HashSet::new(),
+            switched: HashMap::new(),
             met: Arc::clone(&met),
         };
         let mut keeping = JoinSet::new();
@@ -87,6 +89,13 @@ impl SharedServers {
         Ok(was_kept)
     }
 
+    /// Switches a server on or off, and waits until the hub has done so. The other replicas do so
+    /// soon after.
+    pub(super) async fn switch(&self, name: &str, enabled: bool) -> Result<(), Problem> {
+        self.store.switch(name, enabled).await.map_err(|error| not_kept(&error))?;
+        self.look().await
+    }
+
     /// Waits until the hub has what is kept now.
     async fn look(&self) -> Result<(), Problem> {
         let (asker, looked) = oneshot::channel();
@@ -109,6 +118,8 @@ struct Keeper {
     ours: HashMap<String, i64>,
     /// What is kept and not put into the hub, so that it is told once.
     passed_over: HashSet<(String, i64)>,
+    /// The switches as this task has set them.
+    switched: HashMap<String, bool>,
     met: Arc<AtomicBool>,
 }
 
@@ -143,6 +154,7 @@ impl Keeper {
     /// before.
     async fn settle(&mut self) -> Result<(), StoreError> {
         let kept = self.store.load().await?;
+        let switches = self.store.switches().await?;
         let revisions: HashMap<&str, i64> =
             kept.iter().map(|server| (server.name.as_str(), server.revision)).collect();
         let is_gone =
@@ -161,8 +173,25 @@ impl Keeper {
                 self.put(server);
             }
         }
+        self.switched.retain(|name, _| switches.contains_key(name));
+        for (name, enabled) in switches {
+            self.switch(name, enabled);
+        }
         self.met.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn switch(&mut self, name: String, enabled: bool) {
+        let server = self.hub.server(&name);
+        let is_off =
+            server.is_some_and(|server| server.status().state.kind() == StateKind::Disabled);
+        let before = self.switched.get(&name).copied();
+        // One that runs already, or waits for its first use, is left alone.
+        let is_done = if enabled { before.unwrap_or(!is_off) } else { is_off };
+        if !is_done {
+            self.hub.enable(&name, enabled);
+        }
+        self.switched.insert(name, enabled);
     }
 
     fn put(&mut self, server: &KeptServer) {

@@ -1,6 +1,6 @@
 //! Where servers are kept that were added while the service ran.
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use mcp_client::Secret;
 use tokio::sync::watch;
@@ -33,7 +33,7 @@ pub trait ServerStore: fmt::Debug + Send + Sync + 'static {
         entry: &'a Secret,
     ) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Forgets one. Returns whether there was one of this name.
+    /// Forgets one, and how it was switched. Returns whether there was one of this name.
     ///
     /// # Errors
     /// It cannot be forgotten.
@@ -42,7 +42,26 @@ pub trait ServerStore: fmt::Debug + Send + Sync + 'static {
     /// When the future is dropped, it may be forgotten or not.
     fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Changes its value each time that others may have added or removed one. Whoever watches looks
+    /// The servers that somebody has switched on or off, whether they are kept here or not, and
+    /// whether they are to run.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    ///
+    /// # Cancel safety
+    /// Nothing is changed.
+    fn switches(&self) -> BoxFuture<'_, Result<HashMap<String, bool>, StoreError>>;
+
+    /// Switches one on or off.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped, it may be switched or not.
+    fn switch<'a>(&'a self, name: &'a str, enabled: bool) -> BoxFuture<'a, Result<(), StoreError>>;
+
+    /// Changes its value each time that others may have added, removed or switched one. Whoever watches looks
     /// from time to time all the same.
     fn changes(&self) -> watch::Receiver<u64>;
 }

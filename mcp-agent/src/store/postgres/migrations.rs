@@ -30,6 +30,8 @@ const STEPS: &[&str] = &[
         expires timestamptz NOT NULL, sealed bytea NOT NULL
     );
     CREATE INDEX mcp_turns_expires ON mcp_turns (expires)",
+    "
+    CREATE TABLE mcp_switches (name text PRIMARY KEY, enabled boolean NOT NULL)",
 ];
 
 /// Held by whoever changes the tables. Any number that nobody else takes.

@@ -1,4 +1,6 @@
-//! Servers that were added over REST.
+//! Servers that were added over REST, and those that were switched on or off.
+
+use std::collections::HashMap;
 
 use mcp_client::Secret;
 use tokio::sync::watch;
@@ -29,6 +31,14 @@ impl Shared {
         kept.collect()
     }
 
+    async fn switches(&self) -> Result<HashMap<String, bool>, StoreError> {
+        let rows: Vec<(String, bool)> = sqlx::query_as("SELECT name, enabled FROM mcp_switches")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(rows.into_iter().collect())
+    }
+
     async fn insert_server(&self, name: &str, entry: &Secret) -> Result<bool, StoreError> {
         let sealed = self.key.seal(&place(name), entry.reveal().as_bytes())?;
         let insert = sqlx::query(
@@ -52,8 +62,24 @@ impl ServerStore for PostgresStore {
     }
 
     fn remove<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let delete = sqlx::query("DELETE FROM mcp_servers WHERE name = $1").bind(name);
-        Box::pin(self.0.change(news::SERVERS, delete))
+        let delete = sqlx::query(
+            "WITH switch AS (DELETE FROM mcp_switches WHERE name = $1)
+             DELETE FROM mcp_servers WHERE name = $1",
+        );
+        Box::pin(self.0.change(news::SERVERS, delete.bind(name)))
+    }
+
+    fn switches(&self) -> BoxFuture<'_, Result<HashMap<String, bool>, StoreError>> {
+        Box::pin(self.0.switches())
+    }
+
+    fn switch<'a>(&'a self, name: &'a str, enabled: bool) -> BoxFuture<'a, Result<(), StoreError>> {
+        let write = sqlx::query(
+            "INSERT INTO mcp_switches VALUES ($1, $2)
+             ON CONFLICT (name) DO UPDATE SET enabled = excluded.enabled",
+        );
+        let write = self.0.change(news::SERVERS, write.bind(name).bind(enabled));
+        Box::pin(async move { write.await.map(drop) })
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
