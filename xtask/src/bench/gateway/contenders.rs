@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
 use crate::{process, tools};
@@ -74,27 +74,19 @@ impl Gateway {
         (self.start)(self, task)
     }
 
-    /// Ours, and unless that is all that is wanted, the others. For each that is not here: why.
-    pub(super) fn all(only_ours: bool) -> Result<(Vec<Self>, Vec<String>)> {
-        let mcp = process::build("mcp-cli", "mcp", &["--release"])?;
-        let mut gateways = vec![Self {
-            name: "mcp serve",
-            version: "of this tree; token, metrics, breaker, rate limit and audit on".to_owned(),
-            at: mcp,
-            start: ours,
-            path: "/mcp",
-            has_token: true,
-            ways: &Way::ALL,
-            slowness: 1,
-            is_ours: true,
-        }];
-        let mut absent = Vec::new();
-        if only_ours {
-            return Ok((gateways, absent));
+    /// Those of these names, all without any. For each other one that is not here: why.
+    pub(super) fn named(wanted: &[String]) -> Result<(Vec<Self>, Vec<String>)> {
+        let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|one| one == name);
+        if let Some(unknown) = wanted.iter().find(|one| !MAKERS.iter().any(|(name, _)| name == one))
+        {
+            let known = MAKERS.map(|(name, _)| name).join(", ");
+            bail!("no gateway is called `{unknown}`; there are {known}");
         }
-        for peer in [mcp_proxy_rust(), mcp_proxy_node(), mcp_proxy_python(), fastmcp()] {
-            match peer {
-                Ok(peer) => gateways.push(peer),
+        let (mut gateways, mut absent) = (Vec::new(), Vec::new());
+        for (name, make) in MAKERS.iter().filter(|(name, _)| is_wanted(name)) {
+            match make() {
+                Ok(gateway) => gateways.push(gateway),
+                Err(reason) if *name == OURS => return Err(reason),
                 Err(reason) => {
                     eprintln!("bench: NOT MEASURED: {reason:#}");
                     absent.push(format!("{reason:#}"));
@@ -103,6 +95,37 @@ impl Gateway {
         }
         Ok((gateways, absent))
     }
+}
+
+/// The name of ours.
+pub(super) const OURS: &str = "mcp serve";
+
+type Maker = fn() -> Result<Gateway>;
+
+const MAKERS: [(&str, Maker); 5] = [
+    (OURS, mcp_serve),
+    (MCP_PROXY_RUST, mcp_proxy_rust),
+    (MCP_PROXY_NODE, mcp_proxy_node),
+    (MCP_PROXY_PYTHON, mcp_proxy_python),
+    (FASTMCP, fastmcp),
+];
+const MCP_PROXY_RUST: &str = "mcp-proxy (crates.io)";
+const MCP_PROXY_NODE: &str = "mcp-proxy (npm)";
+const MCP_PROXY_PYTHON: &str = "mcp-proxy (PyPI)";
+const FASTMCP: &str = "FastMCP proxy";
+
+fn mcp_serve() -> Result<Gateway> {
+    Ok(Gateway {
+        name: OURS,
+        version: "of this tree; token, metrics, breaker, rate limit and audit on".to_owned(),
+        at: process::build("mcp-cli", "mcp", &["--release"])?,
+        start: ours,
+        path: "/mcp",
+        has_token: true,
+        ways: &Way::ALL,
+        slowness: 1,
+        is_ours: true,
+    })
 }
 
 fn ours(gateway: &Gateway, task: &Task<'_>) -> Result<Command> {
@@ -131,7 +154,7 @@ fn mcp_proxy_rust() -> Result<Gateway> {
     let at = tools::cargo_gateway("mcp-proxy", "0.6.0")
         .context("mcp-proxy of crates.io, which could not be built")?;
     Ok(Gateway {
-        name: "mcp-proxy (crates.io)",
+        name: MCP_PROXY_RUST,
         version: "0.6.0; token, metrics, breaker, rate limit and audit on".to_owned(),
         at,
         start: |gateway, task| {
@@ -175,7 +198,7 @@ fn mcp_proxy_node() -> Result<Gateway> {
     let lock: Value = serde_json::from_str(&fs::read_to_string(folder.join("package-lock.json"))?)?;
     let version = lock["packages"]["node_modules/mcp-proxy"]["version"].as_str();
     Ok(Gateway {
-        name: "mcp-proxy (npm)",
+        name: MCP_PROXY_NODE,
         version: format!(
             "{}, node {}; no token, no limits",
             version.context("package-lock.json has no version of it")?,
@@ -200,7 +223,7 @@ fn mcp_proxy_node() -> Result<Gateway> {
 fn mcp_proxy_python() -> Result<Gateway> {
     let python = tools::python_gateways().context("mcp-proxy of PyPI")?;
     Ok(Gateway {
-        name: "mcp-proxy (PyPI)",
+        name: MCP_PROXY_PYTHON,
         version: format!("{}; no token, no limits", python_version(&python, "mcp-proxy")?),
         at: python.with_file_name("mcp-proxy"),
         start: |gateway, task| {
@@ -220,14 +243,14 @@ fn mcp_proxy_python() -> Result<Gateway> {
 fn fastmcp() -> Result<Gateway> {
     let python = tools::python().context("FastMCP, which could not be installed")?;
     Ok(Gateway {
-        name: "FastMCP proxy",
+        name: FASTMCP,
         version: format!(
             "{}; one session behind it for all, no token, no limits",
             python_version(&python, "fastmcp")?
         ),
         at: python,
         start: |gateway, task| {
-            let Upstream::Http { url } = task.upstream else { anyhow::bail!("only over HTTP") };
+            let Upstream::Http { url } = task.upstream else { bail!("only over HTTP") };
             let mut command = Command::new(&gateway.at);
             command.arg(process::root().join("tests/benches/gateways/fastmcp_proxy.py"));
             command.arg(url).arg(task.port.to_string());
@@ -242,7 +265,7 @@ fn fastmcp() -> Result<Gateway> {
 }
 
 fn with_child(command: &mut Command, task: &Task<'_>) -> Result<()> {
-    let Upstream::Stdio { program, args } = task.upstream else { anyhow::bail!("only over stdio") };
+    let Upstream::Stdio { program, args } = task.upstream else { bail!("only over stdio") };
     command.arg(program).args(args);
     Ok(())
 }
