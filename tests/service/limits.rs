@@ -60,6 +60,17 @@ async fn heads_are_bounded_in_number_and_size() {
     }
     assert_eq!(serving.get("/healthz").await.status, 200);
     serving.end().await;
+    // More than is allowed without a word, and less than a buffer holds.
+    let serving = Serving::start(vec![], ServiceOptions::new()).await;
+    for (kilobytes, status) in [(60, 200), (80, 431), (100, 431), (300, 431)] {
+        let large = "x".repeat(kilobytes << 10);
+        let request = format!(
+            "GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nx: {large}\r\n\r\n"
+        );
+        let answer = say(&serving, &request).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{kilobytes} kB: {answer}");
+    }
+    serving.end().await;
 }
 
 #[tokio::test]

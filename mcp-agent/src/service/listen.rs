@@ -5,7 +5,7 @@ use std::{convert::Infallible, io, pin::pin};
 use axum::{
     Router,
     body::Body,
-    http::{HeaderValue, header},
+    http::{HeaderValue, Response, StatusCode, header},
 };
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -42,12 +42,13 @@ pub(super) async fn serve(
 ) -> io::Result<()> {
     let mut connections = JoinSet::new();
     let mut now = phase.clone();
+    let head_bytes = limits.head_bytes.max(LEAST_HEAD_BYTES);
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle)
         .max_headers(limits.headers)
-        .max_buf_size(limits.head_bytes.max(LEAST_HEAD_BYTES));
+        .max_buf_size(head_bytes);
     loop {
         tokio::select! {
             // The sender is gone only with the service.
@@ -60,7 +61,7 @@ pub(super) async fn serve(
                     stream,
                     answering,
                     router.clone(),
-                    builder.clone(),
+                    (builder.clone(), head_bytes),
                     phase.clone(),
                 ));
             }
@@ -71,11 +72,19 @@ pub(super) async fn serve(
     Ok(())
 }
 
+/// About as many bytes as were sent. hyper's buffer may take in twice its bound before it is looked
+/// at, so a head that came in large pieces is measured again.
+fn size_of_head<B>(request: &hyper::Request<B>) -> usize {
+    let uri = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
+    let fields = request.headers().iter();
+    uri + fields.map(|(name, value)| name.as_str().len() + value.len() + 4).sum::<usize>()
+}
+
 async fn carry(
     stream: Patient,
     answering: Answering,
     router: Router,
-    builder: http1::Builder,
+    (builder, head_bytes): (http1::Builder, usize),
     mut phase: watch::Receiver<Phase>,
 ) {
     let now = phase.clone();
@@ -83,8 +92,16 @@ async fn carry(
         let (mut router, now) = (router.clone(), now.clone());
         let answered = answering.begin();
         async move {
-            let Ok(mut response) = router.call(request.map(Body::new)).await;
-            if *now.borrow() != Phase::Serving {
+            let is_too_large = size_of_head(&request) > head_bytes;
+            let mut response = if is_too_large {
+                let mut refusal = Response::new(Body::empty());
+                *refusal.status_mut() = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                refusal
+            } else {
+                let Ok(response) = router.call(request.map(Body::new)).await;
+                response
+            };
+            if is_too_large || *now.borrow() != Phase::Serving {
                 let close = HeaderValue::from_static("close");
                 response.headers_mut().insert(header::CONNECTION, close);
             }
