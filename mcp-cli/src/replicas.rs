@@ -3,7 +3,7 @@
 #[cfg(feature = "redis")]
 use mcp_agent::layers::ResultSharing;
 #[cfg(feature = "postgres")]
-use mcp_agent::store::{PostgresStore, StoreKey};
+use mcp_agent::store::{PostgresStore, StoreError, StoreKey};
 use mcp_agent::{
     service::{ServiceOptions, ToolPins},
     stack::StackOptions,
@@ -67,6 +67,31 @@ impl ReplicaOptions {
         })
     }
 
+    /// Whether what is shared can be, without changing anything there.
+    #[cfg_attr(
+        not(feature = "postgres"),
+        allow(clippy::unused_async, reason = "only what is outside is waited for")
+    )]
+    pub(crate) async fn check(&self) -> Result<()> {
+        self.session_keys()?;
+        #[cfg(any(feature = "postgres", feature = "redis"))]
+        if let Some(key) = &self.store_key {
+            let secret = store_secret(key)?;
+            #[cfg(not(feature = "postgres"))]
+            drop(secret);
+            #[cfg(feature = "postgres")]
+            if let Some(url) = &self.postgres {
+                let url = url.read("--postgres")?;
+                let checked = match StoreKey::derive(secret.reveal().as_bytes()) {
+                    Ok(key) => PostgresStore::check(url.reveal(), &key).await,
+                    Err(error) => Err(error),
+                };
+                checked.map_err(|error| unusable(&error))?;
+            }
+        }
+        Ok(())
+    }
+
     fn session_keys(&self) -> Result<Option<SessionKeys>> {
         let Some(source) = &self.session_key else { return Ok(None) };
         let secret = source.read("--session-key")?;
@@ -124,12 +149,21 @@ pub(crate) async fn postgres(url: &SecretSource, key: &SecretSource) -> Result<P
         Ok(key) => PostgresStore::connect(url.reveal(), key).await,
         Err(error) => Err(error),
     };
-    connected.map_err(|error| {
-        Report::new(ErrorCode::Unreachable, "PostgreSQL cannot be used")
+    connected.map_err(|error| unusable(&error).into())
+}
+
+#[cfg(feature = "postgres")]
+fn unusable(error: &StoreError) -> Report {
+    match error {
+        StoreError::WrongKey { .. } => {
+            Report::new(ErrorCode::Usage, "--store-key is not the secret of this database")
+                .cause(error.to_string())
+                .help("give the secret that the other replicas have, or a database of its own")
+        }
+        _ => Report::new(ErrorCode::Unreachable, "PostgreSQL cannot be used")
             .cause(error.to_string())
-            .causes_of(&error)
-            .into()
-    })
+            .causes_of(error),
+    }
 }
 
 #[cfg(any(feature = "postgres", feature = "redis"))]

@@ -62,8 +62,8 @@ async fn one_first_sight_wins() {
     assert_eq!(revisions.into_iter().collect::<Vec<_>>(), [("shop".to_owned(), now[0].revision)]);
 
     // It cannot be read without the key, nor under another server.
-    let stranger = store(&database, b"the secret of somebody else").await;
-    assert!(stranger.load(&keys).await.is_err());
+    let stranger = StoreKey::derive(b"the secret of somebody else").unwrap();
+    assert!(PostgresStore::connect(&database.url(), stranger).await.is_err());
     database.run("UPDATE mcp_pins SET server = 'none'").await;
     assert!(one.load(&keys).await.is_err());
     database.stop().await;
@@ -182,8 +182,8 @@ async fn turns_are_kept_for_a_while() {
         '%ci%' OR position('words' in encode(sealed, 'escape')) > 0) THEN RAISE 'it can be read';
         END IF; END $$";
     database.run(hidden).await;
-    let stranger = store(&database, b"the secret of somebody else").await;
-    assert!(TurnStore::find(&stranger, &ids).await.is_err());
+    let stranger = StoreKey::derive(b"the secret of somebody else").unwrap();
+    assert!(PostgresStore::connect(&database.url(), stranger).await.is_err());
     assert!(TurnStore::remove(&other, "first").await.unwrap());
     assert!(!TurnStore::remove(&one, "first").await.unwrap());
     assert!(!TurnStore::remove(&one, "old").await.unwrap());

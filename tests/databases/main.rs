@@ -8,6 +8,7 @@ mod daemon;
 mod files;
 mod guide;
 mod kept;
+mod keys;
 mod logins;
 mod model;
 mod postgres;

@@ -32,6 +32,39 @@ fn entry() -> StoreEntry {
 
 const SECRET: &[u8] = b"the secret of all replicas";
 
+/// Nobody begins with another secret.
+async fn is_refused(database: &Postgres) {
+    let key = || StoreKey::derive(b"another secret").unwrap();
+    let error = PostgresStore::check(&database.url(), &key()).await.unwrap_err();
+    assert!(matches!(error, StoreError::WrongKey { .. }), "{error:?}");
+    let error = PostgresStore::connect(&database.url(), key()).await.unwrap_err();
+    assert!(matches!(error, StoreError::WrongKey { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn another_key_is_found_before_it_is_used() {
+    let database = Postgres::start().await;
+    let key = || StoreKey::derive(SECRET).unwrap();
+    let has_tables = "SELECT 1 / (count(*) = 0)::int FROM pg_tables WHERE tablename LIKE 'mcp%'";
+    // Looking leaves nothing.
+    PostgresStore::check(&database.url(), &key()).await.unwrap();
+    database.run(has_tables).await;
+    let store = replica(&database, SECRET).await;
+    is_refused(&database).await;
+    PostgresStore::check(&database.url(), &key()).await.unwrap();
+    let token = Secret::new("a token");
+    TokenStore::save(&store, &entry(), &token).await.unwrap();
+    // As it was kept before there was anything to try a key on.
+    database.run("DELETE FROM mcp_key").await;
+    is_refused(&database).await;
+    PostgresStore::check(&database.url(), &key()).await.unwrap();
+    replica(&database, SECRET).await.close().await;
+    database.run("DELETE FROM mcp_tokens").await;
+    is_refused(&database).await;
+    store.close().await;
+    database.stop().await;
+}
+
 #[tokio::test]
 async fn replicas_make_their_tables_at_the_same_time() {
     let database = Postgres::start().await;
@@ -76,12 +109,11 @@ async fn a_conversation_goes_on_at_another_replica() {
     assert_eq!(kept_by(&other).load(&id, Some(1)).await.unwrap().feeds(), 1);
 
     // Nobody without the secret reads it.
-    let foreign = replica(&database, b"another secret").await;
-    assert!(matches!(kept_by(&foreign).load(&id, None).await, Err(StoreError::Unsealable)));
+    is_refused(&database).await;
     assert!(kept_by(&one).remove(&id).await.unwrap());
     assert!(!kept_by(&other).remove(&id).await.unwrap());
     assert!(matches!(kept_by(&other).load(&id, None).await, Err(StoreError::Unknown { .. })));
-    for store in [one, other, foreign] {
+    for store in [one, other] {
         store.close().await;
     }
     database.stop().await;
@@ -112,11 +144,13 @@ async fn one_of_many_replicas_renews_a_token() {
         done.unwrap();
     }
     assert_eq!(renewed.load(Ordering::Relaxed), 1);
-    let foreign = replica(&database, b"another secret").await;
-    let error = TokenStore::load(&foreign, &entry()).await.unwrap_err();
+    // One that somebody changed is of no more use, and does no harm.
+    database.run("UPDATE mcp_tokens SET sealed = sealed || '\\x00'").await;
+    let replica = replica(&database, SECRET).await;
+    let error = TokenStore::load(&replica, &entry()).await.unwrap_err();
     assert!(matches!(error, TokenStoreError::Unreadable { .. }), "{error:?}");
-    TokenStore::remove(&foreign, &entry()).await.unwrap();
-    assert!(TokenStore::load(&foreign, &entry()).await.unwrap().is_none());
-    foreign.close().await;
+    TokenStore::remove(&replica, &entry()).await.unwrap();
+    assert!(TokenStore::load(&replica, &entry()).await.unwrap().is_none());
+    replica.close().await;
     database.stop().await;
 }

@@ -106,6 +106,14 @@ pub enum StoreError {
     /// What is kept cannot be read by this program.
     #[error("what is kept of the conversation cannot be read")]
     Unreadable(#[source] Box<dyn Error + Send + Sync>),
+    /// What is kept is sealed under another key than this one.
+    #[error(
+        "what is kept at {place} is sealed under another key: take that one, or another database"
+    )]
+    WrongKey {
+        /// Where.
+        place: String,
+    },
     /// The file could not be read or written.
     #[error("the store at {place} failed")]
     Failed {

@@ -41,6 +41,7 @@ pub(super) async fn run(
         return serve_keys::run(action, printer);
     }
     if args.check {
+        args.replicas.check().await?;
         return serve_check::check(&args, context, printer);
     }
     if let Some(what) = &args.explain {

@@ -32,6 +32,10 @@ const STEPS: &[&str] = &[
     CREATE INDEX mcp_turns_expires ON mcp_turns (expires)",
     "
     CREATE TABLE mcp_switches (name text PRIMARY KEY, enabled boolean NOT NULL)",
+    "
+    CREATE TABLE mcp_key (
+        one boolean PRIMARY KEY DEFAULT true CHECK (one), sealed bytea NOT NULL
+    )",
 ];
 
 /// Held by whoever changes the tables. Any number that nobody else takes.

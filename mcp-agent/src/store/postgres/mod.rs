@@ -1,6 +1,7 @@
 //! What replicas keep together, in PostgreSQL.
 
 mod conversations;
+mod key_check;
 mod migrations;
 mod news;
 mod pins;
@@ -69,17 +70,15 @@ impl PostgresStore {
     /// once.
     ///
     /// # Errors
-    /// The URL is none of PostgreSQL, the server cannot be reached, or its tables are of a later
-    /// version. The error does not repeat the password.
+    /// The URL is none of PostgreSQL, the server cannot be reached, its tables are of a later
+    /// version, or what they hold is sealed under another key. The error does not repeat the
+    /// password.
     ///
     /// # Cancel safety
     /// A dropped future leaves the tables in the form of some version, whole.
     pub async fn connect(url: &str, key: StoreKey) -> Result<Self, StoreError> {
-        let place = "the URL of PostgreSQL".to_owned();
-        let options = PgConnectOptions::from_str(url)
-            .map_err(|source| StoreError::Failed { place, source: source.into() })?
-            .application_name("mcp");
-        let place = format!("postgres://{}/{}", options.get_host(), database(&options));
+        let options = options(url)?;
+        let place = place(&options);
         let pool = |connections| {
             PgPoolOptions::new()
                 .max_connections(connections)
@@ -90,6 +89,7 @@ impl PostgresStore {
         migrations::run(&pool)
             .await
             .map_err(|error| StoreError::Failed { place: place.clone(), source: error.into() })?;
+        key_check::agree(&pool, &key).await.map_err(|error| error.at(&place))?;
         let (beats, presence) = watch::channel(Presence::Here);
         let news = News::default();
         let mut tasks = JoinSet::new();
@@ -98,6 +98,26 @@ impl PostgresStore {
         tasks.spawn(news::listen(pool.clone(), news.clone()));
         let shared = Shared { place, key, pool, locks, presence, news, _tasks: tasks };
         Ok(Self(Arc::new(shared)))
+    }
+
+    /// Whether [`connect`](Self::connect) would find what it needs: the server is there, and what it
+    /// keeps is sealed under this key. Changes nothing.
+    ///
+    /// # Errors
+    /// As those of [`connect`](Self::connect), but for tables of a later version.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn check(url: &str, key: &StoreKey) -> Result<(), StoreError> {
+        let options = options(url)?;
+        let place = place(&options);
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options);
+        let tried = key_check::try_on(&pool, key).await;
+        pool.close().await;
+        tried.map_err(|error| error.at(&place))
     }
 
     /// Ends all connections, once what is under way is done.
@@ -126,6 +146,19 @@ async fn beat(pool: PgPool, news: watch::Sender<Presence>) {
         };
         news.send_replace(presence);
     }
+}
+
+fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url).map_err(|source| {
+        let place = "the URL of PostgreSQL".to_owned();
+        StoreError::Failed { place, source: source.into() }
+    })?;
+    Ok(options.application_name("mcp"))
+}
+
+/// Where it is, without the password.
+fn place(options: &PgConnectOptions) -> String {
+    format!("postgres://{}/{}", options.get_host(), database(options))
 }
 
 fn database(options: &PgConnectOptions) -> &str {

@@ -12,7 +12,7 @@ use super::{
 use crate::model::BoxFuture;
 
 /// The place of sealed pins.
-fn place(key: &str) -> String {
+pub(super) fn place(key: &str) -> String {
     format!("pins {key}")
 }
 

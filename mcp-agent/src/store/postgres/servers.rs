@@ -12,7 +12,7 @@ use super::{
 use crate::model::BoxFuture;
 
 /// The place of a sealed entry.
-fn place(name: &str) -> String {
+pub(super) fn place(name: &str) -> String {
     format!("server {name}")
 }
 

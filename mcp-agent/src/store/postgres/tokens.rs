@@ -23,7 +23,7 @@ impl PostgresStore {
 }
 
 /// The place of a sealed token.
-fn place(name: &str) -> String {
+pub(super) fn place(name: &str) -> String {
     format!("token {name}")
 }
 
