@@ -8,7 +8,7 @@ use http::{Request, StatusCode};
 use mcp_agent::service::{Service, ServiceOptions};
 use mcp_client::{
     config::{ServerConfig, TransportConfig},
-    transport::serve::{HttpEndpoint, HttpServeConfig, SessionKeys},
+    transport::serve::{HttpEndpoint, HttpServeConfig, Principal, SessionKeys},
 };
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, time::advance};
@@ -43,7 +43,9 @@ async fn post(endpoint: &HttpEndpoint, headers: &[(&str, &str)], body: &Value) -
     let request = request.header("content-type", "application/json");
     let request =
         headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
-    let answer = endpoint.answer(request.body(body.to_string()).unwrap()).await;
+    let mut request = request.body(body.to_string()).unwrap();
+    request.extensions_mut().insert(Principal::new("key:ci"));
+    let answer = endpoint.answer(request).await;
     assert!(matches!(answer.status(), StatusCode::OK | StatusCode::ACCEPTED), "{answer:?}");
     let id = answer.headers().get("mcp-session-id");
     id.map(|id| id.to_str().unwrap().to_owned())

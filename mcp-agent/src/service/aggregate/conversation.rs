@@ -65,6 +65,23 @@ struct Subscribed {
     tasks: JoinSet<()>,
 }
 
+/// What the client said that was opened last. Clients of one principal are mostly one program, so
+/// those that say the same share it.
+#[derive(Debug, Default)]
+pub(super) struct LastSaid(Mutex<Weak<ClientCapabilities>>);
+
+impl LastSaid {
+    fn share(&self, capabilities: ClientCapabilities) -> Arc<ClientCapabilities> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = last.upgrade().filter(|last| **last == capabilities) {
+            return same;
+        }
+        let capabilities = Arc::new(capabilities);
+        *last = Arc::downgrade(&capabilities);
+        capabilities
+    }
+}
+
 /// The wishes of all clients for log messages; servers are asked for the most that anybody wants.
 #[derive(Debug, Default)]
 pub(super) struct LogLevels(Mutex<Levels>);
@@ -147,7 +164,7 @@ impl Conversation {
     }
 
     pub(super) fn is_opened_with(&self, capabilities: ClientCapabilities) {
-        self.lock().capabilities = Arc::new(capabilities);
+        self.lock().capabilities = self.aggregate.0.said.share(capabilities);
     }
 
     /// `logging/setLevel`.

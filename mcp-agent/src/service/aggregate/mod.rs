@@ -64,7 +64,7 @@ use self::{
     asked::{Caller, params},
     begun_tasks::BegunTasks,
     changes::{ALL_LISTS, Changes, Counts},
-    conversation::{Conversation, LogLevels},
+    conversation::{Conversation, LastSaid, LogLevels},
     finish::{implementation, who, write},
     offered::Offered,
     operations::{Measured, Operations},
@@ -134,6 +134,7 @@ struct Shared {
     waiting: Waiting,
     changes: Changes,
     levels: LogLevels,
+    said: LastSaid,
     operations: Arc<Operations>,
     begun: Arc<BegunTasks>,
     access: Arc<Access>,
@@ -164,7 +165,7 @@ impl Aggregate {
             many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
-        let (waiting, changes, levels) = Default::default();
+        let (waiting, changes, levels, said) = Default::default();
         Self(Arc::new(Shared {
             hub,
             way,
@@ -175,6 +176,7 @@ impl Aggregate {
             waiting,
             changes,
             levels,
+            said,
             operations,
             begun,
             access,
