@@ -46,6 +46,9 @@ enum Work {
     Sessions,
 }
 
+/// How long an answer is waited for.
+const ANSWER: Duration = Duration::from_secs(10);
+
 const fn one() -> usize {
     1
 }
@@ -187,17 +190,27 @@ fn sessions(load: &Load) -> Result<Vec<Duration>> {
         body.len(),
     );
     let mut laps = Vec::with_capacity(load.operations);
-    let mut reply = String::new();
+    let mut reply = Vec::new();
     for _ in 0..load.operations {
         let since = Instant::now();
         let mut stream = TcpStream::connect(address)?;
         stream.write_all(request.as_bytes())?;
+        stream.set_read_timeout(Some(ANSWER))?;
         reply.clear();
-        stream.read_to_string(&mut reply)?;
+        // Some leave the stream of the answer open after it.
+        while memchr::memmem::find(&reply, b"protocolVersion").is_none() {
+            let mut piece = [0; 4096];
+            let length = stream.read(&mut piece).context("no answer to `initialize`")?;
+            if length == 0 {
+                break;
+            }
+            reply.extend_from_slice(piece.get(..length).unwrap_or_default());
+        }
+        let text = String::from_utf8_lossy(&reply);
         ensure!(
-            reply.starts_with("HTTP/1.1 200")
-                && reply.to_ascii_lowercase().contains("mcp-session-id"),
-            "no session: {reply}"
+            text.starts_with("HTTP/1.1 200")
+                && text.to_ascii_lowercase().contains("mcp-session-id"),
+            "no session: {text}"
         );
         laps.push(since.elapsed());
     }

@@ -175,10 +175,8 @@ impl Stand {
             "warm_up": warm_up, "rate": RATE,
         }))?
         .run()?;
-        let session_kib = if is_modern {
-            None
-        } else {
-            let sessions = (SESSIONS / gateway.slowness / self.haste).max(50);
+        let sessions = (SESSIONS / gateway.slowness / self.haste).max(50);
+        let per_session = || {
             let open = |operations: usize| {
                 with(json!({"work": "sessions", "operations": operations}))?.run()
             };
@@ -189,7 +187,12 @@ impl Stand {
             #[expect(clippy::cast_precision_loss, reason = "some megabytes")]
             let (more, sessions) =
                 (running.memory_kib()?.saturating_sub(before) as f64, sessions as f64);
-            Some(more / sessions)
+            anyhow::Ok(more / sessions)
+        };
+        let session_kib = if is_modern {
+            None
+        } else {
+            per_session().inspect_err(|error| eprintln!("bench: sessions: {error:#}")).ok()
         };
         let clients_ms = per_call(CLIENTS / self.haste, 1)
             .inspect_err(|error| eprintln!("bench: {} clients: {error:#}", CLIENTS / self.haste))
