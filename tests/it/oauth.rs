@@ -16,12 +16,14 @@ use std::{
 use bytes::Bytes;
 use futures_util::future::join_all;
 use mcp_client::{
-    CallError, Client, ConnectFailure, EraChoice,
+    CallError, Client, ConnectFailure, EraChoice, Hub, HubOptions, Secret, StateKind,
+    config::{ServerConfig, TransportConfig},
     oauth::{
         AuthorizationCode, Browser, ClientCredentials, FileTokenStore, MemoryTokenStore, OAuth,
-        OAuthError, ResponseError, Revocation, TokenStore,
+        OAuthError, ResponseError, Revocation, StoreEntry, TokenStore, TokenStoreError,
     },
     transport::{
+        BoxFuture,
         authorize::{Authorize as _, Target},
         error::BoxError,
         http::{HttpClient, PlainLimits},
@@ -29,6 +31,7 @@ use mcp_client::{
 };
 use mcp_tests::protected_server::ProtectedServer;
 use serde_json::json;
+use tokio::sync::watch;
 use url::Url;
 
 /// Consents at once: opens the URL and gives back where it redirects to.
@@ -418,4 +421,65 @@ async fn a_server_that_is_away_is_no_reason_to_ask_somebody() {
     server.world().overloaded = false;
     client.list_tools().await.unwrap();
     assert_eq!(server.world().authorizations.len(), 1);
+}
+
+/// Counts how often it is looked at.
+#[derive(Debug)]
+struct Looked {
+    store: FileTokenStore,
+    looks: watch::Sender<u64>,
+}
+
+impl TokenStore for Looked {
+    fn load<'a>(
+        &'a self,
+        entry: &'a StoreEntry,
+    ) -> BoxFuture<'a, Result<Option<Secret>, TokenStoreError>> {
+        self.looks.send_modify(|looks| *looks += 1);
+        self.store.load(entry)
+    }
+
+    fn save<'a>(
+        &'a self,
+        entry: &'a StoreEntry,
+        value: &'a Secret,
+    ) -> BoxFuture<'a, Result<(), TokenStoreError>> {
+        self.store.save(entry, value)
+    }
+
+    fn remove<'a>(&'a self, entry: &'a StoreEntry) -> BoxFuture<'a, Result<(), TokenStoreError>> {
+        self.store.remove(entry)
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_waits_for_a_login_notices_one_that_another_process_made() {
+    let server = ProtectedServer::start().await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let looks = watch::Sender::new(0);
+    let store: Arc<dyn TokenStore> =
+        Arc::new(Looked { store: FileTokenStore::open(folder.path()), looks: looks.clone() });
+    let mut options = HubOptions::default();
+    options.look_for_login = Some(Duration::from_millis(5));
+    options.authorize(move |_| {
+        let nobody = OAuth::pasted(|_| async { Err("nobody is there".into()) });
+        Some(nobody.shared_store(Arc::clone(&store)))
+    });
+    let transport = TransportConfig::Http { url: server.url(), headers: [].into() };
+    let hub = Hub::start(vec![ServerConfig::new("mail", transport)], &options);
+    hub.ready().await;
+    assert_eq!(hub.status()[0].state.kind(), StateKind::NeedsAuth);
+    let asked = server.world().requests.len();
+    let mut looks = looks.subscribe();
+    let before = *looks.borrow_and_update();
+    looks.wait_for(|looks| *looks > before + 5).await.unwrap();
+    assert_eq!(server.world().requests.len(), asked, "no server is asked meanwhile");
+    // As another process does, which has the same folder.
+    let other = pasted().store(FileTokenStore::open(folder.path()));
+    connect(&server, other).await.unwrap().close().await;
+    let mut seen = 0;
+    while hub.status()[0].state.kind() != StateKind::Ready {
+        seen = hub.changed_since(seen).await;
+    }
+    hub.close().await;
 }

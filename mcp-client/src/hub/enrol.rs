@@ -54,6 +54,12 @@ impl Hub {
             }
             _ => None,
         };
+        let login = match &server.transport {
+            TransportConfig::Http { url, .. } | TransportConfig::Sse { url, .. } => {
+                authorization.as_ref().and_then(|oauth| oauth.stored_login(url))
+            }
+            _ => None,
+        };
         let recipe = match server.recipe(options.shutdown_grace, authorization) {
             Ok(recipe) => recipe,
             Err(error) => return unusable(name, server, String::new(), error.to_string()),
@@ -86,6 +92,7 @@ impl Hub {
             client,
             restart: options.restart,
             keep_alive: options.keep_alive,
+            login: options.look_for_login.and_then(|interval| Some((interval, login?))),
             permits: Arc::clone(&self.0.permits),
         };
         #[expect(clippy::disallowed_methods, reason = "aborted with its slot")]

@@ -31,6 +31,10 @@ pub struct HubOptions {
     pub await_restart: Option<Duration>,
     /// How often a server that is quiet is asked for a sign of life; never when `None`.
     pub keep_alive: Option<Duration>,
+    /// How often it is seen whether somebody has logged in by another process, such as `mcp login`,
+    /// while a server waits for that. The store of tokens is looked at, and no server is asked.
+    /// Never when `None`: such a server waits for [`Hub::restart`](super::Hub::restart).
+    pub look_for_login: Option<Duration>,
     /// How long a child process may take to exit after its input was closed, before it is told to
     /// by signal; the transport's own limit when `None`.
     pub shutdown_grace: Option<Duration>,
@@ -52,6 +56,7 @@ impl Default for HubOptions {
             restart: Some(Backoff::default()),
             await_restart: None,
             keep_alive: None,
+            look_for_login: Some(Duration::from_secs(5)),
             shutdown_grace: None,
             catalogs: CatalogLists::default(),
             allowed: None,
@@ -81,6 +86,7 @@ impl fmt::Debug for HubOptions {
             .field("restart", &self.restart)
             .field("await_restart", &self.await_restart)
             .field("keep_alive", &self.keep_alive)
+            .field("look_for_login", &self.look_for_login)
             .finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mcp_transport::Connect;
 use tokio::{
     sync::{Semaphore, watch},
-    time::{Instant, sleep_until, timeout},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     follow::follow,
     slot::{Slot, Wish},
 };
-use crate::{Client, ClientOptions, ConnectFailure, random::fraction};
+use crate::{Client, ClientOptions, ConnectFailure, oauth::StoredLogin, random::fraction};
 
 /// A server that was up for so long is well: when it goes down it is started again at once.
 const STABLE: Duration = Duration::from_secs(10);
@@ -30,6 +30,8 @@ pub(super) struct Supervisor {
     pub(super) client: ClientOptions,
     pub(super) restart: Option<Backoff>,
     pub(super) keep_alive: Option<Duration>,
+    /// Where a login of another process can be seen, and how often to look.
+    pub(super) login: Option<(Duration, StoredLogin)>,
     /// How many servers may be starting at the same time.
     pub(super) permits: Arc<Semaphore>,
 }
@@ -55,8 +57,13 @@ impl Supervisor {
             let wish = *wishes.borrow_and_update();
             self.slot.starting();
             let started = Instant::now();
-            let outcome = tokio::select! {
-                outcome = self.start() => outcome,
+            let starting = async {
+                // Before the start, so that no login is missed that comes during it.
+                let seen = self.login_now().await;
+                (self.start().await, seen)
+            };
+            let (outcome, seen) = tokio::select! {
+                outcome = starting => outcome,
                 () = moved_on(&mut wishes, wish) => continue,
             };
             match outcome {
@@ -79,13 +86,15 @@ impl Supervisor {
                             let failure = ConnectFailure::lost(&client);
                             client.close().await;
                             let failures = if well { 0 } else { self.slot.failures() + 1 };
-                            self.pause(failure, up.elapsed(), failures, &mut wishes, wish).await;
+                            let (took, wishes) = (up.elapsed(), &mut wishes);
+                            self.pause(failure, took, failures, seen, wishes, wish).await;
                         }
                     }
                 }
                 Err(failure) => {
                     let failures = self.slot.failures().saturating_add(1);
-                    self.pause(failure, started.elapsed(), failures, &mut wishes, wish).await;
+                    let (took, wishes) = (started.elapsed(), &mut wishes);
+                    self.pause(failure, took, failures, seen, wishes, wish).await;
                 }
             }
         }
@@ -116,14 +125,22 @@ impl Supervisor {
         failure: ConnectFailure,
         took: Duration,
         failures: u32,
+        seen: Option<u64>,
         wishes: &mut watch::Receiver<Wish>,
         wish: Wish,
     ) {
         // Asking a person again and again helps nobody.
-        let backoff = self.restart.filter(|_| !failure.wants_authorization());
+        let wants_login = failure.wants_authorization();
+        let backoff = self.restart.filter(|_| !wants_login);
         let Some(backoff) = backoff else {
             self.slot.down(failure, took, failures, None);
-            return moved_on(wishes, wish).await;
+            tokio::select! {
+                () = moved_on(wishes, wish) => {}
+                () = self.logged_in(seen), if wants_login => {
+                    tracing::info!(server = %self.slot.name(), "somebody has logged in, or out");
+                }
+            }
+            return;
         };
         if failures == 0 {
             tracing::info!(server = %self.slot.name(), %failure, "starting the server again");
@@ -134,6 +151,24 @@ impl Supervisor {
         tokio::select! {
             () = sleep_until(retry_at) => {}
             () = moved_on(wishes, wish) => {}
+        }
+    }
+
+    /// What the store holds of the login.
+    async fn login_now(&self) -> Option<u64> {
+        let (_, login) = self.login.as_ref()?;
+        login.print().await
+    }
+
+    /// Waits until the store holds something else of the login.
+    async fn logged_in(&self, seen: Option<u64>) {
+        let Some((interval, login)) = &self.login else { return std::future::pending().await };
+        loop {
+            sleep(*interval).await;
+            let now = login.print().await;
+            if now.is_some() && now != seen {
+                return;
+            }
         }
     }
 

@@ -24,6 +24,7 @@ use mcp_transport::{
 use tokio::time::Instant;
 use url::Url;
 
+pub(super) use self::acquisition::LastUsed;
 pub use self::revocation::Revocation;
 use self::turns::Turns;
 use super::{
@@ -119,15 +120,8 @@ impl Credential {
 impl Authorizer {
     pub(super) fn new(server: &str, settings: Settings) -> Result<Self, OAuthError> {
         let server = boundary::parse(server)?;
-        if !matches!(server.scheme(), "http" | "https") || server.host().is_none() {
-            return Err(boundary::forbidden(&server, "it is neither https nor http"));
-        }
-        let mut plain = server.clone();
-        // Neither can fail where there is a host.
-        let _ = plain.set_username("");
-        let _ = plain.set_password(None);
-        let boundary =
-            Boundary::new(plain, settings.private_addresses).server_within(settings.server_reach);
+        let boundary = Boundary::new(plain(&server)?, settings.private_addresses)
+            .server_within(settings.server_reach);
         let web = Web::new(boundary, &settings);
         Ok(Self(Arc::new(Core {
             server,
@@ -280,6 +274,18 @@ impl Core {
         let key = credential.as_ref().and_then(|credential| credential.tokens.dpop_key.as_ref());
         key.is_some_and(|key| key.observe(target.url, headers))
     }
+}
+
+/// The URL of an MCP server without the credentials that may be in it.
+pub(super) fn plain(server: &Url) -> Result<Url, OAuthError> {
+    if !matches!(server.scheme(), "http" | "https") || server.host().is_none() {
+        return Err(boundary::forbidden(server, "it is neither https nor http"));
+    }
+    let mut plain = server.clone();
+    // Neither can fail where there is a host.
+    let _ = plain.set_username("");
+    let _ = plain.set_password(None);
+    Ok(plain)
 }
 
 fn default_port(scheme: Option<&str>) -> Option<u16> {

@@ -51,6 +51,7 @@ mod workload_identity;
 mod dpop;
 mod jwt;
 mod single_flight;
+mod stored_login;
 mod token;
 mod token_endpoint;
 mod token_error;
@@ -97,7 +98,9 @@ pub use self::{
     user_agent::{Browser, Pasted, UserAgent, Visit},
     workload_identity::WorkloadIdentity,
 };
-pub(crate) use self::{bearer_source::BearerSource, grant::DeclaredGrant};
+pub(crate) use self::{
+    bearer_source::BearerSource, grant::DeclaredGrant, stored_login::StoredLogin,
+};
 use self::{settings::Settings, token_error::readable};
 use crate::config::OAuthConfig;
 
@@ -267,6 +270,14 @@ impl OAuth {
     /// It is no URL of http or https.
     pub fn at(self, server: &str) -> Result<Authorizer, OAuthError> {
         Authorizer::new(server, self.0)
+    }
+
+    /// What is kept of the login at the MCP server with this URL; `None` where nothing is kept.
+    pub(crate) fn stored_login(&self, server: &str) -> Option<StoredLogin> {
+        let server = authorizer::plain(&boundary::parse(server).ok()?).ok()?;
+        let store = Arc::clone(&self.0.store);
+        let uses_store = self.0.grant.refreshes();
+        uses_store.then(|| StoredLogin::new(store, authorizer::LastUsed::kept_at(&server)))
     }
 
     /// The protocol extension that the grant is, if it is one.

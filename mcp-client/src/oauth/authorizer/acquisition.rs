@@ -6,6 +6,7 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::{Core, Credential, MAX_ATTEMPTS, MAX_STEP_UPS, State};
 use crate::{
@@ -19,7 +20,7 @@ use crate::{
 
 /// Which tokens were last used for a server, as the store keeps it.
 #[derive(Deserialize, Serialize)]
-struct LastUsed {
+pub(in crate::oauth) struct LastUsed {
     issuer: String,
     resource: String,
     client_id: String,
@@ -36,7 +37,17 @@ impl LastUsed {
         }
     }
 
-    fn entry(self) -> StoreEntry {
+    /// What a store gives; `None` for what no version has written.
+    pub(in crate::oauth) fn read(text: &Secret) -> Option<Self> {
+        serde_json::from_str(text.reveal()).ok()
+    }
+
+    /// Where the name of these is kept, for an MCP server by its URL without credentials.
+    pub(in crate::oauth) fn kept_at(server: &Url) -> StoreEntry {
+        StoreEntry::Issuer { resource: server.to_string() }
+    }
+
+    pub(in crate::oauth) fn entry(self) -> StoreEntry {
         let Self { issuer, resource, client_id } = self;
         StoreEntry::Tokens { issuer, resource, client_id }
     }
@@ -51,7 +62,7 @@ impl Credential {
 
 impl Core {
     fn last_used(&self) -> StoreEntry {
-        StoreEntry::Issuer { resource: self.web.boundary().server().to_string() }
+        LastUsed::kept_at(self.web.boundary().server())
     }
 
     /// Takes what the store has, once.
@@ -90,7 +101,7 @@ impl Core {
             return Ok(None);
         }
         let Some(text) = settings.store.load(&self.last_used()).await? else { return Ok(None) };
-        let Ok(last) = serde_json::from_str::<LastUsed>(text.reveal()) else { return Ok(None) };
+        let Some(last) = LastUsed::read(&text) else { return Ok(None) };
         settings.bind_client(&last.issuer);
         if !settings.may_be_ours(&last.issuer, &last.client_id) {
             return Ok(None);
