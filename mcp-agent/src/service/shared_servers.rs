@@ -220,7 +220,7 @@ impl Keeper {
     /// Whether the server that the hub has came from no file.
     fn is_added(&self, name: &str) -> bool {
         let server = self.hub.server(name);
-        let config = server.as_ref().and_then(|server| server.config());
+        let config = server.as_ref().and_then(mcp_client::Server::config);
         config.is_some_and(|config| config.origin.is_none())
     }
 }

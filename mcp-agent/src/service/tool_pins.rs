@@ -344,7 +344,7 @@ impl Source {
 /// The tools that the configuration of a server offers, as they are now.
 fn now(server: &Server, listing: &Listing<Tool>) -> ServerPins {
     let config = server.config();
-    let offered = |tool: &&Tool| config.is_none_or(|config| config.offers(&tool.name));
+    let offered = |tool: &&Tool| config.as_ref().is_none_or(|config| config.offers(&tool.name));
     ServerPins::of(listing.items.iter().filter(offered))
 }
 

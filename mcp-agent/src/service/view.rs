@@ -1,6 +1,6 @@
 //! What there is for one principal.
 
-use mcp_client::Server;
+use mcp_client::{Server, config::ServerConfig};
 
 use super::access::{Principal, Role};
 
@@ -35,8 +35,17 @@ impl View {
 
     /// Whether a tool is there, and offered by the configuration of its server.
     pub(super) fn offers(&self, server: &Server, tool: &str) -> bool {
-        self.has_tool(server.name(), tool)
-            && server.config().is_none_or(|config| config.offers(tool))
+        self.offers_as(server.name(), server.config().as_deref(), tool)
+    }
+
+    /// The same, where the configuration is at hand.
+    pub(super) fn offers_as(
+        &self,
+        server: &str,
+        config: Option<&ServerConfig>,
+        tool: &str,
+    ) -> bool {
+        self.has_tool(server, tool) && config.is_none_or(|config| config.offers(tool))
     }
 
     /// Whether somebody may call a tool, if its server offers it.

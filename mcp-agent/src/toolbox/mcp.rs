@@ -93,7 +93,7 @@ struct Offer {
     server: String,
     listing: Result<Arc<Listing<Tool>>, String>,
     /// Which tools, and under what names; all under ours when `None`.
-    config: Option<ServerConfig>,
+    config: Option<Arc<ServerConfig>>,
 }
 
 impl McpToolset {
@@ -211,7 +211,7 @@ impl McpToolset {
                 Some(fault) if tools.told.is_none() => Err(fault.to_string()),
                 _ => Ok(tools.listing),
             };
-            let config = server.config().cloned();
+            let config = server.config();
             Offer { server: server.name().to_owned(), listing, config }
         });
         self.replace(offers.collect(), generation);

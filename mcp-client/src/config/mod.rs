@@ -181,6 +181,23 @@ impl ServerConfig {
         allowed && !named(&self.tools.deny)
     }
 
+    /// Whether another entry leads to the same server in the same way. The two may differ in where
+    /// they stand, in [`required`](Self::required), and in which calls nobody need be asked about
+    /// ([`ToolChoice::approved`], [`ToolChoice::trusted`]): none of it is the server's business.
+    pub fn runs_the_same(&self, other: &Self) -> bool {
+        let mut other = other.clone();
+        other.take_rules(self);
+        *self == other
+    }
+
+    /// Takes over what [`runs_the_same`](Self::runs_the_same) does not ask for.
+    pub(crate) fn take_rules(&mut self, newer: &Self) {
+        self.origin.clone_from(&newer.origin);
+        self.required = newer.required;
+        self.tools.approved.clone_from(&newer.tools.approved);
+        self.tools.trusted = newer.tools.trusted;
+    }
+
     /// Whether another entry says the same, wherever it stands.
     pub fn means_the_same(&self, other: &Self) -> bool {
         let mut other = other.clone();

@@ -27,7 +27,7 @@ impl Hub {
                 }
             }
         }
-        is_connected.then(|| fingerprint(config))
+        is_connected.then(|| fingerprint(&config))
     }
 }
 

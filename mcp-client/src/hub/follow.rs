@@ -164,7 +164,8 @@ async fn watch_resources(
     listed: impl Iterator<Item = &str>,
     watch: &mut Option<Watch>,
 ) {
-    let patterns = slot.config.as_ref().map_or(&[][..], |config| &config.resources);
+    let config = slot.config.now();
+    let patterns = config.as_ref().map_or(&[][..], |config| &config.resources);
     let named = |uri: &&str| patterns.iter().any(|pattern| glob_matches(pattern, uri));
     let uris: Vec<_> = listed.filter(named).map(str::to_owned).collect();
     let is_first = watch.is_none();

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::{
     Affinity, Availability, Catalog, Health, ReplicaRules, ServerError, ServerStatus, StateKind,
     balance::{Balancer, Ended},
+    configured::Configured,
     slot::{Condition, Slot},
 };
 use crate::{CallError, CallTool, Client, config::ServerConfig, random::fraction};
@@ -17,8 +18,8 @@ use crate::{CallError, CallTool, Client, config::ServerConfig, random::fraction}
 pub(super) struct Group {
     /// What people call the server.
     name: String,
-    /// How it is configured; `None` for servers that were put together by a program.
-    pub(super) config: Option<ServerConfig>,
+    /// How it is configured; nothing for servers that were put together by a program.
+    pub(super) config: Configured,
     pub(super) slots: Vec<Arc<Slot>>,
     affinity: Affinity,
     balancer: Mutex<Balancer>,
@@ -32,7 +33,8 @@ impl Group {
         rules: ReplicaRules,
     ) -> Self {
         let balancer = Balancer::new(slots.len(), rules.balance, rules.ejection);
-        Self { name, config, slots, affinity: rules.affinity, balancer: Mutex::new(balancer) }
+        let (config, affinity) = (Configured::new(config), rules.affinity);
+        Self { name, config, slots, affinity, balancer: Mutex::new(balancer) }
     }
 
     pub(super) fn name(&self) -> &str {

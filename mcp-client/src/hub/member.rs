@@ -36,11 +36,19 @@ impl Member {
         }
     }
 
-    pub(super) fn config(&self) -> Option<&ServerConfig> {
+    pub(super) fn config(&self) -> Option<Arc<ServerConfig>> {
         match self {
-            Self::One(slot) => slot.config.as_ref(),
-            Self::Replicated(group) => group.config.as_ref(),
+            Self::One(slot) => slot.config.now(),
+            Self::Replicated(group) => group.config.now(),
         }
+    }
+
+    /// Takes over what a running server need not know.
+    pub(super) fn take_rules(&self, newer: &ServerConfig) {
+        if let Self::Replicated(group) = self {
+            group.config.take_rules(newer);
+        }
+        self.slots().iter().for_each(|slot| slot.config.take_rules(newer));
     }
 
     pub(super) fn status(&self) -> ServerStatus {

@@ -4,6 +4,7 @@ mod alerts;
 mod backoff;
 mod balance;
 mod catalog;
+mod configured;
 mod durations;
 mod enrol;
 mod fingerprint;
@@ -116,7 +117,8 @@ pub struct Applied {
     pub replaced: Vec<String>,
     /// Those that are gone.
     pub removed: Vec<String>,
-    /// Those that were not disturbed.
+    /// Those that were not disturbed, be it that which of their calls are approved, or whether they
+    /// are required, is said in another way now.
     pub kept: Vec<String>,
 }
 
@@ -228,6 +230,12 @@ impl Hub {
             let known = self.lock().iter().find(|member| member.name() == name).cloned();
             match known {
                 Some(member) if member.config().is_some_and(|now| now.means_the_same(&server)) => {
+                    applied.kept.push(name);
+                }
+                Some(member) if member.config().is_some_and(|now| now.runs_the_same(&server)) => {
+                    member.take_rules(&server);
+                    // Whoever keeps to these rules reads them anew.
+                    self.0.board.changed();
                     applied.kept.push(name);
                 }
                 Some(member) => {

@@ -1,5 +1,7 @@
 //! A hub whose configuration file has changed.
 
+use std::sync::Arc;
+
 use super::{Applied, Hub, StateKind, member::Member};
 use crate::config::{ConfigError, ConfigFile, Problem};
 
@@ -54,7 +56,7 @@ impl Hub {
                     shown.push(problem.clone());
                 }
                 Some(known) if !servers.iter().any(|server| server.name == problem.server) => {
-                    servers.extend(known.config().cloned());
+                    servers.extend(known.config().map(Arc::unwrap_or_clone));
                 }
                 Some(_) => {}
                 None => shown.push(problem.clone()),

@@ -189,8 +189,8 @@ impl Server {
         Ok(self.catalog())
     }
 
-    /// How it is configured; `None` for an entry of a file that cannot be used.
-    pub fn config(&self) -> Option<&ServerConfig> {
+    /// How it is configured now; `None` for an entry of a file that cannot be used.
+    pub fn config(&self) -> Option<Arc<ServerConfig>> {
         self.member.config()
     }
 

@@ -17,6 +17,7 @@ use tokio::{
 use super::{
     Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus, StateKind,
     catalog::{Answers, KnownLists},
+    configured::Configured,
     identity::{Identity, Shown},
 };
 use crate::{
@@ -83,8 +84,8 @@ pub(super) struct Slot {
     /// Which of the entries that had the name.
     entry: u64,
     origin: Option<Origin>,
-    /// `None` for an entry of a file that cannot be used.
-    pub(super) config: Option<ServerConfig>,
+    /// Nothing for an entry of a file that cannot be used.
+    pub(super) config: Configured,
     pub(super) endpoint: String,
     pub(super) board: Arc<Board>,
     pub(super) wish: watch::Sender<Wish>,
@@ -152,7 +153,7 @@ impl Slot {
             name,
             entry: board.entries.fetch_add(1, Ordering::Relaxed) + 1,
             origin,
-            config,
+            config: Configured::new(config),
             endpoint,
             board: Arc::clone(board),
             wish: watch::Sender::new(Wish { run, turn: 0 }),
@@ -399,7 +400,8 @@ impl Slot {
 
     /// Tells what concerns the server as people know it, whichever replica this is.
     pub(super) fn tell(&self, change: HubChange) {
-        let known_as = self.config.as_ref().map_or(self.name(), |config| &config.name);
+        let config = self.config.now();
+        let known_as = config.as_ref().map_or(self.name(), |config| &config.name);
         self.board.tell(known_as, change);
     }
 

@@ -10,7 +10,7 @@ use std::{
 
 use mcp_client::{
     Applied, Hub, HubOptions, Reloaded,
-    config::{self, ConfigError, ConfigWatch},
+    config::{self, ConfigError, ConfigWatch, ToolApproval},
 };
 use serde_json::json;
 use tokio::time::timeout;
@@ -100,6 +100,31 @@ async fn an_editor_puts_another_file_in_its_place() {
     fs::rename(beside, site.file()).unwrap();
     assert_eq!(applied(site.reload(&hub).await).removed, ["changed", "new"]);
     assert_eq!(kinds(&hub), ["kept ready", "by-hand ready"]);
+    hub.close().await;
+}
+
+#[tokio::test]
+async fn what_is_no_business_of_the_server_does_not_start_it_anew() {
+    let mut site = Site::new(&[("one", "ok")]);
+    let hub = Hub::start(read(&site.file()).unwrap().servers, &HubOptions::default());
+    hub.ready().await;
+    let (client, server) = (hub.client("one").unwrap(), hub.server("one").unwrap());
+    assert_eq!(server.config().unwrap().tools.approval("good"), ToolApproval::Absent);
+    let program = env!("CARGO_BIN_EXE_misbehave");
+    let entry = |more: serde_json::Value| {
+        let mut entry = json!({"command": program, "args": ["ok"]});
+        entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        json!({ "mcpServers": { "one": entry } }).to_string()
+    };
+    fs::write(site.file(), entry(json!({"autoApprove": ["good"], "required": true}))).unwrap();
+    assert_eq!(applied(site.reload(&hub).await).kept, ["one"]);
+    let config = server.config().unwrap();
+    assert_eq!(config.tools.approval("good"), ToolApproval::Named);
+    assert!(config.required && !client.is_closed());
+    // What the server must know is another matter.
+    fs::write(site.file(), entry(json!({"autoApprove": ["good"], "timeout": 7}))).unwrap();
+    assert_eq!(applied(site.reload(&hub).await).replaced, ["one"]);
+    assert!(client.is_closed());
     hub.close().await;
 }
 

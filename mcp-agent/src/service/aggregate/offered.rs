@@ -77,24 +77,26 @@ impl<'a> Offered<'a> {
     /// All tools under the names that they are offered by.
     pub(super) fn tools(&self) -> Vec<(&Server, String, &Tool)> {
         let mut held = Vec::new();
+        let configs: Vec<_> = self.catalogs.iter().map(|(server, _)| server.config()).collect();
         for (server, catalog) in &self.catalogs {
             let names = self.pins.map(|pins| pins.held(server, catalog)).unwrap_or_default();
             if !names.is_empty() {
                 held.push((server.name(), names));
             }
         }
-        let has = |server: &Server, tool: &Tool| {
+        let has = |at: usize, tool: &Tool| {
+            let (server, config) = (&self.catalogs[at].0, configs[at].as_deref());
             let is_held = |(name, held): &(&str, Arc<BTreeMap<String, String>>)| {
                 *name == server.name() && held.contains_key(&tool.name)
             };
-            self.view.offers(server, &tool.name) && !held.iter().any(is_held)
+            self.view.offers_as(server.name(), config, &tool.name) && !held.iter().any(is_held)
         };
         self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
     }
 
     /// All prompts under the names that they are offered by.
     pub(super) fn prompts(&self) -> Vec<(&Server, String, &Prompt)> {
-        let has = |server: &Server, _: &Prompt| self.view.has_contents(server.name());
+        let has = |at: usize, _: &Prompt| self.view.has_contents(self.catalogs[at].0.name());
         self.named(|catalog| &catalog.prompts.listing.items, |prompt| &prompt.name, has)
     }
 
@@ -102,13 +104,15 @@ impl<'a> Offered<'a> {
         &self,
         items: impl Fn(&Catalog) -> &Vec<T>,
         name: impl Fn(&T) -> &str,
-        has: impl Fn(&Server, &T) -> bool,
+        has: impl Fn(usize, &T) -> bool,
     ) -> Vec<(&Server, String, &T)> {
         let all: Vec<(&Server, &T)> = self
             .catalogs
             .iter()
-            .flat_map(|(server, catalog)| items(catalog).iter().map(move |item| (server, item)))
-            .filter(|(server, item)| has(server, item))
+            .enumerate()
+            .flat_map(|(at, (_, catalog))| items(catalog).iter().map(move |item| (at, item)))
+            .filter(|(at, item)| has(*at, item))
+            .map(|(at, item)| (&self.catalogs[at].0, item))
             .collect();
         let pairs: Vec<_> = all.iter().map(|(server, item)| (server.name(), name(item))).collect();
         let names = names::shared(&pairs);
