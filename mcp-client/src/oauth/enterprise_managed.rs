@@ -6,10 +6,10 @@ use mcp_transport::BoxFuture;
 
 use super::{
     AssertionSource, AuthorizationServerMetadata, ClientCredentials, Discovered, Grant, OAuthError,
-    TokenEndpoint, TokenSet, readable, workload_identity::JWT_BEARER,
+    TokenEndpoint, TokenSet, readable, token_exchange::TOKEN_EXCHANGE,
+    workload_identity::JWT_BEARER,
 };
 
-const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 const ID_JAG: &str = "urn:ietf:params:oauth:token-type:id-jag";
 
 /// Access for a person who is signed on at an identity provider. The provider exchanges the proof
@@ -51,7 +51,7 @@ pub struct IdentityProvider {
     client: ClientCredentials,
 }
 
-/// What proves that the person is signed on.
+/// A kind of token that speaks of somebody, as it is exchanged for another one (RFC 8693 section 3).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SubjectToken {
@@ -60,6 +60,10 @@ pub enum SubjectToken {
     IdToken,
     /// A SAML 2.0 assertion.
     Saml2,
+    /// An access token of OAuth, whatever it looks like inside.
+    AccessToken,
+    /// A JSON Web Token that is nothing more special.
+    Jwt,
 }
 
 impl IdentityProvider {
@@ -77,10 +81,12 @@ impl IdentityProvider {
 }
 
 impl SubjectToken {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::IdToken => "urn:ietf:params:oauth:token-type:id_token",
             Self::Saml2 => "urn:ietf:params:oauth:token-type:saml2",
+            Self::AccessToken => "urn:ietf:params:oauth:token-type:access_token",
+            Self::Jwt => "urn:ietf:params:oauth:token-type:jwt",
         }
     }
 }

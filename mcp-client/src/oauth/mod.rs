@@ -46,6 +46,7 @@ mod bearer_source;
 mod client_credentials;
 mod device;
 mod enterprise_managed;
+mod token_exchange;
 mod workload_identity;
 
 mod dpop;
@@ -92,6 +93,7 @@ pub use self::{
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
     token_error::{TokenError, TokenErrorCode, TokenRefusal},
+    token_exchange::{IssuedToken, TokenExchange},
     token_store::{
         FileTokenStore, MemoryTokenStore, StoreEntry, StoreLock, TokenStore, TokenStoreError,
     },
