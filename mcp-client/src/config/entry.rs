@@ -11,7 +11,8 @@ use mcp_transport::http::Reach;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Dialect, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable, glob_matches,
+    Dialect, ExchangeEntry, Origin, Problem, ReplicasEntry, SandboxEntry, Template, Variable,
+    glob_matches,
 };
 use crate::EraChoice;
 
@@ -219,6 +220,8 @@ pub struct OAuthEntry {
     pub token_url: Option<String>,
     /// Whether the authorization server may be in a private network.
     pub allow_private_addresses: bool,
+    /// How tokens of callers become tokens for the server, where it is reached for them.
+    pub exchange: Option<ExchangeEntry>,
 }
 
 impl fmt::Debug for TransportEntry {

@@ -12,6 +12,7 @@ mod allow_list;
 mod dialect;
 mod document;
 mod entry;
+mod exchange;
 #[cfg(feature = "config-formats")]
 mod export;
 mod fields;
@@ -55,6 +56,7 @@ pub use self::{
         Declared, Input, OAuthEntry, RemoteKind, ServerEntry, ToolApproval, ToolChoice,
         TransportEntry,
     },
+    exchange::ExchangeEntry,
     glob::glob_matches,
     read::{declare, declared_in},
     replicas::{ReplicaConfig, ReplicasEntry},
@@ -198,6 +200,12 @@ impl ServerConfig {
         self.tools.trusted = newer.tools.trusted;
     }
 
+    /// Whether it is reached on behalf of whoever asks, each with a connection of their own; see
+    /// [`ExchangeEntry`].
+    pub fn is_per_caller(&self) -> bool {
+        self.oauth.as_ref().is_some_and(|oauth| oauth.exchange.is_some())
+    }
+
     /// Whether another entry says the same, wherever it stands.
     pub fn means_the_same(&self, other: &Self) -> bool {
         let mut other = other.clone();
@@ -257,6 +265,8 @@ pub struct OAuthConfig {
     pub token_url: Option<String>,
     /// Whether the authorization server may be in a private network.
     pub allow_private_addresses: bool,
+    /// The server is reached on behalf of whoever asks, with a token for each of them.
+    pub exchange: Option<ExchangeEntry>,
 }
 
 /// Where an entry stands in a file.

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::Path};
 use mcp_transport::http::Reach;
 
 use super::{
-    ConfigError, Declared, Dialect, Input, OAuthEntry, Origin, Problem, RemoteKind, ReplicasEntry,
-    SandboxEntry, ServerEntry, Template, ToolChoice, TransportEntry,
+    ConfigError, Declared, Dialect, ExchangeEntry, Input, OAuthEntry, Origin, Problem, RemoteKind,
+    ReplicasEntry, SandboxEntry, ServerEntry, Template, ToolChoice, TransportEntry,
     document::{self, Node, Value},
     fields::Fields,
 };
@@ -138,13 +138,18 @@ fn entry(
     fields.node(&["id", "source", "type"]);
     // The name of an entry in a list is its id; beside an id it is for display.
     let title = fields.plain(&["title", "name"])?.filter(|title| title != name);
+    let replicas = ReplicasEntry::read(&fields, &transport)?;
+    let oauth = oauth(&fields)?;
+    if let Some(oauth) = &oauth {
+        ExchangeEntry::check(oauth, &transport, replicas.is_some())?;
+    }
     Ok(Some(ServerEntry {
         name: name.to_owned(),
         title,
         description: fields.plain(&["description"])?,
         origin,
         dialect,
-        replicas: ReplicasEntry::read(&fields, &transport)?,
+        replicas,
         transport,
         enabled,
         required: fields.flag(&["required"])?.unwrap_or(false),
@@ -157,7 +162,7 @@ fn entry(
         resources: fields.plains(&["resources"])?.unwrap_or_default(),
         sandbox: SandboxEntry::read(&fields)?,
         reach: reach(&fields)?,
-        oauth: oauth(&fields)?,
+        oauth,
         input_defaults: BTreeMap::new(),
         unknown: fields.unknown(),
     }))
@@ -332,6 +337,7 @@ fn oauth(fields: &Fields<'_>) -> Result<Option<OAuthEntry>, String> {
         metadata_url: inside.plain(&["authServerMetadataUrl"])?,
         token_url: inside.plain(&["tokenUrl", "token_url"])?,
         allow_private_addresses: inside.flag(&["allowPrivateAddresses"])?.unwrap_or_default(),
+        exchange: ExchangeEntry::read(&inside)?,
     }))
 }
 

@@ -145,6 +145,7 @@ impl Looking<'_, '_> {
             metadata_url: metadata_url.clone(),
             token_url: entry.token_url.clone(),
             allow_private_addresses: entry.allow_private_addresses,
+            exchange: entry.exchange.clone(),
         }
     }
 

@@ -56,6 +56,9 @@ impl ServerEntry {
             if let Some(url) = &oauth.token_url {
                 said["tokenUrl"] = url.as_str().into();
             }
+            if let Some(exchange) = &oauth.exchange {
+                said["exchange"] = exchange.to_json();
+            }
             said
         });
         let mut all = json!({

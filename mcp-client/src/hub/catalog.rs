@@ -9,7 +9,7 @@ use mcp_protocol::{
 };
 use tokio::time::Instant;
 
-use super::ServerState;
+use super::{ServerState, server::PER_CALLER};
 use crate::Listing;
 
 /// Which lists a hub asks its servers for and keeps up to date.
@@ -173,6 +173,7 @@ fn availability(state: &ServerState) -> Availability {
         ServerState::Disabled => "it is switched off".into(),
         ServerState::NotConfigured(reason) => reason.as_str().into(),
         ServerState::Refused(refusal) => refusal.to_string().into(),
+        ServerState::PerCaller => PER_CALLER.into(),
         ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
             super::slot::chain(&**failure).into()
         }

@@ -6,8 +6,8 @@ use super::{
     Hub, Refusal, ServerState, group::Group, member::Member, slot::Slot, supervisor::Supervisor,
 };
 use crate::{
-    config::{ServerConfig, TransportConfig},
-    oauth::{ClientCredentialsGrant, OAuth},
+    config::{ExchangeEntry, ServerConfig, TransportConfig},
+    oauth::{AssertionSource, ClientCredentialsGrant, OAuth, TokenExchange},
 };
 
 impl Hub {
@@ -44,13 +44,24 @@ impl Hub {
                 if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
             {
                 let made = options.authorization.as_ref().and_then(|make| make(&server));
-                match &server.oauth {
-                    Some(config) if config.token_url.is_some() => {
+                let exchange = server.oauth.as_ref().and_then(|oauth| oauth.exchange.as_ref());
+                match (&server.oauth, exchange, &options.on_behalf_of) {
+                    (Some(config), Some(exchange), Some(subject)) => {
+                        let grant = exchanging(exchange, subject.clone());
+                        Some(OAuth::with(grant).configured(config))
+                    }
+                    (_, Some(_), None) => None,
+                    (Some(config), None, _) if config.token_url.is_some() => {
                         Some(OAuth::with(ClientCredentialsGrant).configured(config))
                     }
-                    Some(config) => made.map(|oauth| oauth.configured(config)),
-                    None => made,
+                    (Some(config), ..) => made.map(|oauth| oauth.configured(config)),
+                    (None, ..) => made,
                 }
+            }
+            _ if server.is_per_caller() => {
+                let reason = "it is reached on behalf of whoever asks, so it needs a URL, and no \
+                              header `Authorization`";
+                return unusable(name, server, String::new(), reason.to_owned());
             }
             _ => None,
         };
@@ -72,6 +83,11 @@ impl Hub {
         if self.lock().iter().any(|one| one.name() == server.name || one.slot(&name).is_some()) {
             let reason = format!("the name `{name}` is used twice; rename one");
             return unusable(name, server, endpoint, reason);
+        }
+        if server.is_per_caller() && options.on_behalf_of.is_none() {
+            let state = if server.enabled { ServerState::PerCaller } else { ServerState::Disabled };
+            let slot = Slot::new(name, server, endpoint, state, board, false);
+            return Arc::new(slot.per_caller());
         }
         let run = server.enabled && !options.lazy;
         let state = match (server.enabled, run) {
@@ -99,5 +115,24 @@ impl Hub {
         let task = tokio::spawn(supervisor.run());
         slot.supervised_by(task.abort_handle());
         slot
+    }
+}
+
+/// Tokens for a server on behalf of somebody.
+fn exchanging(entry: &ExchangeEntry, subject: AssertionSource) -> TokenExchange {
+    let ExchangeEntry { audience, resource, subject_token_type, requested_token_type, .. } = entry;
+    let mut grant = TokenExchange::new(subject);
+    if let Some(name) = audience {
+        grant = grant.audience(name);
+    }
+    if let Some(url) = resource {
+        grant = grant.resource(url);
+    }
+    if let Some(kind) = subject_token_type {
+        grant = grant.subject_token(*kind);
+    }
+    match requested_token_type {
+        Some(kind) => grant.requested_token(*kind),
+        None => grant,
     }
 }

@@ -3,6 +3,7 @@
 mod alerts;
 mod backoff;
 mod balance;
+mod board;
 mod catalog;
 mod configured;
 mod durations;
@@ -58,10 +59,7 @@ pub use self::{
     state::{HubChange, HubEvent, ServerState, ServerStatus, StateKind},
     webhook::{Webhook, WebhookError},
 };
-use self::{
-    member::Member,
-    slot::{Board, Slot},
-};
+use self::{board::Board, member::Member, slot::Slot};
 use crate::{
     Client,
     config::{Problem, ServerConfig},
@@ -385,6 +383,16 @@ impl Hub {
         let calls =
             servers.iter().map(async |server| (server.name().to_owned(), server.call(&call).await));
         join_all(calls).await
+    }
+
+    /// How its servers are started and kept.
+    pub fn options(&self) -> &HubOptions {
+        &self.0.options
+    }
+
+    /// Whether there are other handles to the same servers, so that somebody may be using them.
+    pub fn is_shared(&self) -> bool {
+        Arc::strong_count(&self.0) > 1
     }
 
     /// Ends all servers side by side, in order and within the bounds of their transports.

@@ -6,7 +6,7 @@ use super::{Backoff, CatalogLists};
 use crate::{
     ClientOptions,
     config::{AllowList, ServerConfig},
-    oauth::OAuth,
+    oauth::{AssertionSource, OAuth},
 };
 
 type Authorization = Arc<dyn Fn(&ServerConfig) -> Option<OAuth> + Send + Sync>;
@@ -43,6 +43,11 @@ pub struct HubOptions {
     pub catalogs: CatalogLists,
     /// The servers that may be used; all when `None`. Others are [refused](super::Refusal).
     pub allowed: Option<AllowList>,
+    /// For whom servers are reached whose configuration says that they are reached on behalf of
+    /// somebody ([`ServerConfig::is_per_caller`]): the source of their token, which is exchanged
+    /// for one of the server's. Without, such servers stay
+    /// [`PerCaller`](super::ServerState::PerCaller).
+    pub on_behalf_of: Option<AssertionSource>,
     pub(super) authorization: Option<Authorization>,
 }
 
@@ -60,6 +65,7 @@ impl Default for HubOptions {
             shutdown_grace: None,
             catalogs: CatalogLists::default(),
             allowed: None,
+            on_behalf_of: None,
             authorization: None,
         }
     }

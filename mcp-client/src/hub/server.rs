@@ -31,6 +31,11 @@ pub struct Server {
     pub(super) member: Member,
 }
 
+/// Why a server is not there for everybody alike, and what to do.
+pub(super) const PER_CALLER: &str = "it has no credentials of its own and is reached on behalf of \
+     whoever asks: ask through `mcp serve`, with the token of a person of an issuer that is \
+     trusted there";
+
 /// A server of a hub did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +64,12 @@ pub enum ServerError {
         #[source]
         source: Refusal,
     },
+    /// It is reached on behalf of somebody, and nobody is known.
+    #[error("server `{server}` is not there for everybody: {PER_CALLER}")]
+    NeedsCaller {
+        /// Which server.
+        server: String,
+    },
     /// The call failed.
     #[error("server `{server}`")]
     Call {
@@ -83,6 +94,11 @@ impl Server {
     /// What it is doing. One with replicas is up while one of them is.
     pub fn status(&self) -> ServerStatus {
         self.member.status()
+    }
+
+    /// What it is doing, in a word; quicker to be had than [`status`](Self::status).
+    pub fn state(&self) -> StateKind {
+        self.member.first().kind()
     }
 
     /// The replicas behind the name, if there are several.

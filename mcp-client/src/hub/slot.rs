@@ -3,19 +3,16 @@
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use tokio::{
-    sync::{broadcast, watch},
-    task::AbortHandle,
-    time::Instant,
-};
+use tokio::{sync::watch, task::AbortHandle, time::Instant};
 
 use super::{
-    Catalog, CatalogLists, Health, HubChange, HubEvent, ServerState, ServerStatus, StateKind,
+    Catalog, CatalogLists, Health, HubChange, ServerState, ServerStatus, StateKind,
+    board::{Board, Wish},
     catalog::{Answers, KnownLists},
     configured::Configured,
     identity::{Identity, Shown},
@@ -24,48 +21,6 @@ use crate::{
     Client, ConnectFailure,
     config::{Origin, ServerConfig},
 };
-
-/// Where changes of all servers are told.
-#[derive(Debug)]
-pub(super) struct Board {
-    /// Counts changes, for those who wait for one.
-    pub(super) changes: watch::Sender<u64>,
-    pub(super) events: broadcast::Sender<HubEvent>,
-    /// Which lists of the servers are wanted.
-    pub(super) lists: watch::Sender<CatalogLists>,
-    /// Counts changes of what all servers offer together.
-    pub(super) offered: AtomicU64,
-    /// Numbers the entries that there were.
-    pub(super) entries: AtomicU64,
-    /// How long a call waits for a server that is down and is started again.
-    pub(super) patience: Option<Duration>,
-}
-
-impl Board {
-    pub(super) fn tell(&self, server: &str, change: HubChange) {
-        // Nobody may be listening.
-        let _ = self.events.send(HubEvent { server: server.to_owned(), change });
-        self.changed();
-    }
-
-    pub(super) fn changed(&self) {
-        self.changes.send_modify(|count| *count += 1);
-    }
-
-    /// Says that the servers offer something else together.
-    pub(super) fn offers_anew(&self) {
-        self.offered.fetch_add(1, Ordering::Release);
-    }
-}
-
-/// What is wished of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wish {
-    /// Whether it should run.
-    pub(super) run: bool,
-    /// Counts the wishes to begin anew.
-    pub(super) turn: u64,
-}
 
 /// Of what use a server is for a call now, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +46,8 @@ pub(super) struct Slot {
     pub(super) wish: watch::Sender<Wish>,
     /// Whether nobody shall start it.
     off: AtomicBool,
+    /// Whether there is nothing to start, since each caller has a connection of their own.
+    is_per_caller: bool,
     known: Mutex<Known>,
     task: Mutex<Option<AbortHandle>>,
 }
@@ -158,6 +115,7 @@ impl Slot {
             board: Arc::clone(board),
             wish: watch::Sender::new(Wish { run, turn: 0 }),
             off: AtomicBool::new(off),
+            is_per_caller: false,
             known: Mutex::new(Known {
                 state,
                 took: Duration::ZERO,
@@ -174,6 +132,12 @@ impl Slot {
             }),
             task: Mutex::default(),
         }
+    }
+
+    /// There is nothing to start.
+    pub(super) fn per_caller(mut self) -> Self {
+        self.is_per_caller = true;
+        self
     }
 
     pub(super) fn name(&self) -> &str {
@@ -421,6 +385,10 @@ impl Slot {
     /// Wishes that it runs, or that nobody starts it.
     pub(super) fn switch(&self, on: bool) {
         self.off.store(!on, Ordering::Release);
+        if self.is_per_caller {
+            let state = if on { ServerState::PerCaller } else { ServerState::Disabled };
+            return self.resting(state);
+        }
         self.run(on);
         // One that waits for its first use waits no more; the others are ended by the supervisor.
         if !on && self.state().kind() == StateKind::Stopped {
@@ -445,6 +413,9 @@ impl Slot {
     /// Wishes that it begins anew, even if it is switched off.
     pub(super) fn begin_anew(&self) {
         self.off.store(false, Ordering::Release);
+        if self.is_per_caller {
+            return self.resting(ServerState::PerCaller);
+        }
         self.wish.send_modify(|wish| {
             wish.run = true;
             wish.turn += 1;

@@ -54,6 +54,7 @@ impl Slot {
         let server = self.name().to_owned();
         match self.state() {
             ServerState::Refused(source) => ServerError::Refused { server, source },
+            ServerState::PerCaller => ServerError::NeedsCaller { server },
             state => ServerError::Unavailable {
                 server,
                 state: state.kind(),

@@ -66,6 +66,8 @@ pub enum ServerState {
     NotConfigured(String),
     /// It may not be used.
     Refused(Refusal),
+    /// It has no connection of its own: it is reached on behalf of whoever asks.
+    PerCaller,
 }
 
 impl ServerState {
@@ -89,6 +91,7 @@ impl ServerState {
             Self::Disabled => StateKind::Disabled,
             Self::NotConfigured(_) => StateKind::NotConfigured,
             Self::Refused(_) => StateKind::Refused,
+            Self::PerCaller => StateKind::PerCaller,
         }
     }
 }
@@ -115,6 +118,8 @@ pub enum StateKind {
     NotConfigured,
     /// [`ServerState::Refused`]
     Refused,
+    /// [`ServerState::PerCaller`]
+    PerCaller,
 }
 
 impl StateKind {
@@ -130,6 +135,7 @@ impl StateKind {
             Self::Disabled => "disabled",
             Self::NotConfigured => "not-configured",
             Self::Refused => "refused",
+            Self::PerCaller => "per-caller",
         }
     }
 }

@@ -8,11 +8,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use super::{
-    Backoff, ServerState,
-    follow::follow,
-    slot::{Slot, Wish},
-};
+use super::{Backoff, ServerState, board::Wish, follow::follow, slot::Slot};
 use crate::{Client, ClientOptions, ConnectFailure, oauth::StoredLogin, random::fraction};
 
 /// A server that was up for so long is well: when it goes down it is started again at once.

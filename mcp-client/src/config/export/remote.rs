@@ -92,6 +92,9 @@ impl Writer<'_> {
             token_url,
             ..
         } = oauth;
+        if oauth.exchange.is_some() && self.spelling.dialect != Dialect::ClaudeCode {
+            return self.spelling.lost("how to log in");
+        }
         let mut object = Map::new();
         let (id_key, secret_key) = match self.spelling.dialect {
             Dialect::Cursor => ("CLIENT_ID", "CLIENT_SECRET"),
@@ -134,6 +137,9 @@ impl Writer<'_> {
             }
             if oauth.allow_private_addresses {
                 object.insert("allowPrivateAddresses".to_owned(), true.into());
+            }
+            if let Some(exchange) = &oauth.exchange {
+                object.insert("exchange".to_owned(), exchange.to_json());
             }
         }
         self.put(key, object);
