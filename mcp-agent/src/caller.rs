@@ -11,7 +11,7 @@ mod tower;
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use mcp_client::Identity;
+use mcp_client::{Identity, Server};
 use mcp_protocol::{
     input_required::InputRequired,
     logging::{LoggingLevel, LoggingMessageParams},
@@ -162,6 +162,9 @@ pub struct Call {
     /// Which of the server's replicas takes the call, by its name in the hub; whoever balances
     /// chooses one.
     pub replica: Option<Arc<str>>,
+    /// The server as it is for the one on whose behalf the call is made, where each caller has a
+    /// connection of their own; that one takes the call.
+    pub(crate) own: Option<Server>,
     /// What the call belongs to, such as a conversation: a server that keeps a state between calls
     /// gets those of one key at the same replica.
     pub affinity: Option<Arc<str>>,
@@ -288,6 +291,7 @@ impl Call {
             server: server.into(),
             identity: Identity::default(),
             replica: None,
+            own: None,
             affinity: None,
             operation: Arc::new(operation),
             partition: None,

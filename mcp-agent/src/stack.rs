@@ -149,8 +149,14 @@ struct Routing {
     routes: RwLock<HashMap<Arc<str>, Arc<Route>>>,
 }
 
+/// How many routes there may be to the connections that callers have of their own, before those on
+/// which nothing happens are forgotten.
+const OWN_ROUTES: usize = 1024;
+
 struct Route {
     server: Arc<str>,
+    /// Whether it leads to the connection of one caller.
+    is_own: bool,
     /// Which of the entries of this name it was made for.
     entry: u64,
     caller: SharedCaller,
@@ -178,8 +184,7 @@ impl Routes {
         }))
     }
 
-    fn route(&self, call: &Call) -> Arc<Route> {
-        let name = call.replica.as_ref().unwrap_or(&call.server);
+    fn route(&self, call: &Call, name: &Arc<str>) -> Arc<Route> {
         let entry = self.0.entry(&call.server);
         // Somebody may know of a newer one already.
         let is_right = |route: &&Arc<Route>| route.entry >= entry;
@@ -193,16 +198,22 @@ impl Routes {
             return Arc::clone(route);
         }
         routes.retain(|_, route| self.0.is_current(route));
-        let route = Arc::new(self.0.build(&call.server, entry, name));
+        if call.own.is_some() && routes.values().filter(|route| route.is_own).count() >= OWN_ROUTES
+        {
+            routes.retain(|_, route| !route.is_own || (route.places)() != (0, 0));
+        }
+        let mut route = self.0.build(&call.server, entry, name);
+        route.is_own = call.own.is_some();
+        let route = Arc::new(route);
         routes.insert(Arc::clone(name), Arc::clone(&route));
         route
     }
 
     fn report(&self, metrics: &MetricsLayer) -> Vec<ServerReport> {
         let routes = self.0.routes.read().unwrap_or_else(PoisonError::into_inner);
-        let mut servers: Vec<_> = routes
-            .iter()
-            .filter(|(_, route)| self.0.is_current(route))
+        let current = || routes.iter().filter(|(_, route)| self.0.is_current(route));
+        let mut servers: Vec<_> = current()
+            .filter(|(_, route)| !route.is_own)
             .map(|(name, route)| {
                 let (running, waiting) = (route.places)();
                 ServerReport {
@@ -214,6 +225,23 @@ impl Routes {
                 }
             })
             .collect();
+        // Whoever has a connection of their own is named nowhere.
+        for (_, route) in current().filter(|(_, route)| route.is_own) {
+            let (running, waiting) = (route.places)();
+            match servers.iter_mut().find(|known| known.name == route.server) {
+                Some(known) => {
+                    known.running += running;
+                    known.waiting += waiting;
+                }
+                None => servers.push(ServerReport {
+                    name: Arc::clone(&route.server),
+                    breaker: None,
+                    running,
+                    waiting,
+                    on_their_way: metrics.running(&route.server),
+                }),
+            }
+        }
         drop(routes);
         servers.sort_by(|one, other| one.name.cmp(&other.name));
         servers
@@ -263,14 +291,18 @@ impl Routing {
             }
             None => (SharedCaller::new(limited), None),
         };
-        Route { server: Arc::clone(server), entry, caller, places, breaker }
+        Route { server: Arc::clone(server), is_own: false, entry, caller, places, breaker }
     }
 }
 
 impl Caller for Routes {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let route = self.route(&call);
-        let name = Arc::clone(call.replica.as_ref().unwrap_or(&call.server));
+        let name = match (&call.own, &call.partition) {
+            // No configuration has such a name.
+            (Some(_), Some(whose)) => format!("{}\u{1f}{whose}", call.server).into(),
+            _ => Arc::clone(call.replica.as_ref().unwrap_or(&call.server)),
+        };
+        let route = self.route(&call, &name);
         let outcome = route.caller.call(call).await;
         if let Err(CallError::UnknownServer { .. }) = &outcome {
             // A name that somebody made up leaves nothing behind.

@@ -376,6 +376,13 @@ pub(crate) fn ready(status: &ServerStatus) -> std::result::Result<Client, Report
             .server(name))
         }
         ServerState::Refused(refusal) => Err(trust::refused(status, refusal)),
+        ServerState::PerCaller => {
+            let text = format!("server `{name}` has no credentials of its own");
+            Err(Report::new(ErrorCode::AuthRequired, text)
+                .cause("its entry says `oauth.exchange`: it is reached on behalf of whoever asks")
+                .help("ask through `mcp serve`, with the token of a person of a `[[jwt]]` issuer")
+                .server(name))
+        }
         ServerState::Disabled => {
             Err(Report::new(ErrorCode::Config, format!("server `{name}` is switched off"))
                 .server(name))

@@ -30,6 +30,15 @@ impl Required {
         }
     }
 
+    /// What is reached on behalf of the callers of a service cannot be up before they ask.
+    pub(crate) fn without_callers_own(mut self, chosen: &Chosen) -> Self {
+        let own = |name: &String| {
+            chosen.servers.iter().any(|server| server.name == *name && server.is_per_caller())
+        };
+        self.servers.retain(|(name, _)| !own(name));
+        self
+    }
+
     /// That none of their entries is one that cannot be used.
     pub(crate) fn are_usable(&mut self) -> Result<()> {
         self.broken.pop().map_or(Ok(()), |(_, report)| Err(report.into()))

@@ -17,17 +17,17 @@ use serde_json::{Value, json};
 
 use crate::asking::{Serving, misbehaving};
 
-const AUDIENCE: &str = "https://tools.example/mcp";
+pub(crate) const AUDIENCE: &str = "https://tools.example/mcp";
 
 /// A key that signs, under a name.
-struct Signing {
+pub(crate) struct Signing {
     name: &'static str,
     key: EncodingKey,
     public: Value,
 }
 
 impl Signing {
-    fn new(name: &'static str) -> Self {
+    pub(crate) fn new(name: &'static str) -> Self {
         let random = SystemRandom::new();
         let algorithm = &ECDSA_P256_SHA256_FIXED_SIGNING;
         let der = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("a key");
@@ -40,7 +40,7 @@ impl Signing {
         Self { name, key: EncodingKey::from_ec_der(der.as_ref()), public }
     }
 
-    fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let mut head = Header::new(Algorithm::ES256);
         head.kid = Some(self.name.to_owned());
         jsonwebtoken::encode(&head, claims, &self.key).expect("a token")
@@ -48,14 +48,14 @@ impl Signing {
 }
 
 /// An authorization server that publishes its keys.
-struct Issuer {
-    url: String,
+pub(crate) struct Issuer {
+    pub(crate) url: String,
     keys: Arc<Mutex<Vec<Value>>>,
     script: HttpScript,
 }
 
 impl Issuer {
-    async fn start(key: &Signing) -> Self {
+    pub(crate) async fn start(key: &Signing) -> Self {
         let keys = Arc::new(Mutex::new(vec![json!({"kty": "new"}), key.public.clone()]));
         let (published, own) = (Arc::clone(&keys), Arc::new(Mutex::new(String::new())));
         let known = Arc::clone(&own);
@@ -89,7 +89,7 @@ impl Issuer {
         access
     }
 
-    fn claims(&self) -> Value {
+    pub(crate) fn claims(&self) -> Value {
         json!({
             "iss": self.url, "aud": AUDIENCE, "sub": "ada", "exp": now() + 300,
             "scope": "openid mcp:use",
@@ -97,7 +97,7 @@ impl Issuer {
     }
 }
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_secs()
 }
 

@@ -53,7 +53,10 @@ impl Caller for ServerCaller {
             }
             Servers::Hub(hub) => {
                 let name = call.replica.as_ref().unwrap_or(&call.server);
-                let server = hub.server(name).ok_or_else(unknown)?;
+                let server = match &call.own {
+                    Some(own) => own.clone(),
+                    None => hub.server(name).ok_or_else(unknown)?,
+                };
                 let outcome = match &*call.operation {
                     _ if call.is_handed_out() => {
                         let started = Instant::now();

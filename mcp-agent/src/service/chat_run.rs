@@ -93,18 +93,16 @@ impl ChatRun {
     /// Begins, with the tools of the servers and those of the request.
     pub(super) async fn begin(service: &Service, chat: &ChatOptions, asked: Asked) -> Self {
         let Asked { principal, transcript, settings, tools } = asked;
-        let servers = service.tools().await;
-        let (known, offered) = (Arc::clone(&servers), chat.offered());
         let view = View::new(principal.clone(), None);
-        service.settle_pins().await;
-        let (pins, hub) = (service.pins().cloned(), service.hub().clone());
+        let servers = service.tools_for(&view).await;
+        let (known, offered) = (Arc::clone(&servers), chat.offered());
+        service.settle_pins(&view).await;
+        let held = service.held_for(&view);
         let noting = Noting::new(service, Arc::clone(&servers));
         let offers = Filtered::new(Arc::clone(&servers), move |tool| {
             known.tool(&tool.name).is_some_and(|tool| {
                 let name = &tool.tool.name;
-                offered(&tool)
-                    && view.has_tool(&tool.server, name)
-                    && !pins.as_ref().is_some_and(|pins| pins.holds(&hub, &tool.server, name))
+                offered(&tool) && view.has_tool(&tool.server, name) && !held(&tool.server, name)
             })
         });
         // Of two tools of one name the first keeps it, and that one is the client's.

@@ -56,6 +56,13 @@ pub struct ServiceLimits {
     /// How long a legacy session is kept that nobody uses. Default: 30 min.
     #[serde(deserialize_with = "seconds")]
     pub session_idle: Duration,
+    /// Connections on behalf of callers, each of one caller with one server, where the
+    /// configuration says that a server is reached so; beyond it the one that was idle for longest
+    /// is ended. Default: 256.
+    pub callers: usize,
+    /// How long a connection on behalf of a caller is kept that they do not use. Default: 10 min.
+    #[serde(deserialize_with = "seconds")]
+    pub caller_idle: Duration,
     /// How long what is under way may go on when the service is told to stop. Default: 25 s.
     #[serde(deserialize_with = "seconds")]
     pub drain: Duration,
@@ -78,6 +85,8 @@ impl Default for ServiceLimits {
             streams: 4096,
             sessions: 4096,
             session_idle: Duration::from_secs(1800),
+            callers: 256,
+            caller_idle: Duration::from_secs(600),
             drain: Duration::from_secs(25),
         }
     }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use super::{
     Service,
     problem::{Problem, ProblemCode},
+    scope::Scope,
     view::View,
 };
 
@@ -49,8 +50,17 @@ pub(super) struct Listed {
 impl Service {
     /// A server, by name, if it is there for whoever asks.
     pub(super) fn server(&self, name: &str, view: &View) -> Result<Server, Problem> {
-        let found = self.hub().server(name).filter(|_| view.sees(name));
+        let found = self.0.own.named(name, &view.principal).filter(|_| view.sees(name));
         found.ok_or_else(|| Problem::unknown_server(name))
+    }
+
+    /// A server that is to be asked something for whoever asks.
+    pub(super) fn server_for(&self, name: &str, view: &View) -> Result<Server, Problem> {
+        let found = self.hub().server(name).filter(|_| view.sees(name));
+        let server = found.ok_or_else(|| Problem::unknown_server(name))?;
+        let scope = Scope::current();
+        let shown = scope.request().and_then(|request| request.shown());
+        Ok(self.0.own.of(server, &view.principal, shown)?)
     }
 
     /// Asks the servers that are meant for a list, side by side. One that fails hides no other; if
@@ -60,26 +70,35 @@ impl Service {
         which: Which,
         view: &View,
         list: F,
-        has: impl Fn(&str, &T) -> bool,
+        has: impl Fn(&Server, &T) -> bool,
     ) -> Result<Listed, Problem>
     where
         T: Serialize,
         F: Fn(Client) -> Fut,
         Fut: Future<Output = Result<Listing<T>, CallError>>,
     {
+        let mut listed = Listed { items: Vec::new(), problems: Vec::new() };
         let servers = if let Some(name) = &which.server_name {
-            vec![self.server(name, view)?]
+            vec![self.server_for(name, view)?]
         } else {
             let all = self.hub().servers().into_iter();
-            all.filter(|server| view.sees(server.name())).collect()
+            let meant = all.filter(|server| view.sees(server.name()));
+            let (mut servers, scope) = (Vec::new(), Scope::current());
+            let shown = scope.request().and_then(|request| request.shown());
+            for server in meant {
+                match self.0.own.of(server, &view.principal, shown) {
+                    Ok(server) => servers.push(server),
+                    Err(error) => listed.problems.push(error.into()),
+                }
+            }
+            servers
         };
         let asked = servers.iter().map(|server| server.call(&list));
         let answers = futures_util::future::join_all(asked).await;
-        let mut listed = Listed { items: Vec::new(), problems: Vec::new() };
         for (server, answer) in servers.iter().zip(answers) {
             match answer {
                 Ok(listing) => {
-                    let items = listing.items.iter().filter(|item| has(server.name(), item));
+                    let items = listing.items.iter().filter(|item| has(server, item));
                     listed.items.extend(items.filter_map(|item| {
                         let Ok(Value::Object(mut item)) = serde_json::to_value(item) else {
                             return None;

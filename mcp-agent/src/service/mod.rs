@@ -79,7 +79,9 @@ mod listen;
 mod listing;
 mod mcp_endpoint;
 mod noted_tools;
+mod on_behalf;
 mod openapi;
+mod own_servers;
 mod patience;
 mod plans;
 mod problem;
@@ -126,6 +128,8 @@ use self::{
     journal::Journal,
     listed_tools::ListedTools,
     mcp_endpoint::Endpoints,
+    on_behalf::OnBehalf,
+    own_servers::OwnServers,
     shared_servers::SharedServers,
     templates::Templates,
     view::View,
@@ -300,6 +304,7 @@ pub struct Service(Arc<Shared>);
 
 struct Shared {
     hub: Hub,
+    own: OwnServers,
     stack: Stack,
     access: Arc<Access>,
     limits: ServiceLimits,
@@ -358,7 +363,9 @@ impl Service {
         }
         let (spans, passes_baggage) = (options.spans, options.passes_baggage);
         let servers = Exchanges::new(ServerCaller::of_hub(hub.clone()), spans.clone());
+        let own = OwnServers::new(&hub, &limits);
         let layers = layers.principals(scope::principal_id).observer(scope::CallNotes);
+        let layers = layers.middleware(OnBehalf::new(&hub, &own));
         let stack = Stack::new(servers, &layers);
         let chat = match &spans {
             Some(spans) => chat.map(|chat| chat.traced(spans)),
@@ -376,16 +383,19 @@ impl Service {
         }
         let pins = options.pins.clone();
         let access = Arc::new(Access::new(guard, token, &trusted));
-        let many = Many::new(&hub, &stack, &journal, spans.clone(), keys, options.pins, &access);
+        let many =
+            Many::new(&own, &hub, &stack, &journal, spans.clone(), keys, options.pins, &access);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {
             let hub = hub.clone();
             following.spawn(async move { pins.follow(&hub).await });
         }
+        following.spawn(own.clone().follow());
         let common = options.servers.map(|store| SharedServers::new(store, &hub));
         Self(Arc::new(Shared {
             hub,
+            own,
             stack,
             access,
             admission: Arc::new(Admission::new(&limits)),
@@ -418,6 +428,7 @@ impl Service {
         self.0.access.replace(settings);
         let trusted = self.access();
         self.0.endpoints.keep(|principal| trusted.still_knows(principal));
+        self.0.own.keep(|principal| trusted.still_knows(principal));
     }
 
     fn access(&self) -> Arc<access::Authority> {
@@ -434,9 +445,10 @@ impl Service {
     }
 
     /// Has it agreed with other replicas what all servers offer, before it is listed.
-    async fn settle_pins(&self) {
+    async fn settle_pins(&self, view: &View) {
         if let Some(pins) = self.pins() {
-            pins.settle_all(self.hub()).await;
+            self.own_are_ready(view).await;
+            pins.settle_all(self.0.own.servers(view)).await;
         }
     }
 

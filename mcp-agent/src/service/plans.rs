@@ -148,16 +148,15 @@ pub(super) async fn resume(
 type Tools = Filtered<NotedTools>;
 
 async fn tools(service: &Service, principal: Principal) -> Tools {
-    let (tools, view) = (service.tools().await, View::new(principal, None));
-    let known = Arc::clone(&tools);
-    service.settle_pins().await;
-    let (pins, hub) = (service.pins().cloned(), service.hub().clone());
+    let view = View::new(principal, None);
+    let tools = service.tools_for(&view).await;
+    service.settle_pins(&view).await;
+    let (known, held) = (Arc::clone(&tools), service.held_for(&view));
     let noted = NotedTools::new(tools, Arc::clone(&service.0.journal));
     Filtered::new(noted, move |tool| {
         known.tool(&tool.name).is_some_and(|tool| {
             let name = &tool.tool.name;
-            view.has_tool(&tool.server, name)
-                && !pins.as_ref().is_some_and(|pins| pins.holds(&hub, &tool.server, name))
+            view.has_tool(&tool.server, name) && !held(&tool.server, name)
         })
     })
 }

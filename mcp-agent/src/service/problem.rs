@@ -273,6 +273,9 @@ impl Problem {
                 problem.retry_after = *retry_in;
                 problem
             }
+            ServerError::NeedsCaller { server } => {
+                Self::new(ProblemCode::AuthRequired, error.to_string()).server(server)
+            }
             _ => Self::new(ProblemCode::Unreachable, chain(error)),
         }
     }

@@ -30,7 +30,7 @@ pub(super) async fn list(
         }
         client.list_prompts().await
     };
-    let has = |server: &str, _: &Prompt| view.has_contents(server);
+    let has = |server: &mcp_client::Server, _: &Prompt| view.has_contents(server.name());
     let listed = service.list(which, &view, list, has).await?;
     Ok(Json(PromptList { prompts: listed.items, problems: listed.problems }))
 }

@@ -30,7 +30,7 @@ pub(super) async fn list(
         }
         client.list_resources().await
     };
-    let has = |server: &str, _: &Resource| view.has_contents(server);
+    let has = |server: &mcp_client::Server, _: &Resource| view.has_contents(server.name());
     let listed = service.list(which, &view, list, has).await?;
     Ok(Json(ResourceList { resources: listed.items, problems: listed.problems }))
 }

@@ -11,7 +11,7 @@ use std::{
 
 use mcp_client::{HubOptions, TraceContext};
 
-use super::access::Principal;
+use super::access::{Principal, Shown};
 use crate::layers::{CallRecord, Observe};
 
 tokio::task_local! {
@@ -31,6 +31,7 @@ pub(super) struct RequestNotes {
     pub(super) id: String,
     pub(super) passes_baggage: bool,
     principal: OnceLock<Principal>,
+    shown: OnceLock<Arc<Shown>>,
     what: Mutex<What>,
 }
 
@@ -104,10 +105,18 @@ impl RequestNotes {
         Self { id, passes_baggage, ..Self::default() }
     }
 
-    /// Somebody was let in.
-    pub(super) fn is_of(&self, principal: &Principal) {
+    /// Somebody was let in, with a token of an issuer or something else.
+    pub(super) fn is_of(&self, principal: &Principal, shown: Option<Arc<Shown>>) {
         // There is one for a request.
         let _ = self.principal.set(principal.clone());
+        if let Some(shown) = shown {
+            let _ = self.shown.set(shown);
+        }
+    }
+
+    /// The token of an issuer that the request shows.
+    pub(super) fn shown(&self) -> Option<&Arc<Shown>> {
+        self.shown.get()
     }
 
     pub(super) fn principal(&self) -> Option<&Principal> {

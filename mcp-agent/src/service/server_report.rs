@@ -13,6 +13,10 @@ use crate::stack::StackReport;
 /// Under this name a server's health counts the tools beyond those that it counts by name.
 const OTHER_TOOLS: &str = "(others)";
 
+/// What is said of a server that is reached on behalf of callers, to those who are none yet.
+const FOR_CALLERS: &str = "it is reached on behalf of whoever asks with the token of a person, who \
+     then has a connection of their own";
+
 /// A server and what it is doing. Times are in milliseconds. For whoever may not see all of its
 /// tools, what is counted is about those that they may see, and what cannot be told apart by tool
 /// is left out.
@@ -55,6 +59,10 @@ pub(super) struct ServerReport {
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default)]
     tools: BTreeMap<String, ToolReport>,
+    /// How many callers are connected, where each has a connection of their own. What else is said
+    /// is that of whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    callers: Option<usize>,
     /// Each of its replicas by itself, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -119,6 +127,7 @@ impl ServerReport {
             }
             ServerState::Degraded(_, reason) => Some(reason.to_string()),
             ServerState::NotConfigured(reason) => Some(reason.clone()),
+            ServerState::PerCaller => Some(FOR_CALLERS.to_owned()),
             _ => None,
         };
         let replicas = status.replicas.iter();
@@ -176,8 +185,14 @@ impl ServerReport {
             calls_running: sees_all.then(|| layers.map_or(0, |layers| layers.running)),
             calls_waiting: sees_all.then(|| layers.map_or(0, |layers| layers.waiting)),
             tools,
+            callers: None,
             replicas,
         }
+    }
+
+    pub(super) fn callers(mut self, callers: usize) -> Self {
+        self.callers = Some(callers);
+        self
     }
 }
 

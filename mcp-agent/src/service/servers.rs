@@ -5,7 +5,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use mcp_client::{ServerState, ServerStatus, StateKind};
+use mcp_client::{Server, ServerState, ServerStatus, StateKind, config::ServerConfig};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -19,6 +19,7 @@ use super::{
     server_report::ServerReport,
     view::View,
 };
+use crate::stack::StackReport;
 
 /// All servers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -40,10 +41,26 @@ pub(super) async fn status(
 ) -> Json<ServerList> {
     let view = View::new(principal, None);
     let (now, layers) = (Instant::now(), service.stack().report());
-    let statuses = service.hub().status();
-    let seen = statuses.iter().filter(|status| view.sees(&status.name));
-    let servers = seen.map(|status| ServerReport::new(status, &layers, now, &view)).collect();
+    let seen = service.0.own.servers(&view);
+    let servers = seen.iter().map(|server| service.report(server, &layers, now, &view)).collect();
     Json(ServerList { servers })
+}
+
+impl Service {
+    /// A server as it is for whoever asks.
+    fn report(
+        &self,
+        server: &Server,
+        layers: &StackReport,
+        now: Instant,
+        view: &View,
+    ) -> ServerReport {
+        let report = ServerReport::new(&server.status(), layers, now, view);
+        if server.config().is_some_and(ServerConfig::is_per_caller) {
+            return report.callers(self.0.own.count(server.name()));
+        }
+        report
+    }
 }
 
 /// One server, with the last lines that it wrote to its standard error, which are for operators.
@@ -63,7 +80,7 @@ pub(super) async fn one(
         }
         state => state.client().map(mcp_client::Client::stderr_tail).unwrap_or_default(),
     };
-    let server = ServerReport::new(&status, &service.stack().report(), Instant::now(), &view);
+    let server = service.report(&server, &service.stack().report(), Instant::now(), &view);
     Ok(Json(OneServer { server, stderr }))
 }
 

@@ -72,7 +72,7 @@ impl Service {
             }
         };
         self.0.endpoints.end();
-        self.0.hub.close().await;
+        tokio::join!(self.0.hub.close(), self.0.own.close());
         ended
     }
 

@@ -55,6 +55,9 @@ struct Shared {
 type Key = dyn Fn(&ServerStatus) -> String + Send + Sync;
 type Heard = dyn Fn(&str, &Drift) + Send + Sync;
 
+/// How many lists of callers' own are remembered at least while they are of use.
+const OWN_LISTS: usize = 1024;
+
 /// Where pins are.
 #[derive(Clone)]
 enum Source {
@@ -82,6 +85,8 @@ struct Judged {
     drift: Vec<Drift>,
     /// The tools that are not offered, and why.
     held: Arc<BTreeMap<String, String>>,
+    /// Whether they are those of one caller.
+    is_own: bool,
 }
 
 impl ToolPins {
@@ -152,18 +157,16 @@ impl ToolPins {
     }
 
     /// Whether a tool is in quarantine.
-    pub(super) fn holds(&self, hub: &Hub, server: &str, tool: &str) -> bool {
-        hub.server(server).is_some_and(|server| {
-            let catalog = server.catalog();
-            self.held(&server, &catalog).contains_key(tool)
-        })
+    pub(super) fn holds(&self, server: &Server, tool: &str) -> bool {
+        self.held(server, &server.catalog()).contains_key(tool)
     }
 
     /// What is not as it was agreed to.
     pub(super) fn drift(&self, server: &Server) -> Vec<Drift> {
         let catalog = server.catalog();
         self.held(server, &catalog);
-        self.lock().get(server.name()).map(|judged| judged.drift.clone()).unwrap_or_default()
+        let place = place(server, &catalog.tools.listing);
+        self.lock().get(&place).map(|judged| judged.drift.clone()).unwrap_or_default()
     }
 
     /// Waits, not for long, until the replicas have agreed to the tools of a server that none of
@@ -174,18 +177,26 @@ impl ToolPins {
             return;
         }
         let key = (self.0.key)(&server.status());
-        if common.of(&key).is_some() {
+        let now = now(server, &catalog.tools.listing);
+        if let Some(pins) = common.of(&key) {
+            let is_new = |name: &String| !pins.tools.contains_key(name);
+            if is_own(server) && now.tools.keys().any(is_new) {
+                let adding = common.change(&key, |pins: &mut ServerPins| add_new(pins, &now));
+                if let Ok(Err(error)) = timeout(SETTLE_LIMIT, adding).await {
+                    tracing::debug!(server = server.name(), %error, "its tools are in quarantine");
+                }
+            }
             return;
         }
-        let seen = common.see(&key, now(server, &catalog.tools.listing));
+        let seen = common.see(&key, now);
         if let Ok(Err(error)) = timeout(SETTLE_LIMIT, seen).await {
             tracing::debug!(server = server.name(), %error, "its tools are in quarantine");
         }
     }
 
-    /// The same for all servers that are there. One that was never asked for its tools is asked.
-    pub(super) async fn settle_all(&self, hub: &Hub) {
-        let settling = hub.servers().into_iter().map(|server| async move {
+    /// The same for several servers, as far as they are there. One that was never asked for its tools is asked.
+    pub(super) async fn settle_all(&self, servers: Vec<Server>) {
+        let settling = servers.into_iter().map(|server| async move {
             let mut catalog = server.catalog();
             let is_there = catalog.availability == Availability::Available;
             if is_there && catalog.tools.told.is_none() {
@@ -257,7 +268,7 @@ impl ToolPins {
             }
             Source::Common(common) => common.change(&key, change).await?,
         };
-        if let Some(judged) = self.lock().get_mut(server.name()) {
+        if let Some(judged) = self.lock().get_mut(&place(server, &catalog.tools.listing)) {
             judged.seen = Arc::default();
         }
         self.held(server, &catalog);
@@ -271,8 +282,9 @@ impl ToolPins {
         seen: &Arc<Listing<Tool>>,
         read: impl Fn(&Judged) -> T,
     ) -> (T, Option<Vec<Drift>>) {
+        let place = place(server, seen);
         let mut all = self.lock();
-        let before = all.get(server.name());
+        let before = all.get(&place);
         let generation = self.0.source.generation();
         let is_fresh = |judged: &Judged| match &self.0.source {
             Source::Own(_) => judged.held.is_empty() || judged.at.elapsed() < LOOK_AGAIN,
@@ -290,7 +302,11 @@ impl ToolPins {
         });
         let told = told.cloned().collect();
         let result = read(&judged);
-        all.insert(server.name().to_owned(), judged);
+        if all.len() > OWN_LISTS {
+            // Those that no catalog has any more.
+            all.retain(|_, one| !one.is_own || Arc::strong_count(&one.seen) > 1);
+        }
+        all.insert(place, judged);
         (result, Some(told))
     }
 
@@ -299,6 +315,7 @@ impl ToolPins {
         let key = (self.0.key)(&server.status());
         let (mut drift, mut held) = (Vec::new(), BTreeMap::new());
         match self.0.source.pins(&key, &now) {
+            Ok(pins) if is_own(server) => drift = self.own_drift(&key, &pins, &now),
             Ok(pins) => drift = pins.drift(&now),
             // Without pins nothing can be told from what it was.
             Err(reason) => {
@@ -308,7 +325,34 @@ impl ToolPins {
         for one in drift.iter().filter(|one| one.now.is_some()) {
             held.insert(one.tool.clone(), format!("its definition is {}", one.kind()));
         }
-        Judged { seen, at: Instant::now(), generation, drift, held: Arc::new(held) }
+        let is_own = is_own(server);
+        Judged { seen, at: Instant::now(), generation, drift, held: Arc::new(held), is_own }
+    }
+
+    /// What is another than it was. Not everybody has the same tools at a server that is reached on
+    /// behalf of callers: those that nobody had before are pinned as they are, here or by
+    /// [`settle`](Self::settle).
+    fn own_drift(&self, key: &str, pins: &ServerPins, now: &ServerPins) -> Vec<Drift> {
+        let mut drift = pins.drift(now);
+        drift.retain(|one| one.now.is_some());
+        if let Source::Own(store) = &self.0.source
+            && drift.iter().any(|one| one.before.is_none())
+        {
+            let mut pins = pins.clone();
+            add_new(&mut pins, now);
+            if let Err(error) = store.save(key, pins) {
+                tracing::warn!(server = key, %error, "its tools cannot be pinned");
+            }
+            drift.retain(|one| one.before.is_some());
+        }
+        drift
+    }
+}
+
+/// Pins the tools that are not pinned yet.
+fn add_new(pins: &mut ServerPins, now: &ServerPins) {
+    for (name, pin) in &now.tools {
+        pins.tools.entry(name.clone()).or_insert_with(|| pin.clone());
     }
 }
 
@@ -339,6 +383,18 @@ impl Source {
             }
         }
     }
+}
+
+/// Whether a server is connected on behalf of one caller.
+fn is_own(server: &Server) -> bool {
+    server.hub().options().on_behalf_of.is_some()
+}
+
+/// What a judgement is remembered by: the server, and its list where callers have lists of their own.
+fn place(server: &Server, seen: &Arc<Listing<Tool>>) -> String {
+    let name = server.name();
+    // As long as it is remembered no other list is in its place.
+    if is_own(server) { format!("{name}\u{1f}{:p}", Arc::as_ptr(seen)) } else { name.to_owned() }
 }
 
 /// The tools that the configuration of a server offers, as they are now.

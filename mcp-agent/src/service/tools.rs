@@ -38,12 +38,10 @@ pub(super) async fn list(
         }
         client.list_tools().await
     };
-    service.settle_pins().await;
-    let has = |server: &str, tool: &Tool| {
-        let holds =
-            service.pins().is_some_and(|pins| pins.holds(service.hub(), server, &tool.name));
-        let server = service.hub().server(server);
-        !holds && server.is_some_and(|server| view.offers(&server, &tool.name))
+    service.settle_pins(&view).await;
+    let has = |server: &mcp_client::Server, tool: &Tool| {
+        let holds = service.pins().is_some_and(|pins| pins.holds(server, &tool.name));
+        !holds && view.offers(server, &tool.name)
     };
     let listed = service.list(which, &view, list, has).await?;
     Ok(Json(ToolList { tools: listed.items, problems: listed.problems }))
@@ -72,7 +70,7 @@ pub(super) async fn call(
 ) -> Result<Response, Problem> {
     let Call { server_name, tool_name, arguments } = call;
     let view = View::new(principal, None);
-    let server = service.server(&server_name, &view)?;
+    let server = service.server_for(&server_name, &view)?;
     if !view.offers(&server, &tool_name) {
         return Err(Problem::unknown_tool(&server_name, &tool_name));
     }

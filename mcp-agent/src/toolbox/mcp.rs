@@ -53,6 +53,9 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 
 enum Servers {
     Hub(Hub),
+    /// Of several hubs, each under its name.
+    #[cfg(feature = "service")]
+    Several(Vec<Server>),
     Clients(Vec<(String, Client)>),
 }
 
@@ -110,6 +113,14 @@ impl McpToolset {
         hub.keep_catalogs(CatalogLists::TOOLS);
         hub.listed().await;
         let toolset = Self::of(Servers::Hub(hub));
+        toolset.follow();
+        toolset
+    }
+
+    /// The tools of these servers, whatever hub each is of, as far as their lists are kept.
+    #[cfg(feature = "service")]
+    pub(crate) fn of_servers(servers: Vec<Server>, stack: Stack) -> Self {
+        let toolset = Self::of(Servers::Several(servers)).through(stack);
         toolset.follow();
         toolset
     }
@@ -179,9 +190,10 @@ impl McpToolset {
     /// Snapshots that were taken before stay as they are.
     pub async fn refresh(&self) -> bool {
         match &self.servers {
-            Servers::Hub(hub) => {
+            Servers::Clients(clients) => self.replace(ask(clients).await, 0),
+            of_hubs => {
                 let before = self.snapshot().generation;
-                let servers: Vec<_> = hub
+                let servers: Vec<_> = of_hubs
                     .servers()
                     .into_iter()
                     .filter(|server| server.status().state.client().is_some())
@@ -194,18 +206,16 @@ impl McpToolset {
                 }
                 self.snapshot().generation != before
             }
-            Servers::Clients(clients) => self.replace(ask(clients).await, 0),
         }
     }
 
     /// Takes in what the hub knows, if it knows anything new.
     fn follow(&self) {
-        let Servers::Hub(hub) = &self.servers else { return };
-        let generation = hub.catalog_generation();
+        let Some(generation) = self.servers.generation() else { return };
         if self.listed().generation == generation {
             return;
         }
-        let offers = hub.servers().into_iter().map(|server| {
+        let offers = self.servers.servers().into_iter().map(|server| {
             let tools = server.catalog().tools;
             let listing = match tools.fault {
                 Some(fault) if tools.told.is_none() => Err(fault.to_string()),
@@ -310,7 +320,7 @@ impl McpToolset {
     pub(super) fn hub(&self) -> Option<&Hub> {
         match &self.servers {
             Servers::Hub(hub) => Some(hub),
-            Servers::Clients(_) => None,
+            _ => None,
         }
     }
 
@@ -335,18 +345,46 @@ async fn ask(clients: &[(String, Client)]) -> Vec<Offer> {
 }
 
 impl Servers {
+    /// Those of hubs.
+    fn servers(&self) -> Vec<Server> {
+        match self {
+            Self::Hub(hub) => hub.servers(),
+            #[cfg(feature = "service")]
+            Self::Several(servers) => servers.clone(),
+            Self::Clients(_) => Vec::new(),
+        }
+    }
+
+    /// Grows with every change of what hubs know that their servers offer.
+    fn generation(&self) -> Option<u64> {
+        match self {
+            Self::Hub(hub) => Some(hub.catalog_generation()),
+            #[cfg(feature = "service")]
+            Self::Several(servers) => {
+                // At first there is nothing.
+                Some(1 + servers.iter().map(|one| one.catalog().generation).sum::<u64>())
+            }
+            Self::Clients(_) => None,
+        }
+    }
+
     /// Those that are connected now.
     fn clients(&self) -> Vec<(String, Client)> {
         match self {
             Self::Clients(clients) => clients.clone(),
             Self::Hub(hub) => hub.clients(),
+            #[cfg(feature = "service")]
+            Self::Several(servers) => {
+                let client = |server: &Server| server.status().state.client().cloned();
+                let named = |server: &Server| Some((server.name().to_owned(), client(server)?));
+                servers.iter().filter_map(named).collect()
+            }
         }
     }
 
     /// The servers that cannot be used now, save those that are switched off.
     fn unavailable(&self) -> Vec<ToolsProblem> {
-        let Self::Hub(hub) = self else { return Vec::new() };
-        let servers = hub.servers().into_iter();
+        let servers = self.servers().into_iter();
         let problems = servers.filter_map(|server| match server.catalog().availability {
             Availability::Unavailable(_)
                 if server.config().is_some_and(|config| !config.enabled) =>
@@ -364,8 +402,12 @@ impl Servers {
 
     /// Whether the configuration, as it is now, approves a tool.
     fn approval(&self, server: &str, tool: &str) -> ToolApproval {
-        let Self::Hub(hub) = self else { return ToolApproval::default() };
-        let server = hub.server(server);
+        let server = match self {
+            Self::Hub(hub) => hub.server(server),
+            #[cfg(feature = "service")]
+            Self::Several(servers) => servers.iter().find(|one| one.name() == server).cloned(),
+            Self::Clients(_) => None,
+        };
         let config = server.as_ref().and_then(Server::config);
         config.map(|config| config.tools.approval(tool)).unwrap_or_default()
     }
@@ -373,6 +415,9 @@ impl Servers {
     fn caller(&self) -> ServerCaller {
         match self {
             Self::Hub(hub) => ServerCaller::of_hub(hub.clone()),
+            // They are called through the layers that are given with them.
+            #[cfg(feature = "service")]
+            Self::Several(_) => ServerCaller::of_clients(std::iter::empty::<(&str, Client)>()),
             Self::Clients(clients) => ServerCaller::of_clients(
                 clients.iter().map(|(name, client)| (name.as_str(), client.clone())),
             ),

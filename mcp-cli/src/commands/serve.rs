@@ -175,7 +175,7 @@ async fn start(
         options.await_restart = args.layers.await_restart;
         shared.hub(options);
     };
-    let mut required = Required::of(&chosen);
+    let mut required = Required::of(&chosen).without_callers_own(&chosen);
     required.are_usable()?;
     let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);

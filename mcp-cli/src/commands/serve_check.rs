@@ -28,14 +28,22 @@ pub(super) fn check(
     let file = ServeFile::read(args.settings.as_deref())?;
     let chosen = chosen(args, context)?;
     args.layers.options(&chosen)?;
+    let callers_own = callers_own(&file.access(), &chosen.servers);
     let access = told(&file.access(), args);
-    let usable = chosen.problems.is_empty();
+    let usable = chosen.problems.is_empty() && callers_own.is_empty();
     if printer.output() == Output::Text {
         printer.line(format_args!("listen  {}", one_line(&args.listen)))?;
         printer.line(format_args!("access  {}", one_line(&access)))?;
         for server in &chosen.servers {
             let (name, kind) = (one_line(&server.name), kind(&server.transport));
-            let state = if server.enabled { "served" } else { "not served: it is disabled" };
+            let wrong = callers_own.iter().find(|(name, _)| *name == server.name);
+            let state = match wrong {
+                _ if !server.enabled => "not served: it is disabled",
+                Some((_, reason)) => &format!("served to nobody: {reason}"),
+                None if server.is_per_caller() => "served for each caller",
+                None => "served",
+            };
+            let state = one_line(state);
             printer.line(format_args!("server  {name}  {kind}  {state}  {}", place(server)))?;
         }
         for problem in &chosen.problems {
@@ -47,9 +55,12 @@ pub(super) fn check(
             .servers
             .iter()
             .map(|server| {
+                let wrong = callers_own.iter().find(|(name, _)| *name == server.name);
                 json!({
                     "name": server.name, "kind": kind(&server.transport),
-                    "served": server.enabled, "place": place(server),
+                    "served": server.enabled && wrong.is_none(), "place": place(server),
+                    "per_caller": server.is_per_caller(),
+                    "reason": wrong.map(|(_, reason)| reason),
                 })
             })
             .collect();
@@ -128,6 +139,29 @@ pub(super) fn explain(
         }))?;
     }
     Ok(if is_served { ExitCode::Success } else { ExitCode::Usage })
+}
+
+/// The servers that are reached on behalf of callers, and why nobody can be one.
+fn callers_own(access: &AccessSettings, servers: &[ServerConfig]) -> Vec<(String, String)> {
+    let wrong = |server: &ServerConfig| {
+        let exchange = server.oauth.as_ref()?.exchange.as_ref()?;
+        let issuers: Vec<_> = access.issuers.iter().map(|one| one.issuer.as_str()).collect();
+        let reason = match (&exchange.issuer, &*issuers) {
+            (_, []) => {
+                "it is reached with the tokens of people, and no `[[jwt]]` issuer is trusted"
+                    .to_owned()
+            }
+            (Some(named), known) if !known.contains(&named.as_str()) => {
+                format!("its `exchange.issuer` {named} is no `[[jwt]]` issuer")
+            }
+            (None, [_, _, ..]) => {
+                "several `[[jwt]]` issuers are trusted; name one as `exchange.issuer`".to_owned()
+            }
+            _ => return None,
+        };
+        Some((server.name.clone(), reason))
+    };
+    servers.iter().filter(|server| server.enabled).filter_map(wrong).collect()
 }
 
 fn chosen(args: &ServeArgs, context: &Context) -> Result<Chosen> {

@@ -163,7 +163,7 @@ fn row(server: &Server, width: usize, printer: &Printer) -> String {
     let (mark, role) = match status.state.kind() {
         StateKind::Ready => ("●", Role::Good),
         StateKind::Degraded | StateKind::NeedsAuth | StateKind::Starting => ("◐", Role::Warning),
-        StateKind::Disabled | StateKind::Stopped => ("○", Role::Dim),
+        StateKind::Disabled | StateKind::Stopped | StateKind::PerCaller => ("○", Role::Dim),
         _ => ("✗", Role::Bad),
     };
     let state = format!("{mark} {}", status.state.kind());

@@ -118,6 +118,7 @@ impl<C: Caller> Breaker<C> {
     async fn probe(&self, mut permit: Permit<'_>, call: &Call) {
         let mut ping = Call::new(Arc::clone(&call.server), Operation::Ping);
         ping.partition.clone_from(&call.partition);
+        ping.own.clone_from(&call.own);
         permit.tell(match timeout(self.probe_timeout, self.inner.call(ping)).await {
             Ok(outcome) => Outcome::of(outcome.as_ref()),
             Err(_) => {

@@ -11,6 +11,7 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
+use mcp_client::Secret;
 use moka::future::Cache;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -196,6 +197,23 @@ fn values<'a>(claims: &'a Map<String, Value>, name: &str) -> BTreeSet<&'a str> {
     }
 }
 
+/// A token that somebody has shown and that was found good.
+#[derive(Debug)]
+pub(in crate::service) struct Shown {
+    pub(in crate::service) issuer: String,
+    /// Whether no other issuer is trusted here.
+    pub(in crate::service) is_of_the_only_issuer: bool,
+    pub(in crate::service) token: Secret,
+    /// Seconds since 1970.
+    pub(in crate::service) ends: f64,
+}
+
+impl Shown {
+    pub(in crate::service) fn has_ended(&self) -> bool {
+        now() >= self.ends
+    }
+}
+
 /// Why a token is not taken.
 #[derive(Debug)]
 pub(super) enum Refused {
@@ -254,8 +272,9 @@ impl Verifier {
         &self.issuer
     }
 
-    /// Whose token it is. The signature is checked before anything in it is believed.
-    pub(super) async fn verify(&self, token: &str) -> Result<Principal, Refused> {
+    /// Whose token it is, and when it ends. The signature is checked before anything in it is
+    /// believed.
+    pub(super) async fn verify(&self, token: &str) -> Result<(Principal, f64), Refused> {
         use Refused::Invalid;
         if token.len() > MAX_BYTES {
             return Err(Invalid("the token is too large"));
@@ -264,7 +283,7 @@ impl Verifier {
         if let Some((principal, ends)) = self.checked.get(&digest).await
             && now() < ends
         {
-            return Ok(principal);
+            return Ok((principal, ends));
         }
         let unreadable = Invalid("the token cannot be read");
         let Some((message, signature)) = token.rsplit_once('.') else { return Err(unreadable) };
@@ -293,7 +312,7 @@ impl Verifier {
         let ends = claims.exp + LEEWAY_S;
         let principal = self.judge(claims)?;
         self.checked.insert(digest, (principal.clone(), ends)).await;
-        Ok(principal)
+        Ok((principal, ends))
     }
 
     fn judge(&self, claims: Claims) -> Result<Principal, Refused> {

@@ -29,6 +29,7 @@ use mcp_client::Secret;
 use mcp_transport::serve::Guard;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
+pub(super) use self::jwt::Shown;
 pub use self::{
     jwt::{Grant, JwtAlgorithm, JwtIssuer},
     keys::{ApiKey, KeyDigest},
@@ -123,9 +124,13 @@ impl Authority {
         owner || self.keys.has(principal) || self.verifiers.iter().any(issuer)
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Refusal> {
+    /// Who asks, and with which token of an issuer, if it is one.
+    async fn identify(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<(Principal, Option<Arc<Shown>>), Refusal> {
         if self.is_open {
-            return Ok(Principal::owner());
+            return Ok((Principal::owner(), None));
         }
         let shown = match bearer(headers) {
             Ok(Some(shown)) => shown,
@@ -133,7 +138,7 @@ impl Authority {
             Err(reason) => return Err(Refusal::Invalid(reason)),
         };
         if let Some(principal) = self.keys.find(shown) {
-            return Ok(principal.clone());
+            return Ok((principal.clone(), None));
         }
         let issuer = if self.verifiers.is_empty() { None } else { jwt::said_issuer(shown) };
         let verifier = issuer.and_then(|issuer| {
@@ -142,11 +147,19 @@ impl Authority {
         let Some(verifier) = verifier else {
             return Err(Refusal::Invalid("the token is not known here"));
         };
-        verifier.verify(shown).await.map_err(|refused| match refused {
+        let judged = verifier.verify(shown).await.map_err(|refused| match refused {
             Refused::Invalid(reason) => Refusal::Invalid(reason),
             Refused::NoGrant => Refusal::NoGrant,
             Refused::NoKeys(error) => Refusal::NoKeys(problem::chain(&*error)),
-        })
+        });
+        let (principal, ends) = judged?;
+        let shown = Shown {
+            issuer: verifier.issuer().issuer.clone(),
+            is_of_the_only_issuer: self.verifiers.len() == 1,
+            token: Secret::new(shown),
+            ends,
+        };
+        Ok((principal, Some(Arc::new(shown))))
     }
 }
 
@@ -188,8 +201,8 @@ pub(super) async fn check(
     let trusted = access.trusted();
     let refuse =
         |problem, error| challenge::refuse(problem, error, &trusted, &parts.headers, &parts.uri);
-    let principal = match trusted.identify(&parts.headers).await {
-        Ok(principal) => principal,
+    let (principal, shown) = match trusted.identify(&parts.headers).await {
+        Ok(identified) => identified,
         Err(Refusal::Nothing) => return refuse(Problem::unauthorized(), None),
         Err(Refusal::Invalid(reason)) => {
             let problem = Problem::new(ProblemCode::Refused, reason);
@@ -210,7 +223,7 @@ pub(super) async fn check(
         return refuse(problem, Some("insufficient_scope"));
     }
     if let Some(request) = Scope::current().request() {
-        request.is_of(&principal);
+        request.is_of(&principal, shown);
     }
     parts.extensions.insert(principal);
     next.run(Request::from_parts(parts, body)).await

@@ -158,7 +158,7 @@ impl Aggregate {
     /// How a task stands; as it stood last while its server is away or silent.
     async fn now(&self, begun: Begun) -> Option<legacy::Task> {
         let Begun { number, place, task, .. } = begun;
-        let server = self.0.hub.server(&place.at)?;
+        let server = self.server(&place.at)?;
         let state = server.status().state;
         let Some(client) = state.client().cloned() else { return Some(task) };
         if !place.is_at(&client) {

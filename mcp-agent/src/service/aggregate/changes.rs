@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::BoxFuture,
-    service::{tool_pins::ToolPins, view::View},
+    service::{own_servers::OwnServers, tool_pins::ToolPins, view::View},
 };
 
 /// All lists.
@@ -69,21 +69,23 @@ impl Changes {
     pub(super) fn watch(
         &self,
         hub: &Hub,
+        own: &OwnServers,
         view: &View,
         pins: Option<&ToolPins>,
     ) -> watch::Receiver<Counts> {
-        self.counting(hub, view, pins, |counting| counting.receiver())
+        self.counting(hub, own, view, pins, |counting| counting.receiver())
     }
 
     /// Tells a client of all changes from now on, until it is left out again.
     pub(super) fn announce_to(
         &self,
         hub: &Hub,
+        own: &OwnServers,
         view: &View,
         pins: Option<&ToolPins>,
         conversation: &Arc<Conversation>,
     ) {
-        self.counting(hub, view, pins, |counting| {
+        self.counting(hub, own, view, pins, |counting| {
             if !std::mem::replace(&mut counting.is_announcing, true) {
                 let audience = Arc::clone(&self.audience);
                 counting.tasks.spawn(announce_to_all(counting.receiver(), audience));
@@ -99,6 +101,7 @@ impl Changes {
     fn counting<T>(
         &self,
         hub: &Hub,
+        own: &OwnServers,
         view: &View,
         pins: Option<&ToolPins>,
         act: impl FnOnce(&mut Counting) -> T,
@@ -107,7 +110,7 @@ impl Changes {
         act(counting.get_or_insert_with(|| {
             let (sender, counts) = watch::channel(Counts::default());
             let mut tasks = JoinSet::new();
-            tasks.spawn(count(hub.clone(), view.clone(), pins.cloned(), sender));
+            tasks.spawn(count(hub.clone(), own.clone(), view.clone(), pins.cloned(), sender));
             Counting { counts, is_announcing: false, tasks }
         }))
     }
@@ -121,10 +124,16 @@ impl Counting {
     }
 }
 
-async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Sender<Counts>) {
+async fn count(
+    hub: Hub,
+    own: OwnServers,
+    view: View,
+    pins: Option<ToolPins>,
+    sender: watch::Sender<Counts>,
+) {
     let is_meant = |name: &str| view.sees(name);
-    let mut events = hub.events();
-    let prints = || prints(&hub, &view, pins.as_ref());
+    let (mut events, mut of_callers) = (hub.events(), own.changes());
+    let prints = || prints(&own, &view, pins.as_ref());
     let mut last = prints();
     let servers = hub.servers().into_iter().filter(|server| is_meant(server.name()));
     let mut told: FuturesUnordered<_> = servers.map(|server| next(server.changes())).collect();
@@ -153,6 +162,17 @@ async fn count(hub: Hub, view: View, pins: Option<ToolPins>, sender: watch::Send
             // What was in quarantine until the replicas had agreed may be offered now.
             generation = agreed_since(pins.as_ref(), agreed) => {
                 agreed = generation;
+                let now = prints();
+                changed = [0, 1, 2].map(|list| now[list] != last[list]);
+                last = now;
+            }
+            // What the connections of this very caller offer.
+            changed_for = of_callers.recv() => {
+                match changed_for {
+                    Ok(caller) if *caller != *view.principal.id() => continue,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
                 let now = prints();
                 changed = [0, 1, 2].map(|list| now[list] != last[list]);
                 last = now;
@@ -196,8 +216,8 @@ fn next(mut watch: ServerWatch) -> BoxFuture<'static, (ServerWatch, Option<Chang
 }
 
 /// What the lists of tools, prompts and resources come to.
-fn prints(hub: &Hub, view: &View, pins: Option<&ToolPins>) -> [u64; 3] {
-    let offered = Offered::known(hub, view, pins);
+fn prints(own: &OwnServers, view: &View, pins: Option<&ToolPins>) -> [u64; 3] {
+    let offered = Offered::known(own, view, pins);
     let print = |value: Value| {
         let mut hasher = DefaultHasher::new();
         value.to_string().hash(&mut hasher);

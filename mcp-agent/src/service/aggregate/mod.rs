@@ -72,7 +72,10 @@ use self::{
     waiting::Waiting,
     way::Way,
 };
-use super::{access::Access, journal::Journal, problem, tool_pins::ToolPins, view::View};
+use super::{
+    access::Access, journal::Journal, own_servers::OwnServers, problem, tool_pins::ToolPins,
+    view::View,
+};
 use crate::{
     caller::{Call, Operation, ToolHints},
     spans::Spans,
@@ -83,6 +86,7 @@ use crate::{
 #[derive(Clone)]
 pub(super) struct Many {
     pub(super) hub: Hub,
+    own: OwnServers,
     pub(super) journal: Arc<Journal>,
     stack: Stack,
     spans: Option<Arc<dyn Spans>>,
@@ -96,6 +100,7 @@ pub(super) struct Many {
 
 impl Many {
     pub(super) fn new(
+        own: &OwnServers,
         hub: &Hub,
         stack: &Stack,
         journal: &Arc<Journal>,
@@ -106,8 +111,8 @@ impl Many {
     ) -> Self {
         let (hub, stack, journal) = (hub.clone(), stack.clone(), Arc::clone(journal));
         let operations = Arc::new(Operations::new(&hub));
-        let (begun, access) = (Arc::default(), Arc::clone(access));
-        Self { hub, journal, stack, spans, keys, pins, operations, begun, access }
+        let (own, begun, access) = (own.clone(), Arc::default(), Arc::clone(access));
+        Self { hub, own, journal, stack, spans, keys, pins, operations, begun, access }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
@@ -126,6 +131,7 @@ pub(super) struct Aggregate(Arc<Shared>);
 
 struct Shared {
     hub: Hub,
+    own: OwnServers,
     way: Way,
     spans: Option<Arc<dyn Spans>>,
     view: View,
@@ -161,13 +167,14 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, journal, stack, spans, keys, pins, operations, begun, access } =
+        let Many { hub, own, journal, stack, spans, keys, pins, operations, begun, access } =
             many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels, said) = Default::default();
         Self(Arc::new(Shared {
             hub,
+            own,
             way,
             spans,
             view,
@@ -204,6 +211,10 @@ impl Aggregate {
     ) -> Result<RawJson, ErrorObject> {
         let mut caller = Caller::read(&request, peer, conversation)?;
         caller.measured = Some(measured);
+        if &*request.method != "ping" {
+            let shown = caller.scope.request().and_then(|request| request.shown());
+            self.0.own.visit(&self.0.view, shown);
+        }
         let Some(spans) = &self.0.spans else {
             return self.act(request, &caller, conversation).await;
         };
@@ -295,25 +306,31 @@ impl Aggregate {
     }
 
     fn servers(&self) -> impl Iterator<Item = Server> {
-        let all = self.0.hub.servers().into_iter();
-        all.filter(|server| self.0.view.sees(server.name()))
+        self.0.own.servers(&self.0.view).into_iter()
+    }
+
+    /// The server of this name, or a replica, as it is for this principal.
+    fn server(&self, name: &str) -> Option<Server> {
+        self.0.own.named(name, &self.0.view.principal)
     }
 
     fn changes(&self) -> watch::Receiver<Counts> {
-        self.0.changes.watch(&self.0.hub, &self.0.view, self.0.pins.as_ref())
+        let Shared { hub, own, view, pins, changes, .. } = &*self.0;
+        changes.watch(hub, own, view, pins.as_ref())
     }
 
     fn announce_to(&self, conversation: &Arc<Conversation>) {
-        let Shared { hub, view, pins, changes, .. } = &*self.0;
-        changes.announce_to(hub, view, pins.as_ref(), conversation);
+        let Shared { hub, own, view, pins, changes, .. } = &*self.0;
+        changes.announce_to(hub, own, view, pins.as_ref(), conversation);
     }
 
     fn known(&self) -> Offered<'_> {
-        Offered::known(&self.0.hub, &self.0.view, self.0.pins.as_ref())
+        Offered::known(&self.0.own, &self.0.view, self.0.pins.as_ref())
     }
 
     async fn ask(&self, lists: CatalogLists) -> Offered<'_> {
-        Offered::ask(&self.0.hub, &self.0.view, self.0.pins.as_ref(), lists).await
+        let Shared { hub, own, view, pins, .. } = &*self.0;
+        Offered::ask(hub, own, view, pins.as_ref(), lists).await
     }
 
     async fn initialize(&self, params: &InitializeParams) -> InitializeResult {

@@ -12,7 +12,7 @@ use mcp_protocol::{
 use tokio::time::timeout;
 
 use super::names;
-use crate::service::{tool_pins::ToolPins, view::View};
+use crate::service::{own_servers::OwnServers, tool_pins::ToolPins, view::View};
 
 /// How long servers that are still starting hold a list up.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -42,8 +42,8 @@ pub(super) struct Offered<'a> {
 
 impl<'a> Offered<'a> {
     /// What is known now, without asking anybody.
-    pub(super) fn known(hub: &Hub, view: &'a View, pins: Option<&'a ToolPins>) -> Self {
-        let meant = hub.servers().into_iter().filter(|server| view.sees(server.name()));
+    pub(super) fn known(own: &OwnServers, view: &'a View, pins: Option<&'a ToolPins>) -> Self {
+        let meant = own.servers(view).into_iter();
         let catalogs = meant.map(|server| (server.clone(), server.catalog())).collect();
         Self { view, pins, catalogs }
     }
@@ -52,13 +52,15 @@ impl<'a> Offered<'a> {
     /// they offered last is used.
     pub(super) async fn ask(
         hub: &Hub,
+        own: &OwnServers,
         view: &'a View,
         pins: Option<&'a ToolPins>,
         lists: CatalogLists,
     ) -> Self {
         // Whoever is not up by then is told of when it is.
-        let _ = timeout(START_LIMIT, ready(hub, view)).await;
-        let known = Self::known(hub, view, pins);
+        let ready = async { tokio::join!(ready(hub, view), own.ready(view)) };
+        let _ = timeout(START_LIMIT, ready).await;
+        let known = Self::known(own, view, pins);
         let asking = known.catalogs.into_iter().map(|(server, mut catalog)| async move {
             let is_there = catalog.availability == Availability::Available;
             if is_there

@@ -48,7 +48,7 @@ impl Aggregate {
         }
         call.affinity.clone_from(&caller.affinity);
         let is_legacy = || async {
-            let client = self.0.hub.server(&call.server)?.client().await.ok()?;
+            let client = self.server(&call.server)?.client().await.ok()?;
             Some(client.server().protocol_version.era() == Era::Legacy)
         };
         match caller.era {

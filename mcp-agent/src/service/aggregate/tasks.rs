@@ -118,7 +118,7 @@ impl Aggregate {
                 let place = place(PlaceEra::Legacy);
                 created.task.task_id = self.seal(&place)?;
                 if let (Some(conversation), Some(server)) =
-                    (caller.conversation, self.0.hub.server(&place.at))
+                    (caller.conversation, self.server(&place.at))
                 {
                     let watch = begun_tasks::hear(&server, &place);
                     conversation.tell_of_task(watch, created.task.clone());
@@ -245,7 +245,7 @@ impl Aggregate {
         if !caller.capabilities.extensions.contains(TASKS) {
             return None;
         }
-        let server = self.0.hub.server(&place.at)?;
+        let server = self.server(&place.at)?;
         let wanted =
             SubscriptionFilter { task_ids: vec![place.task.clone()], ..Default::default() };
         Some((server.watch(wanted), place))
@@ -318,7 +318,7 @@ impl Aggregate {
 
     /// Whoever has the task.
     async fn server_of(&self, place: &Place, id: &str) -> Result<Server, ErrorObject> {
-        let server = self.0.hub.server(&place.at).ok_or_else(|| unknown("task", id))?;
+        let server = self.server(&place.at).ok_or_else(|| unknown("task", id))?;
         let client = server.client().await.map_err(|error| failed(&error))?;
         if !place.is_at(&client) {
             return Err(unknown("task", id));

@@ -1,0 +1,61 @@
+//! Calls go to the connection of whoever makes them, where each caller has one of their own.
+
+use std::fmt;
+
+use mcp_client::Hub;
+
+use super::{access::Principal, own_servers::OwnServers, scope::Scope};
+use crate::{
+    caller::{Call, CallError, Reply},
+    layers::{Middleware, Next},
+    model::BoxFuture,
+};
+
+/// Stands before all that keeps something: what is kept of one caller's calls is for no other.
+pub(super) struct OnBehalf {
+    hub: Hub,
+    own: OwnServers,
+}
+
+impl OnBehalf {
+    pub(super) fn new(hub: &Hub, own: &OwnServers) -> Self {
+        Self { hub: hub.clone(), own: own.clone() }
+    }
+
+    fn lead(&self, call: &mut Call) -> Result<(), CallError> {
+        if !self.own.is_own(&call.server) {
+            return Ok(());
+        }
+        let Some(server) = self.hub.server(&call.server) else { return Ok(()) };
+        let scope = Scope::current();
+        let request = scope.request();
+        let principal = request.and_then(|request| request.principal()).cloned();
+        let principal = principal.unwrap_or_else(Principal::owner);
+        let shown = request.and_then(|request| request.shown());
+        let own = self.own.of(server, &principal, shown);
+        let own = own.map_err(|error| error.into_call_error(&call.server))?;
+        call.partition = Some(principal.id().into());
+        call.identity.account = own.identity().account;
+        call.own = Some(own);
+        Ok(())
+    }
+}
+
+impl Middleware for OnBehalf {
+    fn around<'a>(
+        &'a self,
+        mut call: Call,
+        next: Next<'a>,
+    ) -> BoxFuture<'a, Result<Reply, CallError>> {
+        match self.lead(&mut call) {
+            Ok(()) => next.call(call),
+            Err(error) => Box::pin(async move { Err(error) }),
+        }
+    }
+}
+
+impl fmt::Debug for OnBehalf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OnBehalf").field(&self.own).finish()
+    }
+}
