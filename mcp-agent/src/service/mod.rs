@@ -383,8 +383,7 @@ impl Service {
         }
         let pins = options.pins.clone();
         let access = Arc::new(Access::new(guard, token, &trusted));
-        let many =
-            Many::new(&own, &hub, &stack, &journal, spans.clone(), keys, options.pins, &access);
+        let many = Many::new(&own, &stack, &journal, spans.clone(), keys, options.pins, &access);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {

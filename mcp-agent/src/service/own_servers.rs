@@ -163,6 +163,11 @@ impl OwnServers {
         }))
     }
 
+    /// Those of everybody, and the entries of these here.
+    pub(super) fn hub(&self) -> &Hub {
+        &self.0.hub
+    }
+
     fn open(&self) -> MutexGuard<'_, HashMap<Key, Open>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -101,7 +101,6 @@ pub(super) struct Many {
 impl Many {
     pub(super) fn new(
         own: &OwnServers,
-        hub: &Hub,
         stack: &Stack,
         journal: &Arc<Journal>,
         spans: Option<Arc<dyn Spans>>,
@@ -109,7 +108,7 @@ impl Many {
         pins: Option<ToolPins>,
         access: &Arc<Access>,
     ) -> Self {
-        let (hub, stack, journal) = (hub.clone(), stack.clone(), Arc::clone(journal));
+        let (hub, stack, journal) = (own.hub().clone(), stack.clone(), Arc::clone(journal));
         let operations = Arc::new(Operations::new(&hub));
         let (own, begun, access) = (own.clone(), Arc::default(), Arc::clone(access));
         Self { hub, own, journal, stack, spans, keys, pins, operations, begun, access }
