@@ -52,7 +52,7 @@ struct Shared {
     open: Mutex<HashMap<Key, Open>>,
     /// Says for whom something is another now.
     changes: broadcast::Sender<Arc<str>>,
-    /// Those that are being ended.
+    /// Those that are being ended, or are told other rules.
     ending: Mutex<JoinSet<()>>,
 }
 
@@ -67,6 +67,8 @@ struct Open {
     hub: Hub,
     /// Which of the entries that had the name.
     entry: u64,
+    /// What the entry said when it was looked at last.
+    config: Option<Arc<ServerConfig>>,
     principal: Principal,
     subject: Arc<Subject>,
     used: Instant,
@@ -193,6 +195,7 @@ impl OwnServers {
         let mut newest = Arc::clone(shown);
         if let Some(known) = open.get_mut(&key).filter(|known| known.entry == entry) {
             known.used = Instant::now();
+            self.take_rules(known, &server);
             let is_new = known.subject.renew(shown);
             newest = known.subject.newest();
             if let Some(own) = known.hub.server(&name) {
@@ -221,6 +224,20 @@ impl OwnServers {
         Ok(own.unwrap_or(server))
     }
 
+    /// Has a connection go on by the rules of now, which are nothing that it is begun anew for.
+    fn take_rules(&self, known: &mut Open, server: &Server) {
+        let Some(now) = server.config() else { return };
+        if known.config.as_ref().is_some_and(|before| Arc::ptr_eq(before, &now)) {
+            return;
+        }
+        known.config = Some(Arc::clone(&now));
+        let hub = known.hub.clone();
+        let mut ending = self.0.ending.lock().unwrap_or_else(PoisonError::into_inner);
+        ending.spawn(async move {
+            hub.apply(vec![Arc::unwrap_or_clone(now)]).await;
+        });
+    }
+
     fn begin(
         &self,
         server: &Server,
@@ -238,7 +255,9 @@ impl OwnServers {
             let token = source.token();
             async move { Ok(token?) }
         }));
-        let hub = Hub::start(server.config().cloned().into_iter().collect(), &options);
+        let config = server.config();
+        let entries = config.iter().map(|config| ServerConfig::clone(config)).collect();
+        let hub = Hub::start(entries, &options);
         let mut following = JoinSet::new();
         let (mut events, changes) = (hub.events(), self.0.changes.clone());
         let caller = Arc::clone(caller);
@@ -249,7 +268,16 @@ impl OwnServers {
             }
         });
         let (principal, now) = (principal.clone(), Instant::now());
-        Open { hub, entry, principal, subject, used: now, begun: now, _following: following }
+        Open {
+            hub,
+            entry,
+            config,
+            principal,
+            subject,
+            used: now,
+            begun: now,
+            _following: following,
+        }
     }
 
     /// A server as it is for somebody, as far as there is a connection.
@@ -382,20 +410,22 @@ impl OwnServers {
 
 fn names_of(hub: &Hub) -> Arc<[String]> {
     let all = hub.servers().into_iter();
-    let own = all.filter(|server| server.config().is_some_and(ServerConfig::is_per_caller));
+    let own =
+        all.filter(|server| server.config().as_deref().is_some_and(ServerConfig::is_per_caller));
     own.map(|server| server.name().to_owned()).collect()
 }
 
 /// Whether each caller has a connection of their own, unless it is switched off for all.
 fn is_own(server: &Server) -> bool {
-    server.config().is_some_and(ServerConfig::is_per_caller)
+    server.config().as_deref().is_some_and(ServerConfig::is_per_caller)
         && server.hub().options().on_behalf_of.is_none()
         && server.state() == StateKind::PerCaller
 }
 
 /// Whether a token may be shown to the authorization server that a server's entry names.
 fn may_be_exchanged(server: &Server, shown: &Shown) -> bool {
-    let oauth = server.config().and_then(|config| config.oauth.as_ref());
+    let config = server.config();
+    let oauth = config.as_ref().and_then(|config| config.oauth.as_ref());
     match oauth.and_then(|oauth| oauth.exchange.as_ref()) {
         Some(exchange) => match &exchange.issuer {
             Some(issuer) => *issuer == shown.issuer,

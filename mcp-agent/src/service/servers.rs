@@ -56,7 +56,7 @@ impl Service {
         view: &View,
     ) -> ServerReport {
         let report = ServerReport::new(&server.status(), layers, now, view);
-        if server.config().is_some_and(ServerConfig::is_per_caller) {
+        if server.config().as_deref().is_some_and(ServerConfig::is_per_caller) {
             return report.callers(self.0.own.count(server.name()));
         }
         report
