@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use tokio::time::Instant;
 
 /// How many events wait for their reader before the writer has to, and how many are kept for a
 /// reader that comes again.
@@ -43,6 +44,7 @@ struct State {
     /// Which reader is the current one.
     generation: u64,
     attached: bool,
+    left: Option<Instant>,
     reader: Option<Waker>,
     /// Writers that wait for room.
     writers: Vec<Waker>,
@@ -65,6 +67,7 @@ impl EventLog {
             closed: false,
             generation: 0,
             attached: false,
+            left: None,
             reader: None,
             writers: Vec::new(),
         })))
@@ -127,10 +130,15 @@ impl EventLog {
         self.lock().attached
     }
 
+    /// When the last reader went away.
+    pub(super) fn left(&self) -> Option<Instant> {
+        self.lock().left
+    }
+
     /// Whether a reader was here, went away, and has not heard all.
     pub(super) fn is_missed(&self) -> bool {
         let state = self.lock();
-        !state.attached && state.generation > 0 && state.read < state.last_number
+        !state.attached && state.generation > 0 && state.unread() > 0
     }
 
     /// Becomes the reader, from the event after this number on, or from where the last reader was.
@@ -149,10 +157,18 @@ impl EventLog {
 }
 
 impl State {
+    /// How many events wait for the reader. Numbers do not tell: some may have gone unread, and a
+    /// reader may come with one from before this log began.
+    fn unread(&self) -> usize {
+        let read = self.events.partition_point(|event| event.number <= self.read);
+        self.events.len() - read
+    }
+
     /// Whether a reader is there, and so far behind that it has to be waited for.
     fn is_full(&self) -> bool {
-        let behind = self.last_number - self.read;
-        self.attached && !self.closed && behind >= MAX_EVENTS as u64
+        let unread = self.unread();
+        let much = unread >= MAX_EVENTS || (unread > 0 && self.bytes >= MAX_BYTES);
+        self.attached && !self.closed && much
     }
 
     /// Adds an event, if the stream is not over.
@@ -217,8 +233,8 @@ impl Reader {
         match self.look(&mut state, cx) {
             Poll::Ready(Some(event)) => {
                 state.read = event.number;
-                state.wake_writers();
                 state.forget_old();
+                state.wake_writers();
                 Poll::Ready(Some(event))
             }
             other => other,
@@ -255,6 +271,7 @@ impl Drop for Reader {
         let mut state = self.log.lock();
         if state.generation == self.generation {
             state.attached = false;
+            state.left = Some(Instant::now());
             state.wake_writers();
         }
     }
@@ -317,5 +334,43 @@ mod tests {
         assert!(more.as_mut().poll(&mut cx).is_ready());
         drop(reader);
         assert!(!log.is_attached());
+    }
+
+    #[tokio::test]
+    async fn a_number_from_before_the_log_began_is_no_backlog() {
+        let log = EventLog::after(1 << 16, None);
+        let mut reader = log.attach(Some(3));
+        assert!(!log.lock().is_full());
+        log.try_push("a".into());
+        log.push("b".into()).await;
+        assert_eq!((take(&mut reader), take(&mut reader)), (number(65_537), number(65_538)));
+        drop(reader);
+        assert!(!log.is_missed());
+    }
+
+    #[tokio::test]
+    async fn what_went_unread_is_no_backlog() {
+        let log = EventLog::new(None);
+        log.answer(vec![b'x'; MAX_BYTES + 1].into(), Ok(()));
+        for _ in 0..2 * MAX_EVENTS {
+            log.push("note".into()).await;
+        }
+        let mut reader = log.attach(None);
+        assert_eq!(take(&mut reader), number(1));
+        while take(&mut reader).is_ready() {}
+        log.try_push("a".into());
+        assert_eq!(take(&mut reader), number(2 * MAX_EVENTS as u64 + 2));
+    }
+
+    #[tokio::test]
+    async fn a_slow_reader_is_waited_for_by_bytes_too() {
+        let log = EventLog::new(None);
+        let mut reader = log.attach(None);
+        log.push(vec![b'x'; MAX_BYTES].into()).await;
+        let mut more = Box::pin(log.push("y".into()));
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(more.as_mut().poll(&mut cx).is_pending());
+        assert_eq!(take(&mut reader), number(1));
+        assert!(more.as_mut().poll(&mut cx).is_ready());
     }
 }

@@ -222,6 +222,7 @@ impl Session {
     fn has_ended(&self, task: task::Id) {
         let mut state = self.lock();
         state.running.retain(|running| running.task.0.id() != task);
+        state.used = Instant::now();
         if state.running.is_empty() {
             state.running = Vec::new();
         }
@@ -278,7 +279,8 @@ impl Session {
         let state = self.lock();
         let is_busy = self.unasked.is_attached()
             || state.running.iter().any(|running| !running.task.0.is_finished());
-        (!is_busy).then(|| state.used.elapsed())
+        let used = self.unasked.left().map_or(state.used, |left| left.max(state.used));
+        (!is_busy).then(|| used.elapsed())
     }
 
     /// Ends all streams and requests.
