@@ -32,6 +32,9 @@ pub(super) struct Supervisor {
     pub(super) permits: Arc<Semaphore>,
 }
 
+/// How often the wait for a login that helps is doubled: from 5 s to about 5 min.
+const MAX_LOGIN_DOUBLINGS: u32 = 6;
+
 /// Why a client is no longer watched over.
 enum End {
     /// Somebody wished so.
@@ -132,7 +135,7 @@ impl Supervisor {
             self.slot.down(failure, took, failures, None);
             tokio::select! {
                 () = moved_on(wishes, wish) => {}
-                () = self.logged_in(seen), if wants_login => {
+                () = self.logged_in(seen, failures), if wants_login => {
                     tracing::info!(server = %self.slot.name(), "somebody has logged in, or out");
                 }
             }
@@ -156,9 +159,12 @@ impl Supervisor {
         login.print().await
     }
 
-    /// Waits until the store holds something else of the login.
-    async fn logged_in(&self, seen: Option<u64>) {
+    /// Waits until the store holds something else of the login. Longer after each start that failed
+    /// all the same: what is new may be what the start itself renewed.
+    async fn logged_in(&self, seen: Option<u64>, failures: u32) {
         let Some((interval, login)) = &self.login else { return std::future::pending().await };
+        let again = failures.saturating_sub(1).min(MAX_LOGIN_DOUBLINGS);
+        sleep(*interval * ((1 << again) - 1)).await;
         loop {
             sleep(*interval).await;
             let now = login.print().await;

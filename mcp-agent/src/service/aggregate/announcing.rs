@@ -33,9 +33,20 @@ impl Audience {
     }
 }
 
-/// Tells everybody of changes; ends with the counts.
-pub(super) async fn announce_to_all(mut counts: watch::Receiver<Counts>, audience: Arc<Audience>) {
-    let mut last = *counts.borrow_and_update();
+/// Tells everybody of changes from now on, which is before this is polled; ends with the counts.
+pub(super) fn announce_to_all(
+    mut counts: watch::Receiver<Counts>,
+    audience: Arc<Audience>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let last = *counts.borrow_and_update();
+    announce_since(last, counts, audience)
+}
+
+async fn announce_since(
+    mut last: Counts,
+    mut counts: watch::Receiver<Counts>,
+    audience: Arc<Audience>,
+) {
     let mut telling = FuturesUnordered::new();
     // Whoever is being told just now hears of what comes meanwhile afterwards, at once.
     let mut busy = HashSet::new();

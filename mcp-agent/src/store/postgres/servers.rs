@@ -42,7 +42,12 @@ impl Shared {
     async fn insert_server(&self, name: &str, entry: &Secret) -> Result<bool, StoreError> {
         let sealed = self.key.seal(&place(name), entry.reveal().as_bytes())?;
         let insert = sqlx::query(
-            "INSERT INTO mcp_servers (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
+            // A switch that is left is of another server, which had this name in a file.
+            "WITH switch AS (
+                 DELETE FROM mcp_switches WHERE name = $1
+                     AND NOT EXISTS (SELECT FROM mcp_servers WHERE name = $1)
+             )
+             INSERT INTO mcp_servers (name, sealed) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING",
         );
         self.change(news::SERVERS, insert.bind(name).bind(sealed)).await
     }

@@ -95,7 +95,8 @@ impl TurnStore for PostgresStore {
     }
 }
 
-/// Forgets what is too old, and the oldest of what is too much. Each replica does so.
+/// Forgets what is too old, and the oldest of what is too much: first of one owner, so that what
+/// one has in excess costs nobody else. Each replica does so.
 pub(super) async fn sweep(pool: PgPool) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -113,11 +114,14 @@ async fn forget(pool: &PgPool, most_of_one: i64, most: i64) -> Result<(), sqlx::
     sqlx::query(
         "DELETE FROM mcp_turns WHERE expires <= now() OR id IN (
              SELECT id FROM (
-                 SELECT id,
-                     sum(octet_length(sealed)) OVER (PARTITION BY owner ORDER BY made DESC, id)
-                         AS of_one,
-                     sum(octet_length(sealed)) OVER (ORDER BY made DESC, id) AS of_all
-                 FROM mcp_turns
+                 SELECT id, of_one,
+                     sum(bytes) FILTER (WHERE of_one <= $1) OVER (ORDER BY made DESC, id) AS of_all
+                 FROM (
+                     SELECT id, made, octet_length(sealed) AS bytes,
+                         sum(octet_length(sealed)) OVER (PARTITION BY owner ORDER BY made DESC, id)
+                             AS of_one
+                     FROM mcp_turns
+                 ) AS one
              ) AS sized
              WHERE of_one > $1 OR of_all > $2
          )",
