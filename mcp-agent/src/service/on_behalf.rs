@@ -34,7 +34,8 @@ impl OnBehalf {
         let shown = request.and_then(|request| request.shown());
         let own = self.own.of(server, &principal, shown);
         let own = own.map_err(|error| error.into_call_error(&call.server))?;
-        call.partition = Some(principal.id().into());
+        let kind = shown.map_or(0, |shown| shown.kind);
+        call.partition = Some(format!("{}/{kind:016x}", principal.id()).into());
         call.identity.account = own.identity().account;
         call.own = Some(own);
         Ok(())

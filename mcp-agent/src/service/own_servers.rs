@@ -15,25 +15,32 @@ use std::{
 
 use futures_util::future::join_all;
 use mcp_client::{
-    CatalogLists, Hub, HubChange, HubEvent, Secret, Server, ServerError, StateKind,
+    Cache, CatalogLists, Hub, HubChange, HubEvent, Secret, Server, ServerError, StateKind,
     config::ServerConfig, oauth::AssertionSource,
 };
 use tokio::{
     sync::broadcast::{self, error::RecvError},
     task::JoinSet,
-    time::{Instant, sleep},
+    time::{Instant, MissedTickBehavior, interval},
 };
 
 use super::{
     access::{Principal, Shown},
     limits::ServiceLimits,
     problem::{Problem, ProblemCode, chain},
+    scope::Scope,
     view::View,
 };
 use crate::caller::CallError;
 
 /// How soon a connection is begun anew with a token that did not help.
 const AGAIN: Duration = Duration::from_secs(10);
+
+/// The least time between looks at what is idle.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How much text of lists and resources is kept for one caller.
+const CACHE_BYTES: usize = 1 << 20;
 
 /// How many changes a listener may be behind before it looks at everything.
 const CHANGES: usize = 256;
@@ -61,6 +68,8 @@ struct Key {
     server: String,
     /// The id of the principal.
     caller: Arc<str>,
+    /// Which kind of their tokens: what a lesser one may not do is not done with a greater one.
+    kind: u64,
 }
 
 struct Open {
@@ -190,7 +199,8 @@ impl OwnServers {
             return Err(NotOwn::Nobody(Arc::new(ServerError::NeedsCaller { server })));
         };
         let (name, entry) = (server.name().to_owned(), server.identity().entry);
-        let key = Key { server: name.clone(), caller: principal.id().into() };
+        let kind = shown.kind;
+        let key = Key { server: name.clone(), caller: principal.id().into(), kind };
         let mut open = self.open();
         let mut newest = Arc::clone(shown);
         if let Some(known) = open.get_mut(&key).filter(|known| known.entry == entry) {
@@ -250,6 +260,8 @@ impl OwnServers {
         let source = Arc::clone(&subject);
         let mut options = self.0.hub.options().clone();
         options.lazy = false;
+        // A result that its server calls public is what it told this caller all the same.
+        options.client.cache = Cache::new(CACHE_BYTES);
         options.catalogs = CatalogLists::ALL;
         options.on_behalf_of = Some(AssertionSource::callback(move || {
             let token = source.token();
@@ -285,11 +297,16 @@ impl OwnServers {
         if !is_own(&server) {
             return server;
         }
-        let key = Key { server: server.name().to_owned(), caller: principal.id().into() };
-        let entry = server.identity().entry;
+        let (name, entry) = (server.name(), server.identity().entry);
+        let kind = Scope::current().request().and_then(|request| Some(request.shown()?.kind));
         let open = self.open();
-        let known = open.get(&key).filter(|known| known.entry == entry);
-        known.and_then(|known| known.hub.server(&key.server)).unwrap_or(server)
+        // Beside requests it is the one that was used last.
+        let theirs = open.iter().filter(|(key, known)| {
+            let is_theirs = key.server == name && *key.caller == *principal.id();
+            is_theirs && known.entry == entry && kind.is_none_or(|kind| key.kind == kind)
+        });
+        let known = theirs.max_by_key(|(_, known)| known.used);
+        known.and_then(|(_, known)| known.hub.server(name)).unwrap_or(server)
     }
 
     /// All servers that are there for somebody, as far as there are connections.
@@ -358,6 +375,8 @@ impl OwnServers {
     /// Ends what nobody has used for long, and what belongs to an entry that is another now.
     pub(super) async fn follow(self) {
         let mut events = self.0.hub.events();
+        let mut looks = interval((self.0.idle / 4).max(LOOK));
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -373,7 +392,7 @@ impl OwnServers {
                     Ok(_) => {}
                     Err(RecvError::Closed) => return,
                 },
-                () = sleep(self.0.idle / 4) => {
+                _ = looks.tick() => {
                     let idle = self.0.idle;
                     self.end_all(|_, open| !open.hub.is_shared() && open.used.elapsed() >= idle);
                 }

@@ -177,10 +177,15 @@ impl ToolPins {
             return;
         }
         let key = (self.0.key)(&server.status());
+        let known = common.of(&key);
+        // Of a server of everybody's nothing is left to agree to. This is asked at each call.
+        if known.is_some() && !is_own(server) {
+            return;
+        }
         let now = now(server, &catalog.tools.listing);
-        if let Some(pins) = common.of(&key) {
+        if let Some(pins) = known {
             let is_new = |name: &String| !pins.tools.contains_key(name);
-            if is_own(server) && now.tools.keys().any(is_new) {
+            if now.tools.keys().any(is_new) {
                 let adding = common.change(&key, |pins: &mut ServerPins| add_new(pins, &now));
                 if let Ok(Err(error)) = timeout(SETTLE_LIMIT, adding).await {
                     tracing::debug!(server = server.name(), %error, "its tools are in quarantine");
@@ -247,10 +252,19 @@ impl ToolPins {
     ) -> Result<Vec<Drift>, AcceptError> {
         let key = (self.0.key)(&server.status());
         let catalog = server.catalog();
+        // Nobody agrees to what nobody here has seen.
+        if catalog.tools.told.is_none() {
+            return Ok(Vec::new());
+        }
+        // What one caller is not offered, others may be.
+        let keeps_others = is_own(server) && tool.is_none();
         let now = now(server, &catalog.tools.listing);
         let change = |pins: &mut ServerPins| {
             let mut accepted = pins.drift(&now);
-            accepted.retain(|drift| tool.is_none_or(|tool| drift.tool == tool));
+            accepted.retain(|drift| match tool {
+                Some(tool) => drift.tool == tool,
+                None => !keeps_others || drift.now.is_some(),
+            });
             for drift in &accepted {
                 match &drift.now {
                     Some(pin) => _ = pins.tools.insert(drift.tool.clone(), pin.clone()),

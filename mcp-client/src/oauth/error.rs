@@ -86,6 +86,16 @@ pub enum OAuthError {
         /// Such as `authorization endpoint`.
         what: &'static str,
     },
+    /// The authorization server gave back the token that was to be exchanged, which the MCP server
+    /// must not see.
+    #[error(
+        "the authorization server {issuer} has not exchanged the token but given it back; let it \
+         issue one for the MCP server, by `audience` or `resource`"
+    )]
+    NotExchanged {
+        /// Which server.
+        issuer: String,
+    },
     /// There is no way to get a client id.
     #[error(
         "the authorization server {issuer} does not register clients by itself; register one there \

@@ -39,6 +39,11 @@ pub trait Grant: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// Whether scopes may be asked for that the MCP server names, beside those that are configured.
+    fn steps_up(&self) -> bool {
+        true
+    }
+
     /// Whether refresh tokens are of use, rather than acquiring anew each time.
     fn refreshes(&self) -> bool {
         false
@@ -74,6 +79,10 @@ impl<G: Grant + ?Sized> Grant for Arc<G> {
 
     fn refreshes(&self) -> bool {
         (**self).refreshes()
+    }
+
+    fn steps_up(&self) -> bool {
+        (**self).steps_up()
     }
 
     fn extension(&self) -> Option<&'static str> {

@@ -14,6 +14,7 @@ use super::{
     dpop::{DPOP, DpopKey},
     token::{TokenSet, TokenType},
     token_error::{TokenError, TokenErrorCode, TokenRefusal, readable},
+    token_exchange::IssuedToken,
 };
 use crate::Secret;
 
@@ -105,6 +106,11 @@ impl TokenEndpoint<'_> {
             }
             Some(name) => return Err(TokenError::UnknownTokenType(readable(name))),
         };
+        if let Some(kind) = &response.issued_token_type
+            && !IssuedToken::is_for_resources(kind)
+        {
+            return Err(TokenError::UnknownTokenType(readable(kind)));
+        }
         let requested = grant.iter().find(|(name, _)| *name == "scope");
         let scopes_requested = requested.map(|(_, scope)| scopes(scope)).unwrap_or_default();
         Ok(TokenSet {

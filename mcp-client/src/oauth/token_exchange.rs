@@ -53,6 +53,11 @@ impl IssuedToken {
             Self::Jwt => SubjectToken::Jwt.name(),
         }
     }
+
+    /// Whether a token of this kind (`issued_token_type`) is one to show to a resource server.
+    pub(super) fn is_for_resources(kind: &str) -> bool {
+        [Self::AccessToken, Self::Jwt].iter().any(|one| one.name() == kind)
+    }
 }
 
 impl TokenExchange {
@@ -132,11 +137,20 @@ impl TokenExchange {
         form.extend(self.requested.map(|kind| ("requested_token_type", kind.name())));
         form.extend(scope.as_deref().map(|scope| ("scope", scope)));
         // One that is no access token has another `token_type`, and is refused.
-        Ok(at.token_endpoint(&client)?.request(&form).await?)
+        let tokens = at.token_endpoint(&client)?.request(&form).await?;
+        if tokens.access_token == subject {
+            return Err(OAuthError::NotExchanged { issuer: readable(&metadata.issuer) });
+        }
+        Ok(tokens)
     }
 }
 
 impl Grant for TokenExchange {
+    /// Whoever is acted for is not asked, so a server gets no more than is configured.
+    fn steps_up(&self) -> bool {
+        false
+    }
+
     fn acquire<'a>(
         &'a self,
         at: &'a Discovered<'a>,

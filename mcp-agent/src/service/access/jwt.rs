@@ -24,6 +24,7 @@ use super::{
     rules::AccessRules,
     settings::InvalidAccess,
 };
+use crate::stable_hash::StableHash;
 
 /// How far clocks may differ.
 const LEEWAY_S: f64 = 30.0;
@@ -174,6 +175,8 @@ impl JwtIssuer {
 /// https, or http to this machine.
 pub(super) fn check_url(text: &str) -> Result<(), InvalidAccess> {
     let is_good = Url::parse(text).is_ok_and(|url| match (url.scheme(), url.host()) {
+        // It sets issuer and subject apart in the names of principals.
+        _ if url.fragment().is_some() => false,
         ("https", Some(_)) => true,
         ("http", Some(Host::Ipv4(address))) => address.is_loopback(),
         ("http", Some(Host::Ipv6(address))) => address.is_loopback(),
@@ -204,6 +207,8 @@ pub(in crate::service) struct Shown {
     /// Whether no other issuer is trusted here.
     pub(in crate::service) is_of_the_only_issuer: bool,
     pub(in crate::service) token: Secret,
+    /// The same for tokens of the same application, for the same purposes.
+    pub(in crate::service) kind: u64,
     /// Seconds since 1970.
     pub(in crate::service) ends: f64,
 }
@@ -212,6 +217,27 @@ impl Shown {
     pub(in crate::service) fn has_ended(&self) -> bool {
         now() >= self.ends
     }
+}
+
+/// What a good token says.
+#[derive(Clone, Debug)]
+pub(super) struct Judged {
+    pub(super) principal: Principal,
+    /// Seconds since 1970.
+    pub(super) ends: f64,
+    /// See [`Shown::kind`].
+    pub(super) kind: u64,
+}
+
+/// What sets tokens of one subject apart: which application has them, and what they are good for.
+fn kind_of(claims: &Map<String, Value>) -> u64 {
+    ["azp", "client_id", "scope", "scp", "acr"]
+        .iter()
+        .fold(StableHash::new(), |hash, name| {
+            let words: Vec<_> = values(claims, name).into_iter().collect();
+            hash.field(&words.join(" "))
+        })
+        .finish()
 }
 
 /// Why a token is not taken.
@@ -231,7 +257,7 @@ pub(super) struct Verifier {
     issuer: JwtIssuer,
     keys: KeySource,
     /// Tokens that were found good, and when they end.
-    checked: Cache<KeyDigest, (Principal, f64)>,
+    checked: Cache<KeyDigest, Judged>,
 }
 
 #[derive(Deserialize)]
@@ -272,18 +298,17 @@ impl Verifier {
         &self.issuer
     }
 
-    /// Whose token it is, and when it ends. The signature is checked before anything in it is
-    /// believed.
-    pub(super) async fn verify(&self, token: &str) -> Result<(Principal, f64), Refused> {
+    /// Whose token it is. The signature is checked before anything in it is believed.
+    pub(super) async fn verify(&self, token: &str) -> Result<Judged, Refused> {
         use Refused::Invalid;
         if token.len() > MAX_BYTES {
             return Err(Invalid("the token is too large"));
         }
         let digest = KeyDigest::of(token);
-        if let Some((principal, ends)) = self.checked.get(&digest).await
-            && now() < ends
+        if let Some(judged) = self.checked.get(&digest).await
+            && now() < judged.ends
         {
-            return Ok((principal, ends));
+            return Ok(judged);
         }
         let unreadable = Invalid("the token cannot be read");
         let Some((message, signature)) = token.rsplit_once('.') else { return Err(unreadable) };
@@ -310,9 +335,10 @@ impl Verifier {
         }
         let Some(claims) = part::<Claims>(claims) else { return Err(unreadable) };
         let ends = claims.exp + LEEWAY_S;
-        let principal = self.judge(claims)?;
-        self.checked.insert(digest, (principal.clone(), ends)).await;
-        Ok((principal, ends))
+        let kind = kind_of(&claims.rest);
+        let judged = Judged { principal: self.judge(claims)?, ends, kind };
+        self.checked.insert(digest, judged.clone()).await;
+        Ok(judged)
     }
 
     fn judge(&self, claims: Claims) -> Result<Principal, Refused> {
@@ -335,6 +361,9 @@ impl Verifier {
         }
         if nbf.is_some_and(|begins| now < begins - LEEWAY_S) {
             return Err(Invalid("the token is not valid yet"));
+        }
+        if sub.is_empty() {
+            return Err(Invalid("the token names nobody"));
         }
         let (role, rules) = self.issuer.granted(&rest).ok_or(Refused::NoGrant)?;
         Ok(Principal::new(format!("jwt:{iss}#{sub}"), role, rules))

@@ -152,11 +152,12 @@ impl Authority {
             Refused::NoGrant => Refusal::NoGrant,
             Refused::NoKeys(error) => Refusal::NoKeys(problem::chain(&*error)),
         });
-        let (principal, ends) = judged?;
+        let jwt::Judged { principal, ends, kind } = judged?;
         let shown = Shown {
             issuer: verifier.issuer().issuer.clone(),
             is_of_the_only_issuer: self.verifiers.len() == 1,
             token: Secret::new(shown),
+            kind,
             ends,
         };
         Ok((principal, Some(Arc::new(shown))))

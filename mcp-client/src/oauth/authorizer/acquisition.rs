@@ -197,11 +197,12 @@ impl Core {
         let current = self.current().filter(|one| one.tokens.issuer == found.metadata.issuer);
         let metadata = &found.metadata;
         let grants = metadata.grant_types_supported.as_deref();
+        let steps_up = self.settings.grant.steps_up();
         let scopes = Wanted {
             configured: &self.settings.scopes,
-            challenged: scope_of(challenges),
+            challenged: scope_of(challenges).filter(|_| steps_up),
             requested: current.as_ref().map_or(&[], |one| &one.tokens.scopes_requested),
-            resource: found.resource_scopes.as_deref(),
+            resource: found.resource_scopes.as_deref().filter(|_| steps_up),
             server: metadata.scopes_supported.as_deref(),
             refreshes: self.settings.grant.refreshes()
                 && grants.is_none_or(|grants| grants.iter().any(|one| one == "refresh_token")),
