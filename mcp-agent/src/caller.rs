@@ -3,6 +3,7 @@
 mod clock;
 mod dialog;
 mod error;
+mod login_required;
 mod rounds;
 mod servers;
 mod tasks;
@@ -30,6 +31,7 @@ pub use self::{
     clock::CallClock,
     dialog::{Answers, Dialog, QuestionSink},
     error::{CallError, TimeScope},
+    login_required::LoginRequired,
     servers::ServerCaller,
     tasks::BegunTask,
 };

@@ -51,6 +51,8 @@ pub(crate) enum ErrorCode {
     NoModel,
     /// Credentials are needed.
     AuthRequired,
+    /// Whoever calls has to log in at a server behind the one that is called.
+    LoginRequired,
     /// The server could not be started or reached.
     Unreachable,
     /// The connection was lost before the answer; whether the call ran is unknown.
@@ -90,6 +92,7 @@ impl ErrorCode {
             Self::InvalidArguments => "invalid_arguments",
             Self::NoModel => "no_model",
             Self::AuthRequired => "auth_required",
+            Self::LoginRequired => "login_required",
             Self::Unreachable => "unreachable",
             Self::ConnectionLost => "connection_lost",
             Self::ProtocolError => "protocol_error",
@@ -115,7 +118,7 @@ impl ErrorCode {
             Self::Usage | Self::Config | Self::UnknownServer | Self::InvalidArguments => {
                 ExitCode::Usage
             }
-            Self::AuthRequired => ExitCode::AuthRequired,
+            Self::AuthRequired | Self::LoginRequired => ExitCode::AuthRequired,
             Self::NoModel | Self::Unreachable | Self::ConnectionLost => ExitCode::Unreachable,
             Self::ToolError | Self::UnknownTool | Self::UnknownPrompt | Self::Rejected => {
                 ExitCode::ToolError
@@ -138,6 +141,7 @@ mod tests {
             (ErrorCode::Unexpected, "unexpected", 1),
             (ErrorCode::InvalidArguments, "invalid_arguments", 2),
             (ErrorCode::AuthRequired, "auth_required", 3),
+            (ErrorCode::LoginRequired, "login_required", 3),
             (ErrorCode::Unreachable, "unreachable", 4),
             (ErrorCode::ToolError, "tool_error", 5),
             (ErrorCode::UnknownTool, "unknown_tool", 5),

@@ -177,6 +177,10 @@ pub(crate) fn layered(server: &str, error: &caller::CallError) -> Report {
         .cause("the server was told to stop; whether it did is unknown")
         .help("give it more time with --timeout, and --max-time where that is set"),
         caller::CallError::TimedOut { .. } => Report::new(ErrorCode::Timeout, error.to_string()),
+        caller::CallError::LoginRequired(login) => {
+            Report::new(ErrorCode::LoginRequired, login.message())
+                .help(format!("open {} in a browser, log in, and try again", login.url()))
+        }
         caller::CallError::Unavailable { .. } => {
             Report::new(ErrorCode::Unreachable, error.to_string()).causes_of(error)
         }

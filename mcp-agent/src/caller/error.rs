@@ -5,6 +5,8 @@ use std::{error::Error, sync::Arc, time::Duration};
 use mcp_client::{CallErrorKind, ServerError};
 use mcp_protocol::jsonrpc::ErrorObject;
 
+use super::LoginRequired;
+
 /// A call has no reply.
 ///
 /// Cloning is cheap: all who waited for one call get the same error.
@@ -93,6 +95,9 @@ pub enum CallError {
         #[source]
         source: Arc<mcp_client::CallError>,
     },
+    /// Whoever it is for has to log in at the server first. Nothing was sent.
+    #[error(transparent)]
+    LoginRequired(Box<LoginRequired>),
     /// A middleware of the program did not let it pass.
     #[error("the call of server `{server}` was not let through")]
     Stopped {
@@ -163,6 +168,7 @@ impl CallError {
             | Self::Failed { server, .. }
             | Self::Stopped { server, .. }
             | Self::Unrecorded { server, .. } => server,
+            Self::LoginRequired(login) => login.server(),
         }
     }
 
@@ -227,7 +233,8 @@ impl CallError {
             Self::Failed { source, .. } => {
                 !source.was_sent() && matches!(source.kind(), CallErrorKind::NotSent(_))
             }
-            Self::Stopped { .. } | Self::Unrecorded { .. } => false,
+            // Another would be another account.
+            Self::LoginRequired(_) | Self::Stopped { .. } | Self::Unrecorded { .. } => false,
         }
     }
 
@@ -245,8 +252,17 @@ impl CallError {
                 _ if source.was_sent() => Verdict::Well,
                 _ => Verdict::Unknown,
             },
-            // `Unavailable` too: it is down and tried again by itself, or waits for somebody.
+            // `Unavailable` too: it is down and tried again by itself, or waits for somebody, as
+            // does `LoginRequired`.
             _ => Verdict::Unknown,
+        }
+    }
+
+    /// Where whoever it is for has to log in first, if that is why.
+    pub fn login(&self) -> Option<&LoginRequired> {
+        match self {
+            Self::LoginRequired(login) => Some(login),
+            _ => None,
         }
     }
 
@@ -278,6 +294,7 @@ impl CallError {
                 CallErrorKind::Http(_) => "http",
                 _ => "failed",
             },
+            Self::LoginRequired(_) => "login_required",
             Self::Stopped { .. } => "stopped",
             Self::Unrecorded { .. } => "unrecorded",
         }
@@ -293,5 +310,11 @@ impl CallError {
             source = cause.source();
         }
         text
+    }
+}
+
+impl From<LoginRequired> for CallError {
+    fn from(login: LoginRequired) -> Self {
+        Self::LoginRequired(Box::new(login))
     }
 }

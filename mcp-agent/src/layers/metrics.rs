@@ -75,7 +75,7 @@ impl CallEnd<'_> {
 pub struct Tally {
     /// Calls that are over.
     pub calls: u64,
-    /// Those that failed.
+    /// Those that failed; that somebody has to log in first is no failure.
     pub failures: u64,
     /// Results with `isError`.
     pub tool_errors: u64,
@@ -149,7 +149,7 @@ impl Tally {
                 self.tool_errors += u64::from(reply.is_error());
                 self.from_cache += u64::from(reply.from_cache);
             }
-            CallEnd::Failed(_) => self.failures += 1,
+            CallEnd::Failed(error) => self.failures += u64::from(error.login().is_none()),
             CallEnd::Cancelled => self.cancelled += 1,
         }
         self.repeated += u64::from(record.attempts.saturating_sub(1));

@@ -182,7 +182,10 @@ impl NotedCall {
                 self.finish(if result.is_error { "failed" } else { "ok" }, preview(result));
             }
             Ok(_) => self.finish("ok", Value::Null),
-            Err(error) => self.finish("failed", problem::chain(error).into()),
+            Err(error) => {
+                let outcome = if error.login().is_some() { "login_required" } else { "failed" };
+                self.finish(outcome, problem::chain(error).into());
+            }
         }
     }
 
@@ -289,6 +292,7 @@ mod tests {
     use mcp_protocol::tools::CallToolResult;
 
     use super::*;
+    use crate::caller::LoginRequired;
 
     #[tokio::test]
     async fn the_oldest_are_forgotten_and_that_is_said() {
@@ -326,6 +330,8 @@ mod tests {
         let call = journal.call(Via::Rest, "demo", "clock", &long);
         call.ended(&Ok(CallToolResult::text("noon").into()));
         drop(journal.call(Via::Mcp, "demo", "clock", &Map::new()));
+        let call = journal.call(Via::Mcp, "demo", "clock", &Map::new());
+        call.ended(&Err(LoginRequired::new("demo", "https://x.test/connect/i", "i").into()));
         let (entries, _) = journal.since(0);
         let told: Vec<Value> =
             entries.iter().map(|entry| serde_json::from_str(&entry.data).unwrap()).collect();
@@ -333,6 +339,7 @@ mod tests {
         assert_eq!(told[1]["outcome"], "ok");
         assert_eq!(told[1]["result"]["content"][0]["text"], "noon");
         assert_eq!((&told[3]["call"], &told[3]["outcome"]), (&json!(2), &json!("abandoned")));
+        assert_eq!(told[5]["outcome"], "login_required");
     }
 
     #[tokio::test]

@@ -11,7 +11,7 @@ use mcp_client::{CallError, CallErrorKind, ConnectFailure, ServerError, StateKin
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use crate::caller;
+use crate::caller::{self, LoginRequired};
 
 /// How many of a server's last lines are told.
 const SAID_LINES: usize = 5;
@@ -26,6 +26,8 @@ pub struct Problem {
     server: Option<String>,
     retryable: bool,
     retry_after: Option<Duration>,
+    /// Where whoever asks has to log in first.
+    login_url: Option<String>,
 }
 
 /// The kinds of problems.
@@ -44,6 +46,8 @@ pub enum ProblemCode {
     Refused,
     /// The server wants credentials.
     AuthRequired,
+    /// Whoever asks has to log in at the server first, with an account of their own there.
+    LoginRequired,
     /// The server could not be started or reached.
     Unreachable,
     /// The connection was lost before the answer; whether the call ran is unknown.
@@ -88,6 +92,9 @@ impl ProblemCode {
             Self::Refused => ("refused", "Refused", StatusCode::FORBIDDEN),
             Self::AuthRequired => {
                 ("auth_required", "The server wants credentials", StatusCode::BAD_GATEWAY)
+            }
+            Self::LoginRequired => {
+                ("login_required", "A login at the server is needed", StatusCode::FORBIDDEN)
             }
             Self::Unreachable => {
                 ("unreachable", "The server cannot be reached", StatusCode::SERVICE_UNAVAILABLE)
@@ -136,6 +143,7 @@ impl Problem {
             server: None,
             retryable: false,
             retry_after: None,
+            login_url: None,
         }
     }
 
@@ -199,6 +207,17 @@ impl Problem {
         Self::new(ProblemCode::NotFound, format!("`{server}` has tools only")).server(server)
     }
 
+    /// Not 401, which is about the credentials for this service.
+    pub(super) fn login_required(login: &LoginRequired) -> Self {
+        let problem = Self::new(ProblemCode::LoginRequired, login.to_string());
+        Self { login_url: Some(login.url().to_owned()), ..problem.server(&**login.server()) }
+    }
+
+    /// Where to log in, if that is what is missing.
+    pub fn login_url(&self) -> Option<&str> {
+        self.login_url.as_deref()
+    }
+
     pub(super) fn unauthorized() -> Self {
         let detail = "send the service's token as `Authorization: Bearer …`";
         Self::new(ProblemCode::Refused, detail).with_status(StatusCode::UNAUTHORIZED)
@@ -235,6 +254,7 @@ impl From<caller::CallError> for Problem {
             }
             Layered::Unavailable { source, .. } => return Self::of_server(source),
             Layered::UnknownServer { server } => return Self::unknown_server(server),
+            Layered::LoginRequired(login) => return Self::login_required(login),
             Layered::TimedOut { .. } => ProblemCode::Timeout,
             Layered::RateLimited { .. } | Layered::Busy { .. } => ProblemCode::TooManyCalls,
             Layered::Stopped { .. } => ProblemCode::Refused,
@@ -317,6 +337,9 @@ impl Serialize for Problem {
         if let Some(server) = &self.server {
             map.serialize_entry("server", server)?;
         }
+        if let Some(url) = &self.login_url {
+            map.serialize_entry("login_url", url)?;
+        }
         // Whether the same request may be repeated without the danger of running twice.
         map.serialize_entry("retryable", &self.retryable)?;
         map.end()
@@ -337,6 +360,10 @@ struct Shape {
     /// The server that it is about.
     #[serde(default)]
     server: Option<String>,
+    /// With the code `login_required`: where a person opens a browser to log in at the server. The
+    /// same request may be made again after that.
+    #[serde(default)]
+    login_url: Option<String>,
     /// Whether the same request may be repeated without the danger of running twice.
     retryable: bool,
 }
@@ -389,6 +416,11 @@ mod tests {
                 "retryable": false,
             })
         );
+        let login = LoginRequired::new("notes", "https://x.test/connect/i", "i");
+        let json = serde_json::to_value(Problem::from(caller::CallError::from(login))).unwrap();
+        assert_eq!((&json["status"], &json["code"]), (&403.into(), &"login_required".into()));
+        assert_eq!(json["login_url"], "https://x.test/connect/i");
+        assert_eq!((&json["server"], &json["retryable"]), (&"notes".into(), &false.into()));
         let mut problem = Problem::new(ProblemCode::Unreachable, "gone");
         problem.retry_after = Some(Duration::from_millis(1200));
         let response = problem.into_response();

@@ -8,7 +8,7 @@ use tower::ServiceBuilder;
 
 use super::*;
 use crate::{
-    caller::{Answer, Operation, TimeScope, ToolHints},
+    caller::{Answer, LoginRequired, Operation, TimeScope, ToolHints},
     layers::{
         BreakerPolicy, CacheRules, CircuitState, ConcurrencyLimits, Rate, RateRules, RetryRules,
         Trust, WhenFull, testing::Fake,
@@ -228,4 +228,30 @@ async fn another_server_of_the_same_name_begins_anew() {
     // What stands still of the former one goes with it.
     identities.lock().unwrap().clear();
     assert!(stack.report().servers.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_missing_is_no_fault_of_the_server() {
+    let server = Arc::new(Fake::new(|call, _| {
+        Box::pin(async move {
+            let login = LoginRequired::new(call.server, "https://x.test/connect/i", "i");
+            Err(CallError::from(login))
+        })
+    }));
+    let policy = BreakerPolicy::default().failure_threshold(1);
+    let options = StackOptions::default().breaker(policy).retry(RetryRules::default());
+    let stack = Stack::new(Arc::clone(&server), &options.trust(Trust::Everybody));
+    let hints = ToolHints { read_only: true, idempotent: true };
+    for _ in 0..3 {
+        let error = stack.call(tool("notes").hints(hints)).await.unwrap_err();
+        assert_eq!(error.login().map(LoginRequired::id), Some("i"), "{error}");
+        assert!(!error.was_sent() && !error.is_another_servers_chance());
+    }
+    // Neither refused by the breaker nor made again.
+    assert_eq!(server.calls(), 3);
+    let report = stack.report();
+    let breaker = report.server("notes").unwrap().breaker.as_ref().unwrap();
+    assert_eq!((breaker.state, breaker.failures), (CircuitState::Closed, 0));
+    let tally = &report.operation("notes", "query").unwrap().tally;
+    assert_eq!((tally.calls, tally.failures, tally.repeated), (3, 0, 0));
 }

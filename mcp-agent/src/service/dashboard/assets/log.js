@@ -83,7 +83,7 @@ function shownOf({ number, kind, ...told }) {
 function words(entry) {
   if (entry.kind === "call") {
     const outcome = entry.phase === "started" ? "running" : entry.outcome;
-    const kind = { ok: "good", failed: "bad", running: "warn" }[outcome] ?? "";
+    const kind = { ok: "good", failed: "bad", running: "warn", login_required: "warn" }[outcome] ?? "";
     return [h("span", { class: `hint ${kind}` }, outcome), h("span", { class: "mono" }, `${entry.server}.${entry.tool}`),
       h("span", { class: "muted grow ellipsis mono" }, entry.arguments === undefined ? "" : JSON.stringify(entry.arguments)),
       h("span", { class: "muted" }, entry.phase === "finished" ? duration(entry.ms) : ""), h("span", { class: "hint" }, entry.via)];
