@@ -13,6 +13,7 @@ mod jwt;
 mod layers;
 mod leaving;
 mod limits;
+mod login_required;
 mod mailbox;
 mod mcp;
 mod metrics;

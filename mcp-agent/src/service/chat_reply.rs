@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     chat::ChatError,
+    chat_logins,
     chat_run::{ChatEvent, ChatRun, Ended, Why},
     waiting_calls::HandedCall,
 };
@@ -32,7 +33,7 @@ impl Reply {
             let event = run.next().await?;
             tool_runs.extend(tool_run(&event));
             let ChatEvent::Ended(ended) = event else { continue };
-            let Ended { why, text, calls, usage, .. } = *ended;
+            let Ended { why, text, logins, calls, usage, .. } = *ended;
             let mut message = json!({"role": "assistant", "content": text, "refusal": null});
             if !calls.is_empty() {
                 let calls: Vec<_> = calls.iter().map(tool_call).collect();
@@ -41,7 +42,7 @@ impl Reply {
                     message["content"] = Value::Null;
                 }
             }
-            return Ok(json!({
+            let mut body = json!({
                 "id": self.id,
                 "object": "chat.completion",
                 "created": self.created,
@@ -54,7 +55,11 @@ impl Reply {
                 }],
                 "usage": usage_json(usage),
                 "tool_runs": tool_runs,
-            }));
+            });
+            if !logins.is_empty() {
+                body["logins"] = chat_logins::to_json(&logins);
+            }
+            return Ok(body);
         }
     }
 
@@ -162,7 +167,9 @@ impl Streaming {
             self.waiting.push_back(reply.chunk(&delta, None, None));
         }
         let finish = finish_reason(ended.why);
-        self.waiting.push_back(reply.chunk(&json!({}), Some(finish), None));
+        let logins =
+            (!ended.logins.is_empty()).then(|| ("logins", chat_logins::to_json(&ended.logins)));
+        self.waiting.push_back(reply.chunk(&json!({}), Some(finish), logins));
         if reply.tells_usage {
             let mut chunk = json!({
                 "id": reply.id, "object": "chat.completion.chunk",

@@ -8,6 +8,7 @@ use super::{
     Service,
     access::Principal,
     chat::{ChatError, ChatOptions},
+    chat_logins,
     chat_noting::Noting,
     client_tools::ClientTools,
     view::View,
@@ -15,6 +16,7 @@ use super::{
 };
 use crate::{
     Agent, AgentError, AgentEvent, AgentRun, Finished,
+    caller::LoginRequired,
     model::Usage,
     run::{Outcome, Pause, RunSettings, Stop},
     toolbox::{Filtered, McpToolset, PreparedCall, ToolOutput, Toolset as _},
@@ -67,8 +69,10 @@ pub(super) enum ChatEvent {
 #[derive(Debug)]
 pub(super) struct Ended {
     pub(super) why: Why,
-    /// The answer, or the last words.
+    /// The answer, or the last words; and where the person has to log in.
     pub(super) text: String,
+    /// The same, for programs.
+    pub(super) logins: Vec<LoginRequired>,
     /// What the client is to call.
     pub(super) calls: Vec<HandedCall>,
     pub(super) usage: Usage,
@@ -162,9 +166,16 @@ impl ChatRun {
                     });
                 }
                 AgentEvent::Finished(finished) => {
-                    let ended = self.end(*finished).await?;
-                    if self.holds && !ended.text.is_empty() {
-                        self.told.push_back(ChatEvent::Text(ended.text.clone()));
+                    let mut ended = self.end(*finished).await?;
+                    ended.logins = chat_logins::missing();
+                    if self.holds {
+                        // An answer of a certain shape stays as it is.
+                        if !ended.text.is_empty() {
+                            self.told.push_back(ChatEvent::Text(ended.text.clone()));
+                        }
+                    } else if let Some(note) = chat_logins::note(&ended.logins, &ended.text) {
+                        ended.text.push_str(&note);
+                        self.told.push_back(ChatEvent::Text(note));
                     }
                     self.told.push_back(ChatEvent::Ended(Box::new(ended)));
                 }
@@ -202,7 +213,7 @@ impl ChatRun {
             // Whatever else ended it, the answer is not complete.
             other => (Why::Limit, other.text().to_owned()),
         };
-        Ok(Ended { why, text, calls, usage, transcript })
+        Ok(Ended { why, text, logins: Vec::new(), calls, usage, transcript })
     }
 
     fn new_entries<'a>(&self, transcript: &'a Transcript) -> &'a [Entry] {

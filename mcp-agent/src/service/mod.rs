@@ -59,6 +59,7 @@ mod belongings;
 mod call_stream;
 mod carrying;
 mod chat;
+mod chat_logins;
 mod chat_noting;
 mod chat_reply;
 mod chat_request;

@@ -12,7 +12,10 @@ use std::{
 use mcp_client::{HubOptions, TraceContext};
 
 use super::access::{Principal, Shown};
-use crate::layers::{CallRecord, Observe};
+use crate::{
+    caller::LoginRequired,
+    layers::{CallEnd, CallRecord, Observe},
+};
 
 tokio::task_local! {
     static SCOPE: Scope;
@@ -46,6 +49,8 @@ pub(super) struct What {
     pub(super) outcome: Option<&'static str>,
     /// How many calls of servers it led to.
     pub(super) calls: u32,
+    /// Where somebody has to log in first: the newest of each server.
+    logins: Vec<LoginRequired>,
 }
 
 impl Scope {
@@ -123,6 +128,11 @@ impl RequestNotes {
         self.principal.get()
     }
 
+    /// Where whoever asks has to log in before calls of theirs can be made.
+    pub(super) fn logins(&self) -> Vec<LoginRequired> {
+        self.noted().logins.clone()
+    }
+
     pub(super) fn what(&self) -> What {
         self.noted().clone()
     }
@@ -161,6 +171,12 @@ impl Observe for CallNotes {
         what.server = Some(Arc::clone(&record.call.server));
         what.tool = record.call.operation.tool().map(Arc::from);
         what.outcome = Some(record.end.kind());
+        if let CallEnd::Failed(error) = record.end
+            && let Some(login) = error.login()
+        {
+            what.logins.retain(|known| known.server() != login.server());
+            what.logins.push(login.clone());
+        }
         if what.method.is_none() {
             what.method = Some(record.call.operation.method().into());
         }

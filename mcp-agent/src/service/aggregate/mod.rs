@@ -20,6 +20,7 @@ mod asked;
 mod begun_tasks;
 mod changes;
 mod conversation;
+mod login;
 mod names;
 mod offered;
 mod operations;

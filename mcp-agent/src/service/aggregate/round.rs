@@ -12,6 +12,7 @@ use mcp_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::rounds::internal;
+use crate::caller::LoginRequired;
 
 /// What a client sends with the second round of a request and later ones.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Round {
     pub(super) state: Option<RequestState>,
     /// Who asked; `None` in the first round.
     server: Option<String>,
+    /// The login that the client was asked for here, by its id. Then nothing is the server's.
+    login: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -28,6 +31,8 @@ struct Bound {
     server: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<RequestState>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    login: Option<String>,
 }
 
 impl Round {
@@ -40,11 +45,11 @@ impl Round {
         let Some(state) = state else { return Ok(Self { responses, ..Self::default() }) };
         let bound: Option<Bound> =
             state.text().ok().and_then(|text| serde_json::from_str(&text).ok());
-        let Bound { server, state } = bound.ok_or_else(|| {
+        let Bound { server, state, login } = bound.ok_or_else(|| {
             let told = "this `requestState` is none that was given here";
             ErrorObject::new(error_code::INVALID_PARAMS, told)
         })?;
-        Ok(Self { responses, state, server: Some(server) })
+        Ok(Self { responses, state, server: Some(server), login })
     }
 
     /// The same for a request that several servers may be asked in turn: answers for which nobody
@@ -58,6 +63,11 @@ impl Round {
         self.server.as_deref().is_none_or(|meant| meant == server)
     }
 
+    /// The login that the client was asked for, if that is what this answers.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
     /// Whether questions were asked before.
     pub(super) fn is_later(&self) -> bool {
         self.server.is_some()
@@ -66,10 +76,22 @@ impl Round {
 
 /// Binds what a server asks to this server.
 pub(super) fn bind(asked: &mut InputRequired, server: &str) -> Result<(), ErrorObject> {
-    let bound = Bound { server: server.to_owned(), state: asked.request_state.take() };
-    let text = serde_json::to_string(&bound).map_err(|error| internal(error.to_string()))?;
-    asked.request_state = Some(RequestState::new(&text));
+    let state = asked.request_state.take();
+    asked.request_state = Some(Bound { server: server.to_owned(), state, login: None }.write()?);
     Ok(())
+}
+
+/// A state that says which login was asked for.
+pub(super) fn bind_login(login: &LoginRequired) -> Result<RequestState, ErrorObject> {
+    let server = (**login.server()).to_owned();
+    Bound { server, state: None, login: Some(login.id().to_owned()) }.write()
+}
+
+impl Bound {
+    fn write(&self) -> Result<RequestState, ErrorObject> {
+        let text = serde_json::to_string(self).map_err(|error| internal(error.to_string()))?;
+        Ok(RequestState::new(&text))
+    }
 }
 
 pub(super) fn of_another_request() -> ErrorObject {

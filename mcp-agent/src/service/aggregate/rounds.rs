@@ -27,6 +27,7 @@ use super::{
     Aggregate,
     asked::Caller,
     finish::{self, write},
+    login::{Consent, Terms},
     relay::{self, Heard},
     round::{Round, bind, of_another_request},
 };
@@ -46,6 +47,15 @@ impl Aggregate {
         if !round.is_for(&call.server) {
             return Err(of_another_request());
         }
+        let round = match round.login() {
+            None => round,
+            Some(_) if Consent::read(&round.responses)? == Consent::Refused => {
+                let terms = Terms::new(caller, call.operation.tool().is_some());
+                return caller.hears(terms.declined(&call.server));
+            }
+            // The call begins anew; who has not logged in after all is asked once more.
+            Some(_) => Round::default(),
+        };
         call.affinity.clone_from(&caller.affinity);
         let is_legacy = || async {
             let client = self.server(&call.server)?.client().await.ok()?;
@@ -88,7 +98,8 @@ impl Aggregate {
         {
             return self.hand_out(begun, &server, tool, caller);
         }
-        caller.hears(told(outcome, &server, operation.tool().is_some(), caller.era))
+        let terms = Terms::new(caller, operation.tool().is_some());
+        caller.hears(told(outcome, &server, terms))
     }
 
     /// All rounds, with questions on the stream of the client's request.
@@ -112,7 +123,16 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn error(error: ErrorObject) -> Self {
-        Self { outcome: Err(error), is_tool_error: false }
+        Self::answer(Err(error))
+    }
+
+    pub(super) fn answer(outcome: Result<RawJson, ErrorObject>) -> Self {
+        Self { outcome, is_tool_error: false }
+    }
+
+    /// A result with `isError`.
+    pub(super) fn tool_error(outcome: Result<RawJson, ErrorObject>) -> Self {
+        Self { outcome, is_tool_error: true }
     }
 }
 
@@ -134,12 +154,11 @@ impl Caller<'_> {
 
 /// What came of a call, as its client is told. What keeps a server from answering is told as the
 /// tool's error, for the model to read.
-pub(super) fn told(
-    outcome: Result<Reply, CallError>,
-    server: &str,
-    is_tool: bool,
-    era: Era,
-) -> Told {
+pub(super) fn told(outcome: Result<Reply, CallError>, server: &str, terms: Terms) -> Told {
+    let Terms { era, is_tool, .. } = terms;
+    if let Err(CallError::LoginRequired(login)) = &outcome {
+        return terms.login(login);
+    }
     let is_tool_error = match &outcome {
         Ok(reply) => reply.is_error(),
         Err(error) => is_tool && error.refusal().is_none(),

@@ -20,6 +20,7 @@ use tokio::{
 
 use super::{
     asked::Caller,
+    login::Terms,
     relay::{self, Ear, Heard, Said},
     round::{Round, of_another_request},
     rounds::{Told, for_another_connection, internal, told, write_asked},
@@ -129,11 +130,11 @@ impl Call {
             Box::pin(put(asker.clone(), for_another_connection(question)))
         });
         let call = ear.listen_to(call, caller).dialog(caller.dialog(Answers::Each(asking)));
-        let (era, is_tool) = (caller.era, call.operation.tool().is_some());
+        let terms = Terms::new(caller, call.operation.tool().is_some());
         let mut task = JoinSet::new();
         let name = Arc::clone(&server);
         let calling = caller.scope.clone().within(async move { way.call(call).await });
-        task.spawn(async move { told(calling.await, &name, is_tool, era) });
+        task.spawn(async move { told(calling.await, &name, terms) });
         let (questions, open) = (InputRequests::default(), HashMap::new());
         Self { server, operation, task, heard, questions, open, asked: 0 }
     }

@@ -60,6 +60,16 @@ pub(super) struct ChatCompletion {
     choices: Vec<Map<String, Value>>,
     usage: Map<String, Value>,
     tool_runs: Vec<Map<String, Value>>,
+    /// Where the person has to log in before tools of these servers can be called.
+    #[serde(default)]
+    logins: Vec<MissingLogin>,
+}
+
+/// A login that a call lacked.
+#[derive(JsonSchema)]
+struct MissingLogin {
+    server: String,
+    login_url: String,
 }
 
 /// A response, as OpenAI has it.
