@@ -29,6 +29,21 @@ impl Daemon {
         assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
         self.child.wait().await.unwrap();
     }
+
+    /// Sends a signal to it and then to its children, of which a stopped one makes no more.
+    async fn signal_all(&self, signal: &str) {
+        let id = self.child.id().unwrap().to_string();
+        let kill = async |ids: &[&str]| {
+            let mut kill = Command::new("kill");
+            kill.arg(signal).args(ids).stderr(Stdio::null()).status().await.unwrap().success()
+        };
+        assert!(kill(&[&id]).await);
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        for child in children.split_whitespace() {
+            // It may have ended meanwhile.
+            kill(&[child]).await;
+        }
+    }
 }
 
 pub(crate) struct Postgres(Daemon);
@@ -61,6 +76,16 @@ impl Postgres {
     pub(crate) fn url(&self) -> String {
         let socket = self.0.folder.path().display();
         format!("postgresql://postgres@localhost/postgres?host={socket}")
+    }
+
+    /// Has it hang: it takes connections and does not answer.
+    pub(crate) async fn freeze(&self) {
+        self.0.signal_all("-STOP").await;
+    }
+
+    /// Has it go on.
+    pub(crate) async fn thaw(&self) {
+        self.0.signal_all("-CONT").await;
     }
 
     /// Runs statements as their owner, not through a server.

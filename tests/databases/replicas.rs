@@ -115,9 +115,9 @@ impl Replica {
 }
 
 #[derive(Debug)]
-struct Answer {
-    status: u16,
-    headers: BTreeMap<String, String>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
     body: String,
 }
 
@@ -308,9 +308,14 @@ async fn one_of_three_replicas_is_killed_and_no_call_fails() {
 
 impl Replica {
     pub(crate) async fn rest(&self, method: &str, path: &str, body: &Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = ask(&self.address, method, path, &[], &body).await.unwrap();
+        let answer = self.answer(method, path, body).await;
         (answer.status, serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+
+    /// The same with its headers.
+    pub(crate) async fn answer(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        ask(&self.address, method, path, &[], &body).await.unwrap()
     }
 
     /// Waits until a server is there, or is not.

@@ -3,13 +3,13 @@
 use std::{
     fmt,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
     Json,
     extract::{State, rejection::JsonRejection},
-    http::StatusCode,
+    http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -123,6 +123,8 @@ pub(super) struct ChatError {
     /// The member of the request that is wrong.
     param: Option<&'static str>,
     code: Option<&'static str>,
+    /// When to try again.
+    again_in: Option<Duration>,
 }
 
 impl ChatError {
@@ -133,6 +135,7 @@ impl ChatError {
             message: message.into(),
             param: None,
             code: None,
+            again_in: None,
         }
     }
 
@@ -151,7 +154,7 @@ impl ChatError {
     pub(super) fn not_now(error: &StoreError) -> Self {
         let text = format!("what the replicas share cannot be used: {}", problem::chain(error));
         let (status, kind) = (StatusCode::SERVICE_UNAVAILABLE, "server_error");
-        Self { status, kind, ..Self::invalid(text) }
+        Self { status, kind, again_in: Some(problem::STORE_AGAIN), ..Self::invalid(text) }
     }
 
     /// In this member of the request.
@@ -183,7 +186,11 @@ impl From<AgentError> for ChatError {
 
 impl IntoResponse for ChatError {
     fn into_response(self) -> Response {
-        (self.status, Json(self.to_json())).into_response()
+        let mut response = (self.status, Json(self.to_json())).into_response();
+        if let Some(wait) = self.again_in {
+            response.headers_mut().insert(header::RETRY_AFTER, wait.as_secs().into());
+        }
+        response
     }
 }
 

@@ -79,6 +79,7 @@ impl From<&Stored> for Conversation {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match error {
+            StoreError::Away { .. } => return Self::not_shared(&error),
             StoreError::Unknown { .. } => ProblemCode::NotFound,
             StoreError::Ambiguous { .. } => ProblemCode::Usage,
             _ => ProblemCode::Unexpected,

@@ -3,7 +3,6 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::StatusCode,
 };
 use mcp_client::pins;
 use schemars::JsonSchema;
@@ -98,11 +97,11 @@ pub(super) async fn accept(
     let mut accepted = Vec::new();
     for tool in wanted {
         let agreed = pins.accept(&server, tool.as_deref()).await.map_err(|error| {
-            let problem = Problem::new(ProblemCode::Unexpected, chain(&error)).server(&name);
-            match error {
-                AcceptError::Own(_) => problem,
-                AcceptError::Common(_) => problem.with_status(StatusCode::SERVICE_UNAVAILABLE),
-            }
+            let problem = match &error {
+                AcceptError::Own(_) => Problem::new(ProblemCode::Unexpected, chain(&error)),
+                AcceptError::Common(error) => Problem::not_shared(error),
+            };
+            problem.server(&name)
         })?;
         accepted.extend(agreed);
     }

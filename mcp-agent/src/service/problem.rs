@@ -16,6 +16,9 @@ use crate::caller::{self, LoginRequired};
 /// How many of a server's last lines are told.
 const SAID_LINES: usize = 5;
 
+/// When to ask again for what a store did not give.
+pub(super) const STORE_AGAIN: Duration = Duration::from_secs(1);
+
 /// An error of the REST interface: `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -216,6 +219,14 @@ impl Problem {
     /// Where to log in, if that is what is missing.
     pub fn login_url(&self) -> Option<&str> {
         self.login_url.as_deref()
+    }
+
+    /// What replicas share cannot be used.
+    pub(super) fn not_shared(error: &(dyn Error + 'static)) -> Self {
+        let detail = format!("what the replicas share cannot be used: {}", chain(error));
+        Self::new(ProblemCode::Unexpected, detail)
+            .with_status(StatusCode::SERVICE_UNAVAILABLE)
+            .again_in(STORE_AGAIN)
     }
 
     pub(super) fn unauthorized() -> Self {

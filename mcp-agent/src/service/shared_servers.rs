@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use axum::http::StatusCode;
 use mcp_client::{Hub, Secret, StateKind};
 use tokio::{
     select,
@@ -107,8 +106,7 @@ impl SharedServers {
 }
 
 fn not_kept(error: &StoreError) -> Problem {
-    let detail = format!("what the replicas share cannot be used: {}", chain(error));
-    Problem::new(ProblemCode::Unexpected, detail).with_status(StatusCode::SERVICE_UNAVAILABLE)
+    Problem::not_shared(error)
 }
 
 struct Keeper {

@@ -114,6 +114,15 @@ pub enum StoreError {
         /// Where.
         place: String,
     },
+    /// The store does not answer for now. Nobody waits for it until it does again.
+    #[error("the store at {place} does not answer for now; try again in a moment")]
+    Away {
+        /// Which.
+        place: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The file could not be read or written.
     #[error("the store at {place} failed")]
     Failed {

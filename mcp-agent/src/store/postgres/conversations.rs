@@ -1,6 +1,7 @@
 //! Conversations: the same tables as in an SQLite file.
 
-use sqlx::Row as _;
+use sqlx::Connection as _;
+use tokio::time::timeout_at;
 
 use super::{
     super::{Store, StoreError, Stored, seconds, title::title_of},
@@ -18,7 +19,7 @@ impl Shared {
         let title = self.seal(&format!("{id} title"), &title_of(run))?;
         let beginning = self.seal(&format!("{id} beginning"), run)?;
         let feeds = number(run.feeds())?;
-        let inserted = sqlx::query(
+        let insert = sqlx::query(
             "INSERT INTO mcp_conversations VALUES ($1, $2, $2, $3, $4, $5)
              ON CONFLICT (id) DO NOTHING",
         )
@@ -26,19 +27,12 @@ impl Shared {
         .bind(number(seconds::now())?)
         .bind(feeds)
         .bind(title)
-        .bind(beginning)
-        .execute(&self.pool)
-        .await
-        .map_err(|error| self.failed(error))?;
-        if inserted.rows_affected() == 1 {
+        .bind(beginning);
+        if self.lender.execute(insert).await? == 1 {
             return Ok(());
         }
-        let known: Option<i64> =
-            sqlx::query_scalar("SELECT feeds FROM mcp_conversations WHERE id = $1")
-                .bind(id)
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
+        let query = sqlx::query_scalar("SELECT feeds FROM mcp_conversations WHERE id = $1");
+        let known: Option<i64> = self.lender.one(query.bind(id)).await?;
         if known == Some(feeds) { Ok(()) } else { Err(StoreError::Conflict) }
     }
 
@@ -50,8 +44,10 @@ impl Shared {
             Feed::Prompt(_) => Some(self.seal(&format!("{id} title"), &title_of(run))?),
             _ => None,
         };
+        let mut lent = self.lender.lend().await?;
+        let until = lent.until;
         let write = async {
-            let mut work = self.pool.begin().await?;
+            let mut work = lent.begin().await?;
             let updated = sqlx::query(
                 "UPDATE mcp_conversations
                  SET feeds = $2, updated = $3, title = coalesce($4, title)
@@ -74,28 +70,20 @@ impl Shared {
             }
             Ok(updated.rows_affected())
         };
-        match write.await.map_err(|error: sqlx::Error| self.failed(error))? {
+        let outcome = timeout_at(until, write).await;
+        match self.lender.back(lent, outcome)? {
             1 => Ok(()),
             _ => Err(StoreError::Conflict),
         }
     }
 
     async fn list(&self) -> Result<Vec<Stored>, StoreError> {
-        let rows = sqlx::query(
+        let query = sqlx::query_as(
             "SELECT id, created, updated, feeds, title FROM mcp_conversations
              ORDER BY updated DESC, id",
-        )
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed(error))?;
-        let stored = rows.into_iter().map(|row| {
-            let column = |index| row.try_get::<i64, usize>(index);
-            let read = || {
-                let id: String = row.try_get(0)?;
-                Ok((id, column(1)?, column(2)?, column(3)?, row.try_get::<Vec<u8>, _>(4)?))
-            };
-            let (id, created, updated, feeds, title) =
-                read().map_err(|error: sqlx::Error| self.failed(error))?;
+        );
+        let rows: Vec<(String, i64, i64, i64, Vec<u8>)> = self.lender.all(query).await?;
+        let stored = rows.into_iter().map(|(id, created, updated, feeds, title)| {
             let title = self.unseal(&format!("{id} title"), &title)?;
             Ok(Stored {
                 id: id.into(),
@@ -109,22 +97,16 @@ impl Shared {
     }
 
     async fn load(&self, id: &RunId, at: Option<u64>) -> Result<Run, StoreError> {
-        let beginning: Option<Vec<u8>> =
-            sqlx::query_scalar("SELECT beginning FROM mcp_conversations WHERE id = $1")
-                .bind(id.as_str())
-                .fetch_optional(&self.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
+        let query = sqlx::query_scalar("SELECT beginning FROM mcp_conversations WHERE id = $1");
+        let beginning: Option<Vec<u8>> = self.lender.one(query.bind(id.as_str())).await?;
         let beginning = beginning.ok_or_else(|| StoreError::Unknown { name: id.to_string() })?;
-        let feeds: Vec<(i64, Vec<u8>)> = sqlx::query_as(
+        let query = sqlx::query_as(
             "SELECT number, feed FROM mcp_feeds WHERE conversation = $1 AND number <= $2
              ORDER BY number",
         )
         .bind(id.as_str())
-        .bind(at.map_or(i64::MAX, |at| i64::try_from(at).unwrap_or(i64::MAX)))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(|error| self.failed(error))?;
+        .bind(at.map_or(i64::MAX, |at| i64::try_from(at).unwrap_or(i64::MAX)));
+        let feeds: Vec<(i64, Vec<u8>)> = self.lender.all(query).await?;
         let mut run: Run = self.unseal(&format!("{id} beginning"), &beginning)?;
         for (number, feed) in feeds {
             let feed: Feed = self.unseal(&format!("{id} {number}"), &feed)?;
@@ -134,12 +116,8 @@ impl Shared {
     }
 
     async fn remove(&self, id: &RunId) -> Result<bool, StoreError> {
-        let removed = sqlx::query("DELETE FROM mcp_conversations WHERE id = $1")
-            .bind(id.as_str())
-            .execute(&self.pool)
-            .await
-            .map_err(|error| self.failed(error))?;
-        Ok(removed.rows_affected() > 0)
+        let delete = sqlx::query("DELETE FROM mcp_conversations WHERE id = $1");
+        Ok(self.lender.execute(delete.bind(id.as_str())).await? > 0)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod conversations;
 mod key_check;
+mod lending;
 mod migrations;
 mod news;
 mod pins;
@@ -9,35 +10,24 @@ mod servers;
 mod tokens;
 mod turns;
 
-use std::{error::Error, fmt, str::FromStr as _, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr as _, sync::Arc, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+use tokio::{task::JoinSet, time::timeout};
 
-use tokio::{
-    sync::watch,
-    task::JoinSet,
-    time::{MissedTickBehavior, interval},
-};
-
-use self::news::News;
+use self::{lending::Lender, news::News};
 use super::{StoreError, StoreKey};
 use crate::shared::{Companion, Presence};
 
-/// How long to wait for a connection.
+/// How long to wait for a connection at the start: the server may be starting too.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How many connections there are for what is read and written, and one that listens.
-const CONNECTIONS: u32 = 8 + 1;
-
-/// How often it is seen whether the server is there.
-const BEAT: Duration = Duration::from_secs(5);
-
-/// How many connections hold locks. They are others, so that who holds one can read and write.
-const LOCKS: u32 = 4;
+/// How long the whole start may take. Tables may be large, and another replica may be changing them.
+const START: Duration = Duration::from_secs(60);
 
 /// Conversations, tokens, servers and pins in PostgreSQL, for all replicas with the same key. What was
 /// said, every token, and all of a server but its name is sealed; whose tokens they are, how many
@@ -50,15 +40,16 @@ const LOCKS: u32 = 4;
 /// [`SharedPinStore`](super::SharedPinStore) too: what is added or agreed to at one replica is told
 /// to the others by `NOTIFY`. As a [`TurnStore`](super::TurnStore) it keeps 64 MiB of one owner and
 /// 1 GiB of all, and forgets the oldest, within a minute.
+///
+/// The server has 4 s for a statement and 2 s for a connection; after 5 s nobody waits any more, be
+/// it that the server hangs. From then on everything fails at once with [`StoreError::Away`], until
+/// a look at the server, once a second, finds it there again.
 #[derive(Clone)]
 pub struct PostgresStore(Arc<Shared>);
 
 struct Shared {
-    place: String,
     key: StoreKey,
-    pool: PgPool,
-    locks: PgPool,
-    presence: watch::Receiver<Presence>,
+    lender: Arc<Lender>,
     /// Told when others may have changed something.
     news: News,
     /// End with the last handle.
@@ -79,24 +70,25 @@ impl PostgresStore {
     pub async fn connect(url: &str, key: StoreKey) -> Result<Self, StoreError> {
         let options = options(url)?;
         let place = place(&options);
-        let pool = |connections| {
-            PgPoolOptions::new()
-                .max_connections(connections)
-                .acquire_timeout(PATIENCE)
-                .connect_lazy_with(options.clone())
+        let starting = async {
+            let pool = one_connection(&options);
+            migrations::run(&pool).await.map_err(|error| StoreError::Failed {
+                place: place.clone(),
+                source: error.into(),
+            })?;
+            key_check::agree(&pool, &key).await.map_err(|error| error.at(&place))?;
+            pool.close().await;
+            Ok(())
         };
-        let (pool, locks) = (pool(CONNECTIONS), pool(LOCKS));
-        migrations::run(&pool)
-            .await
-            .map_err(|error| StoreError::Failed { place: place.clone(), source: error.into() })?;
-        key_check::agree(&pool, &key).await.map_err(|error| error.at(&place))?;
-        let (beats, presence) = watch::channel(Presence::Here);
+        within_start(starting, &place).await?;
+        let lender = Arc::new(Lender::new(place, options));
         let news = News::default();
         let mut tasks = JoinSet::new();
-        tasks.spawn(beat(pool.clone(), beats));
-        tasks.spawn(turns::sweep(pool.clone()));
-        tasks.spawn(news::listen(pool.clone(), news.clone()));
-        let shared = Shared { place, key, pool, locks, presence, news, _tasks: tasks };
+        let looking = Arc::clone(&lender);
+        tasks.spawn(async move { looking.look_after().await });
+        tasks.spawn(turns::sweep(Arc::clone(&lender)));
+        tasks.spawn(news::listen(Arc::clone(&lender), news.clone()));
+        let shared = Shared { key, lender, news, _tasks: tasks };
         Ok(Self(Arc::new(shared)))
     }
 
@@ -111,13 +103,13 @@ impl PostgresStore {
     pub async fn check(url: &str, key: &StoreKey) -> Result<(), StoreError> {
         let options = options(url)?;
         let place = place(&options);
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(PATIENCE)
-            .connect_lazy_with(options);
-        let tried = key_check::try_on(&pool, key).await;
-        pool.close().await;
-        tried.map_err(|error| error.at(&place))
+        let trying = async {
+            let pool = one_connection(&options);
+            let tried = key_check::try_on(&pool, key).await;
+            pool.close().await;
+            tried.map_err(|error| error.at(&place))
+        };
+        within_start(trying, &place).await
     }
 
     /// Ends all connections, once what is under way is done.
@@ -125,27 +117,27 @@ impl PostgresStore {
     /// # Cancel safety
     /// No new connection is made after the first poll.
     pub async fn close(&self) {
-        self.0.locks.close().await;
-        self.0.pool.close().await;
+        self.0.lender.close().await;
     }
 }
 
-/// Looks whether the server is there.
-async fn beat(pool: PgPool, news: watch::Sender<Presence>) {
-    let mut ticks = interval(BEAT);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        ticks.tick().await;
-        let presence = match sqlx::query("SELECT 1").execute(&pool).await {
-            Ok(_) => Presence::Here,
-            Err(sqlx::Error::PoolClosed) => return,
-            Err(error) => {
-                tracing::warn!(%error, "PostgreSQL is away");
-                Presence::Away { reason: error.to_string().into() }
-            }
-        };
-        news.send_replace(presence);
-    }
+/// For what is done before anything else.
+fn one_connection(options: &PgConnectOptions) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .connect_lazy_with(options.clone())
+}
+
+async fn within_start<T>(
+    starting: impl Future<Output = Result<T, StoreError>>,
+    place: &str,
+) -> Result<T, StoreError> {
+    let late = |_| StoreError::Away {
+        place: place.to_owned(),
+        source: format!("no answer within {START:?}").into(),
+    };
+    timeout(START, starting).await.map_err(late)?
 }
 
 fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
@@ -166,10 +158,6 @@ fn database(options: &PgConnectOptions) -> &str {
 }
 
 impl Shared {
-    fn failed(&self, source: impl Into<Box<dyn Error + Send + Sync>>) -> StoreError {
-        StoreError::Failed { place: self.place.clone(), source: source.into() }
-    }
-
     fn seal(&self, place: &str, value: &impl Serialize) -> Result<Vec<u8>, StoreError> {
         self.key.seal_value(place, value)
     }
@@ -185,12 +173,14 @@ impl Companion for PostgresStore {
     }
 
     fn presence(&self) -> Presence {
-        self.0.presence.borrow().clone()
+        self.0.lender.presence()
     }
 }
 
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PostgresStore").field("place", &self.0.place).finish_non_exhaustive()
+        f.debug_struct("PostgresStore")
+            .field("place", &self.0.lender.place())
+            .finish_non_exhaustive()
     }
 }

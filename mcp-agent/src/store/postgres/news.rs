@@ -1,11 +1,15 @@
 //! What replicas tell each other by `NOTIFY`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use sqlx::{PgPool, Postgres, postgres::PgArguments, postgres::PgListener, query::Query};
-use tokio::{sync::watch, time::sleep};
+use sqlx::{Connection as _, Postgres, postgres::PgArguments, postgres::PgListener, query::Query};
+use tokio::{
+    select,
+    sync::watch,
+    time::{sleep, timeout_at},
+};
 
-use super::{super::StoreError, Shared};
+use super::{super::StoreError, Shared, lending::Lender};
 
 /// Where changes of servers are told.
 pub(super) const SERVERS: &str = "mcp_servers";
@@ -30,8 +34,10 @@ impl Shared {
         channel: &str,
         statement: Query<'_, Postgres, PgArguments>,
     ) -> Result<bool, StoreError> {
+        let mut lent = self.lender.lend().await?;
+        let until = lent.until;
         let change = async {
-            let mut work = self.pool.begin().await?;
+            let mut work = lent.begin().await?;
             let changed = statement.execute(&mut *work).await?.rows_affected() > 0;
             if changed {
                 sqlx::query("SELECT pg_notify($1, '')").bind(channel).execute(&mut *work).await?;
@@ -39,26 +45,32 @@ impl Shared {
             }
             Ok(changed)
         };
-        change.await.map_err(|error: sqlx::Error| self.failed(error))
+        let outcome = timeout_at(until, change).await;
+        self.lender.back(lent, outcome)
     }
 }
 
 /// Hears of what others change, on a connection of its own.
-pub(super) async fn listen(pool: PgPool, news: News) {
+pub(super) async fn listen(lender: Arc<Lender>, news: News) {
     loop {
-        match hear(&pool, &news).await {
-            Err(sqlx::Error::PoolClosed) => return,
-            Err(error) => tracing::debug!(%error, "changes are not heard of for now"),
-            Ok(()) => {}
+        select! {
+            outcome = hear(&lender, &news) => if let Err(error) = outcome {
+                tracing::debug!(%error, "changes are not heard of for now");
+            },
+            // A connection to a server that hangs does not end by itself.
+            () = lender.away() => {}
+            () = lender.closed() => return,
         }
-        sleep(PAUSE).await;
+        select! {
+            () = async { sleep(PAUSE).await; lender.here().await } => {}
+            () = lender.closed() => return,
+        }
     }
 }
 
 /// Until the connection is lost.
-async fn hear(pool: &PgPool, news: &News) -> Result<(), sqlx::Error> {
-    let mut listener = PgListener::connect_with(pool).await?;
-    listener.ignore_pool_close_event(false);
+async fn hear(lender: &Lender, news: &News) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(&lender.listening()).await?;
     listener.listen_all([SERVERS, PINS]).await?;
     // What was told before it listened, it did not hear.
     tell(&news.servers);

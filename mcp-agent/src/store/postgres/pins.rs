@@ -18,20 +18,15 @@ pub(super) fn place(key: &str) -> String {
 
 impl Shared {
     async fn revisions(&self) -> Result<HashMap<String, i64>, StoreError> {
-        let rows: Vec<(String, i64)> = sqlx::query_as("SELECT server, revision FROM mcp_pins")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed(error))?;
+        let query = sqlx::query_as("SELECT server, revision FROM mcp_pins");
+        let rows: Vec<(String, i64)> = self.lender.all(query).await?;
         Ok(rows.into_iter().collect())
     }
 
     async fn load_pins(&self, keys: &[String]) -> Result<Vec<KeptPins>, StoreError> {
-        let rows: Vec<(String, i64, Vec<u8>)> =
-            sqlx::query_as("SELECT server, revision, sealed FROM mcp_pins WHERE server = ANY($1)")
-                .bind(keys)
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
+        let query =
+            sqlx::query_as("SELECT server, revision, sealed FROM mcp_pins WHERE server = ANY($1)");
+        let rows: Vec<(String, i64, Vec<u8>)> = self.lender.all(query.bind(keys)).await?;
         let kept = rows.into_iter().map(|(key, revision, sealed)| {
             let pins = self.unseal(&place(&key), &sealed)?;
             Ok(KeptPins { key, revision, pins })

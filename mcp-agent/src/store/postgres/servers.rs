@@ -18,11 +18,8 @@ pub(super) fn place(name: &str) -> String {
 
 impl Shared {
     async fn servers(&self) -> Result<Vec<KeptServer>, StoreError> {
-        let rows: Vec<(String, i64, Vec<u8>)> =
-            sqlx::query_as("SELECT name, revision, sealed FROM mcp_servers")
-                .fetch_all(&self.pool)
-                .await
-                .map_err(|error| self.failed(error))?;
+        let query = sqlx::query_as("SELECT name, revision, sealed FROM mcp_servers");
+        let rows: Vec<(String, i64, Vec<u8>)> = self.lender.all(query).await?;
         let kept = rows.into_iter().map(|(name, revision, sealed)| {
             let text = String::from_utf8(self.key.open(&place(&name), &sealed)?);
             let entry = text.map_err(|error| StoreError::Unreadable(error.into()))?;
@@ -32,10 +29,8 @@ impl Shared {
     }
 
     async fn switches(&self) -> Result<HashMap<String, bool>, StoreError> {
-        let rows: Vec<(String, bool)> = sqlx::query_as("SELECT name, enabled FROM mcp_switches")
-            .fetch_all(&self.pool)
-            .await
-            .map_err(|error| self.failed(error))?;
+        let query = sqlx::query_as("SELECT name, enabled FROM mcp_switches");
+        let rows: Vec<(String, bool)> = self.lender.all(query).await?;
         Ok(rows.into_iter().collect())
     }
 

@@ -7,8 +7,10 @@ use mcp_client::{
     oauth::{StoreEntry, StoreLock, TokenStore, TokenStoreError},
 };
 use mcp_transport::BoxFuture;
+use tokio::select;
 
 use super::PostgresStore;
+use crate::store::StoreError;
 
 /// How long to wait for another replica that renews a token.
 const LOCK_PATIENCE: Duration = Duration::from_secs(30);
@@ -16,10 +18,10 @@ const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 /// What PostgreSQL says when a lock was waited for in vain.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
 
-impl PostgresStore {
-    fn token_failed(&self, error: sqlx::Error) -> TokenStoreError {
-        TokenStoreError::Failed(self.0.failed(error).into())
-    }
+const AWAY: &str = "it went away while a lock was waited for";
+
+fn failed(error: StoreError) -> TokenStoreError {
+    TokenStoreError::Failed(error.into())
 }
 
 /// The place of a sealed token.
@@ -34,12 +36,9 @@ impl TokenStore for PostgresStore {
     ) -> BoxFuture<'a, Result<Option<Secret>, TokenStoreError>> {
         Box::pin(async move {
             let name = entry.name();
+            let query = sqlx::query_scalar("SELECT sealed FROM mcp_tokens WHERE name = $1");
             let sealed: Option<Vec<u8>> =
-                sqlx::query_scalar("SELECT sealed FROM mcp_tokens WHERE name = $1")
-                    .bind(&name)
-                    .fetch_optional(&self.0.pool)
-                    .await
-                    .map_err(|error| self.token_failed(error))?;
+                self.0.lender.one(query.bind(&name)).await.map_err(failed)?;
             let Some(sealed) = sealed else { return Ok(None) };
             let text = self.0.key.open(&place(&name), &sealed);
             match text.ok().and_then(|text| String::from_utf8(text).ok()) {
@@ -58,27 +57,19 @@ impl TokenStore for PostgresStore {
             let name = entry.name();
             let sealed = self.0.key.seal(&place(&name), value.reveal().as_bytes());
             let sealed = sealed.map_err(|error| TokenStoreError::Failed(error.into()))?;
-            sqlx::query(
+            let write = sqlx::query(
                 "INSERT INTO mcp_tokens VALUES ($1, $2)
                  ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed",
-            )
-            .bind(&name)
-            .bind(sealed)
-            .execute(&self.0.pool)
-            .await
-            .map(drop)
-            .map_err(|error| self.token_failed(error))
+            );
+            let written = self.0.lender.execute(write.bind(&name).bind(sealed)).await;
+            written.map(drop).map_err(failed)
         })
     }
 
     fn remove<'a>(&'a self, entry: &'a StoreEntry) -> BoxFuture<'a, Result<(), TokenStoreError>> {
         Box::pin(async move {
-            sqlx::query("DELETE FROM mcp_tokens WHERE name = $1")
-                .bind(entry.name())
-                .execute(&self.0.pool)
-                .await
-                .map(drop)
-                .map_err(|error| self.token_failed(error))
+            let delete = sqlx::query("DELETE FROM mcp_tokens WHERE name = $1").bind(entry.name());
+            self.0.lender.execute(delete).await.map(drop).map_err(failed)
         })
     }
 
@@ -88,24 +79,34 @@ impl TokenStore for PostgresStore {
         entry: &'a StoreEntry,
     ) -> BoxFuture<'a, Result<StoreLock, TokenStoreError>> {
         Box::pin(async move {
-            let locked = async {
-                let mut work = self.0.locks.begin().await?;
-                sqlx::query("SELECT set_config('lock_timeout', $1, true)")
-                    .bind(LOCK_PATIENCE.as_millis().to_string())
-                    .execute(&mut *work)
-                    .await?;
+            let lender = &self.0.lender;
+            lender.is_there().map_err(failed)?;
+            let locking = async {
+                let mut work = lender.locks.begin().await?;
+                sqlx::query(
+                    "SELECT set_config('lock_timeout', $1, true),
+                     set_config('statement_timeout', '0', true)",
+                )
+                .bind(LOCK_PATIENCE.as_millis().to_string())
+                .execute(&mut *work)
+                .await?;
                 sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
                     .bind(place(&entry.name()))
                     .execute(&mut *work)
                     .await?;
                 Ok(StoreLock::new(work))
             };
-            locked.await.map_err(|error: sqlx::Error| {
+            let locked = select! {
+                locked = locking => locked,
+                // It may hang long before the lock is waited for in vain.
+                () = lender.away() => return Err(failed(lender.not_now(AWAY.to_owned()))),
+            };
+            locked.map_err(|error: sqlx::Error| {
                 let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
                 if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
                     return TokenStoreError::Locked { after: LOCK_PATIENCE };
                 }
-                self.token_failed(error)
+                failed(lender.failed(error))
             })
         })
     }
