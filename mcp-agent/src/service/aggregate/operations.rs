@@ -52,6 +52,9 @@ pub(super) const METHODS: [&str; 21] = [
 /// until servers are removed.
 const MAX_NAMED: usize = 4096;
 
+/// The same of one server, so that one with many leaves room for those of others.
+const MAX_OF_ONE: usize = 512;
+
 /// Where a method stands among [`METHODS`].
 pub(super) fn method_index(method: &str) -> usize {
     METHODS[..METHODS.len() - 1].binary_search(&method).unwrap_or(METHODS.len() - 1)
@@ -83,6 +86,21 @@ enum Kind {
     Prompt = 1,
 }
 
+impl Named {
+    /// How many things of a server there are.
+    fn of(&self, server: &str) -> usize {
+        self.servers.iter().filter_map(|servers| servers.get(server)).map(HashMap::len).sum()
+    }
+
+    /// Forgets what belongs to servers that are there no more.
+    fn forget_removed(&mut self, hub: &Hub) {
+        for servers in &mut self.servers {
+            servers.retain(|server, _| hub.server(server).is_some());
+        }
+        self.count = self.servers.iter().flat_map(HashMap::values).map(HashMap::len).sum();
+    }
+}
+
 impl Operations {
     pub(super) fn new(hub: &Hub) -> Self {
         let methods = [(); METHODS.len()].map(|()| Series::default());
@@ -99,11 +117,11 @@ impl Operations {
         if let Some(known) = find(&named) {
             return Some(known);
         }
+        if named.of(server) >= MAX_OF_ONE {
+            return None;
+        }
         if named.count >= MAX_NAMED {
-            for servers in &mut named.servers {
-                servers.retain(|server, _| self.hub.server(server).is_some());
-            }
-            named.count = named.servers.iter().flat_map(HashMap::values).map(HashMap::len).sum();
+            named.forget_removed(&self.hub);
             if named.count >= MAX_NAMED {
                 return None;
             }
@@ -117,6 +135,8 @@ impl Operations {
 
     /// In the text format of Prometheus (version 0.0.4).
     pub(in crate::service) fn prometheus(&self) -> String {
+        // What is written is of servers that there are.
+        self.named.write().unwrap_or_else(PoisonError::into_inner).forget_removed(&self.hub);
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = self.write(&mut text);
@@ -243,9 +263,25 @@ impl fmt::Debug for Measured {
 
 #[cfg(test)]
 mod tests {
-    use mcp_client::{Hub, HubOptions};
+    use std::collections::BTreeMap;
+
+    use mcp_client::{
+        Hub, HubOptions,
+        config::{ServerConfig, TransportConfig},
+    };
 
     use super::*;
+
+    /// Servers that nobody starts.
+    fn hub_of(names: &[&str]) -> Hub {
+        let mut options = HubOptions::default();
+        options.lazy = true;
+        let entry = |name: &&str| {
+            let url = "http://127.0.0.1:9/mcp".to_owned();
+            ServerConfig::new(*name, TransportConfig::Http { url, headers: BTreeMap::new() })
+        };
+        Hub::start(names.iter().map(entry).collect(), &options)
+    }
 
     fn lines(operations: &Operations, wanted: &str) -> Vec<String> {
         let text = operations.prometheus();
@@ -255,7 +291,7 @@ mod tests {
     #[tokio::test]
     async fn every_end_has_its_word() {
         assert!(METHODS[..METHODS.len() - 1].is_sorted());
-        let operations = Arc::new(Operations::new(&Hub::start(vec![], &HubOptions::default())));
+        let operations = Arc::new(Operations::new(&hub_of(&["one"])));
         let begin = |method: &str| Measured::begin(&operations, method);
         begin("made/up").ended(None);
         begin("another").ended(Some(&ErrorObject::new(-32601, "no")));
@@ -286,13 +322,43 @@ mod tests {
 
     #[tokio::test]
     async fn names_are_bounded_and_go_with_their_servers() {
-        let operations = Arc::new(Operations::new(&Hub::start(vec![], &HubOptions::default())));
-        for number in 0..MAX_NAMED + 7 {
+        let hub = hub_of(&["one", "other"]);
+        let operations = Arc::new(Operations::new(&hub));
+        let call = |server: &str, number: usize| {
             let mut call = Measured::begin(&operations, "tools/call");
-            call.is_of("gone", &number.to_string());
+            call.is_of(server, &number.to_string());
             call.ended(None);
+        };
+        for number in 0..MAX_OF_ONE + 7 {
+            call("one", number);
         }
-        // The server is not in the hub: what came first was forgotten for what came after it.
-        assert_eq!(lines(&operations, "_count{").len(), 7);
+        call("other", 1);
+        let of = |server: &str| lines(&operations, &format!("server=\"{server}\"")).len();
+        let each = of("other");
+        assert!(each > 0);
+        assert_eq!(of("one"), MAX_OF_ONE * each);
+        // The rest counts as calls of tools.
+        let rest = r#"_count{mcp_method_name="tools/call"} 7"#;
+        assert_eq!(lines(&operations, rest).len(), 1);
+        hub.remove("one").await;
+        assert_eq!((of("one"), of("other")), (0, each));
+    }
+
+    #[tokio::test]
+    async fn many_servers_have_a_bound_together() {
+        let servers: Vec<String> = (0..=MAX_NAMED / MAX_OF_ONE).map(|n| n.to_string()).collect();
+        let names: Vec<&str> = servers.iter().map(String::as_str).collect();
+        let hub = hub_of(&names);
+        let operations = Operations::new(&hub);
+        let full = names.len() - 1;
+        for server in &names[..full] {
+            for number in 0..MAX_OF_ONE {
+                assert!(operations.named(Kind::Tool, server, &number.to_string()).is_some());
+            }
+        }
+        assert!(operations.named(Kind::Prompt, names[full], "more").is_none());
+        // What was forgotten with its server makes room.
+        hub.remove(names[0]).await;
+        assert!(operations.named(Kind::Prompt, names[full], "more").is_some());
     }
 }
