@@ -135,10 +135,10 @@ async fn requests_of_mcp_are_measured_by_method_tool_and_end() {
     assert_eq!(samples.get(&lost), Some(&2.0), "{text}");
     let name = "mcp_client_session_duration_seconds_count";
     // It is counted by whoever watches over the connection, maybe after the answer is here.
-    // Where the next call wished for another at the same time, it ended by that wish.
-    let ended = format!(r#"{name}{{server="b\"c""#);
+    // However the next call wished for another at the same time.
+    let lost = format!(r#"{name}{{server="b\"c",error_type="lost"}}"#);
     let counted = async {
-        while !serving.get("/metrics").await.body.contains(&ended) {
+        while !serving.get("/metrics").await.body.contains(&lost) {
             tokio::task::yield_now().await;
         }
     };

@@ -77,7 +77,9 @@ impl Supervisor {
                     if well {
                         self.slot.is_up_again();
                     }
-                    let error = matches!(end, End::Lost).then_some("lost");
+                    // A call that finds it lost may wish for another before that is noticed here.
+                    let is_lost = matches!(end, End::Lost) || client.is_closed();
+                    let error = is_lost.then_some("lost");
                     self.slot.count(|health| health.sessions.add(up.elapsed(), error));
                     match end {
                         End::Wished => client.close().await,
