@@ -10,7 +10,7 @@ use mcp_client::{
 use mcp_transport::{BoxFuture, error::BoxError};
 
 use crate::{
-    args::KeptTokens,
+    args::KeptIn,
     error_report::{Report, Result},
     exit_code::ErrorCode,
 };
@@ -33,7 +33,7 @@ pub(crate) fn kept_in(store: impl TokenStore) -> OAuth {
     OAuth::with(AuthorizationCode::new(NobodyIsAsked)).store(store)
 }
 
-impl KeptTokens {
+impl KeptIn {
     /// The store that is meant.
     #[cfg_attr(
         not(feature = "postgres"),

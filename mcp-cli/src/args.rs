@@ -16,7 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
 
 pub(crate) use self::{
-    access::{ConfigAction, KeptTokens, LoginArgs, LogoutArgs, PinsAction, TrustAction},
+    access::{ConfigAction, KeptIn, LoginArgs, LogoutArgs, PinsAction, TrustAction},
     conversation::{AgentOptions, AgentsAction, Approve, ChatArgs, RunArgs, SessionsAction},
     layers::{AuditAction, CallLayers, LayerOptions, Named},
     model::{AnswerOptions, ModelChoice, ModelOptions, Offer, ToolSearch},
@@ -268,7 +268,8 @@ again. Without a terminal nothing is asked: the command ends with 8.")]
     /// Look at tools that are not what they were when they were used first
     ///
     /// `mcp run` and `mcp chat` remember what a server says about its tools. One that is new or
-    /// changed later is kept from the model until it is accepted here.
+    /// changed later is kept from the model until it is accepted here. So does `mcp serve`; what its
+    /// replicas have agreed to with --postgres is seen with the same --postgres and --store-key.
     Pins {
         #[command(subcommand)]
         action: PinsAction,

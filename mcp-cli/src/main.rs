@@ -24,6 +24,7 @@ mod interrupt;
 mod layers;
 mod models;
 mod pins;
+mod pins_kept;
 mod registry;
 mod reload;
 mod replicas;

@@ -40,7 +40,7 @@ pub(crate) fn of_service(context: &Context) -> Option<ToolPins> {
     Some(ToolPins::new(file()?).keyed(key).on_drift(warning(context)))
 }
 
-/// The same with pins that all replicas have, which `mcp pins` does not see.
+/// The same with pins that all replicas have.
 #[cfg(feature = "postgres")]
 pub(crate) fn of_replicas(store: mcp_agent::store::PostgresStore, context: &Context) -> ToolPins {
     let messages = Arc::clone(&context.messages);

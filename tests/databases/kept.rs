@@ -70,7 +70,7 @@ async fn one_first_sight_wins() {
 }
 
 /// A server whose tool says something else of itself once it was told to.
-fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
+pub(crate) fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
     let has_turned = Arc::clone(has_turned);
     TestServer::new()
         .capabilities(json!({"tools": {"listChanged": true}}))
@@ -90,7 +90,7 @@ fn turncoat(has_turned: &Arc<AtomicBool>) -> TestServer {
 
 impl Replica {
     /// Asks until the answer is as wanted.
-    async fn comes_to(
+    pub(crate) async fn comes_to(
         &self,
         method: &str,
         path: &str,

@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use mcp_client::{Digest, pins::ServerPins};
-use serde_json::Value;
+use mcp_client::pins::ServerPins;
 use tokio::{
     select,
     sync::{mpsc, oneshot, watch},
@@ -17,7 +16,7 @@ use tokio::{
 };
 
 use super::problem::chain;
-use crate::store::{SharedPinStore, StoreError};
+use crate::store::{KeptPins, SharedPinStore, StoreError};
 
 /// How often it is looked what is agreed, whatever is told.
 const POLL: Duration = Duration::from_secs(30);
@@ -88,13 +87,13 @@ impl CommonPins {
     /// What is agreed of a server; `None` when this replica does not know.
     pub(super) fn of(&self, key: &str) -> Option<Arc<ServerPins>> {
         let agreed = self.agreed.borrow();
-        agreed.servers.get(&hidden(key)).map(|(_, pins)| Arc::clone(pins))
+        agreed.servers.get(&KeptPins::key_of(key)).map(|(_, pins)| Arc::clone(pins))
     }
 
     /// Pins a server that nobody has seen yet, and waits until this replica knows what is agreed:
     /// of several that see it first, one has its way.
     pub(super) async fn see(&self, key: &str, now: ServerPins) -> Result<(), Unagreed> {
-        self.ask(Some((hidden(key), now))).await
+        self.ask(Some((KeptPins::key_of(key), now))).await
     }
 
     /// Changes what is agreed of a server, and waits until this replica knows.
@@ -103,7 +102,7 @@ impl CommonPins {
         key: &str,
         change: impl Fn(&mut ServerPins) -> T,
     ) -> Result<T, ChangeError> {
-        let key = [hidden(key)];
+        let key = [KeptPins::key_of(key)];
         // Who loses has seen another win, so this ends.
         loop {
             let kept = self.store.load(&key).await?.pop();
@@ -135,11 +134,6 @@ pub(super) enum ChangeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Unagreed(#[from] Unagreed),
-}
-
-/// The key in the store: nobody reads there where a server is.
-fn hidden(key: &str) -> String {
-    Digest::of_json(&Value::from(key)).to_string()
 }
 
 struct Keeper {

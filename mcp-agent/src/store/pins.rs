@@ -2,7 +2,8 @@
 
 use std::{collections::HashMap, fmt};
 
-use mcp_client::pins::ServerPins;
+use mcp_client::{Digest, pins::ServerPins};
+use serde_json::Value;
 use tokio::sync::watch;
 
 use super::StoreError;
@@ -81,5 +82,11 @@ impl KeptPins {
     /// Pins as they were kept.
     pub fn new(key: impl Into<String>, revision: i64, pins: ServerPins) -> Self {
         Self { key: key.into(), revision, pins }
+    }
+
+    /// The key of a server that is kept elsewhere under this one, such as in a
+    /// [`PinFile`](mcp_client::pins::PinFile). From what comes out nobody reads which server it is.
+    pub fn key_of(server: &str) -> String {
+        Digest::of_json(&Value::from(server)).to_string()
     }
 }

@@ -26,12 +26,12 @@ pub(crate) struct LoginArgs {
     #[arg(long, value_name = "SCOPE")]
     pub(crate) scope: Vec<String>,
     #[command(flatten)]
-    pub(crate) kept: KeptTokens,
+    pub(crate) kept: KeptIn,
 }
 
-/// Where tokens are kept: in the data folder of this user, if nothing else is said.
+/// Where tokens and pins are kept: in the data folder of this user, if nothing else is said.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct KeptTokens {
+pub(crate) struct KeptIn {
     /// Where the URL of PostgreSQL is, `env:NAME` or `file:PATH`: for `mcp serve --postgres`
     #[cfg(feature = "postgres")]
     #[arg(long, value_name = "SECRET", requires = "store_key")]
@@ -48,7 +48,7 @@ pub(crate) struct LogoutArgs {
     /// A configured name, or an http(s):// address
     pub(crate) target: String,
     #[command(flatten)]
-    pub(crate) kept: KeptTokens,
+    pub(crate) kept: KeptIn,
 }
 
 /// What to do with trust in projects' files.
@@ -78,11 +78,16 @@ pub(crate) enum TrustAction {
 #[derive(Debug, Subcommand)]
 pub(crate) enum PinsAction {
     /// Show what is pinned
-    List,
+    List {
+        #[command(flatten)]
+        kept: KeptIn,
+    },
     /// Show what is another now at a server
     Show {
         /// The server
         target: String,
+        #[command(flatten)]
+        kept: KeptIn,
     },
     /// Accept the tools of a server as they are now
     Accept {
@@ -90,6 +95,8 @@ pub(crate) enum PinsAction {
         target: String,
         /// Only this tool
         tool: Option<String>,
+        #[command(flatten)]
+        kept: KeptIn,
     },
 }
 

@@ -1,7 +1,12 @@
 //! `mcp pins`
 
+use std::collections::BTreeMap;
+
 use mcp_agent::toolbox::pins::diff;
-use mcp_client::pins::{Drift, PinFile, PinStore as _, ServerPins};
+use mcp_client::{
+    Hub, HubOptions,
+    pins::{Drift, ServerPins},
+};
 use serde_json::json;
 
 use crate::{
@@ -11,12 +16,12 @@ use crate::{
     error_report::{Report, Result},
     exit_code::{ErrorCode, ExitCode},
     failure, pins,
+    pins_kept::PinsKept,
     printer::Printer,
     target::Target,
     targets,
     terminal_text::one_line,
     theme::Role,
-    trust::kept,
 };
 
 pub(super) async fn run(
@@ -24,33 +29,51 @@ pub(super) async fn run(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let file = pins::file()
-        .ok_or_else(|| Report::new(ErrorCode::Config, "there is no home folder to keep pins in"))?;
     match action {
-        PinsAction::List => list(&file, printer),
-        PinsAction::Show { target } => {
-            let (_, _, drift) = compare(&target, &file, context).await?;
+        PinsAction::List { kept } => {
+            let pins = PinsKept::open(&kept).await?.all(|| names(context)).await?;
+            list(pins, printer)
+        }
+        PinsAction::Show { target, kept } => {
+            let kept = PinsKept::open(&kept).await?;
+            let (key, now) = offered(&target, &kept, context).await?;
+            // A server that was never used with a model has nothing to differ from.
+            let drift = kept.load(&key).await?.map_or_else(Vec::new, |pins| pins.drift(&now));
             show(&drift, printer)?;
             Ok(if drift.is_empty() { ExitCode::Success } else { ExitCode::Refused })
         }
-        PinsAction::Accept { target, tool } => {
-            let (key, mut pins, mut drift) = compare(&target, &file, context).await?;
-            drift.retain(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool));
-            for one in &drift {
-                match &one.now {
-                    Some(pin) => _ = pins.tools.insert(one.tool.clone(), pin.clone()),
-                    None => _ = pins.tools.remove(&one.tool),
+        PinsAction::Accept { target, tool, kept } => {
+            let kept = PinsKept::open(&kept).await?;
+            let (key, now) = offered(&target, &kept, context).await?;
+            let accept = |pinned: Option<ServerPins>| {
+                let mut pins = pinned.unwrap_or_else(|| now.clone());
+                let mut drift = pins.drift(&now);
+                drift.retain(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool));
+                for one in &drift {
+                    match &one.now {
+                        Some(pin) => _ = pins.tools.insert(one.tool.clone(), pin.clone()),
+                        None => _ = pins.tools.remove(&one.tool),
+                    }
                 }
-            }
-            file.save(&key, pins).map_err(|error| kept(&error))?;
-            show(&drift, printer)?;
+                (pins, drift)
+            };
+            show(&kept.change(&key, accept).await?, printer)?;
             Ok(ExitCode::Success)
         }
     }
 }
 
-fn list(file: &PinFile, printer: &mut Printer) -> Result<ExitCode> {
-    let servers = file.all().map_err(|error| kept(&error))?;
+/// The keys of what is configured here, by which those of replicas are told apart.
+fn names(context: &Context) -> Result<Vec<String>> {
+    let servers = context.settings.configured()?.servers;
+    let mut options = HubOptions::default();
+    // Nothing is started.
+    options.lazy = true;
+    let hub = Hub::start(servers, &options);
+    Ok(hub.status().iter().map(pins::key).collect())
+}
+
+fn list(servers: BTreeMap<String, ServerPins>, printer: &mut Printer) -> Result<ExitCode> {
     match printer.output() {
         Output::Json | Output::Ndjson => {
             let servers: Vec<_> = servers
@@ -72,12 +95,8 @@ fn list(file: &PinFile, printer: &mut Printer) -> Result<ExitCode> {
     Ok(ExitCode::Success)
 }
 
-/// The pins of one server, and how its tools differ from them now.
-async fn compare(
-    target: &str,
-    file: &PinFile,
-    context: &Context,
-) -> Result<(String, ServerPins, Vec<Drift>)> {
+/// The key of a server's pins, and its tools as they are now.
+async fn offered(target: &str, kept: &PinsKept, context: &Context) -> Result<(String, ServerPins)> {
     let configured = context.settings.configured()?;
     let named: Vec<Target> = targets::parse(&[target.to_owned()])?;
     let chosen = choose(&named, &[], &configured, &ServerOptions::default())?;
@@ -87,17 +106,11 @@ async fn compare(
     let Some(name) = chosen.servers.first().map(|server| server.name.clone()) else {
         return Err(Report::new(ErrorCode::Usage, "no server is named").into());
     };
-    let hub = context.start(chosen.servers).await?;
+    let hub = context.start_with(chosen.servers, |options| kept.logins(options)).await?;
     let status = context.wait_for(&hub, &name).await?;
     let client = ready(&status)?;
     let tools = client.list_tools().await.map_err(|error| failure::call(&name, &error))?;
-    let key = pins::key(&status);
-    let now = ServerPins::of(&tools.items);
-    let pinned = file.load(&key).map_err(|error| kept(&error))?;
-    // A server that was never used with a model has nothing to differ from.
-    let pins = pinned.unwrap_or_else(|| now.clone());
-    let drift = pins.drift(&now);
-    Ok((key, pins, drift))
+    Ok((pins::key(&status), ServerPins::of(&tools.items)))
 }
 
 fn show(drift: &[Drift], printer: &mut Printer) -> Result<()> {
