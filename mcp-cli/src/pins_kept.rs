@@ -64,10 +64,9 @@ impl PinsKept {
                 let keys = store.revisions().await.map_err(|error| shared(&error))?;
                 let keys: Vec<String> = keys.into_keys().collect();
                 let all = store.load(&keys).await.map_err(|error| shared(&error))?;
-                let named = all
-                    .into_iter()
-                    .map(|KeptPins { key, pins, .. }| (names.remove(&key).unwrap_or(key), pins));
-                Ok(named.collect())
+                let told =
+                    |kept: KeptPins| (names.remove(&kept.key).unwrap_or(kept.key), kept.pins);
+                Ok(all.into_iter().map(told).collect())
             }
         }
     }
@@ -98,15 +97,15 @@ impl PinsKept {
             }
             #[cfg(feature = "postgres")]
             Self::Replicas(store) => {
-                let key = [KeptPins::key_of(key)];
+                let own = [KeptPins::key_of(key)];
                 // Who loses has seen another win, so this ends.
                 loop {
-                    let found = store.load(&key).await.map_err(|error| shared(&error))?.pop();
+                    let found = store.load(&own).await.map_err(|error| shared(&error))?.pop();
                     let revision = found.as_ref().map(|kept| kept.revision);
                     let (pins, drift) = change(found.map(|kept| kept.pins));
                     let done = match revision {
-                        Some(revision) => store.replace(&key[0], revision, &pins).await,
-                        None => store.insert(&key[0], &pins).await,
+                        Some(revision) => store.replace(&own[0], revision, &pins).await,
+                        None => store.insert(&own[0], &pins).await,
                     };
                     if done.map_err(|error| shared(&error))? {
                         return Ok(drift);

@@ -47,12 +47,13 @@ async fn what_replicas_have_agreed_to_is_shown_and_changed_on_the_command_line()
     std::fs::write(&config, json!({ "mcpServers": servers }).to_string()).unwrap();
 
     let listed = pins(&config, &postgres, &["list"]).await;
-    let line = format!("shop  {}  1 tools", shop.url());
+    let line = format!("shop {}  1 tools", shop.url());
     assert!(said(&listed).starts_with(&line), "{}", said(&listed));
     // Where it is not configured, nobody reads from the database which server it is.
-    let nowhere = folder.path().join("empty.json");
-    std::fs::write(&nowhere, "{}").unwrap();
-    let hidden = said(&pins(&nowhere, &postgres, &["list"]).await);
+    let elsewhere = folder.path().join("others.json");
+    let others = json!({"mcpServers": {"other": {"url": "http://127.0.0.1:9/mcp"}}});
+    std::fs::write(&elsewhere, others.to_string()).unwrap();
+    let hidden = said(&pins(&elsewhere, &postgres, &["list"]).await);
     assert!(hidden.contains("  1 tools") && !hidden.contains("shop"), "{hidden}");
     let same = pins(&config, &postgres, &["show", "shop"]).await;
     assert_eq!(same.status.code(), Some(0), "{}", said(&same));
