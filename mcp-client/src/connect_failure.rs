@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use mcp_protocol::extensions::InvalidExtensionId;
 use mcp_transport::ConnectError;
 
-use crate::CallError;
+use crate::{CallError, MissingLogin};
 
 /// A client could not be connected.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,14 @@ impl ConnectFailure {
         match self {
             Self::Handshake(error) => error.wants_authorization(),
             _ => false,
+        }
+    }
+
+    /// As [`CallError::missing_login`].
+    pub fn missing_login(&self) -> Option<MissingLogin<'_>> {
+        match self {
+            Self::Handshake(error) => error.missing_login(),
+            _ => None,
         }
     }
 

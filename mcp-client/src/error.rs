@@ -222,6 +222,19 @@ impl CallError {
         refused || matches!(&self.0.kind, CallErrorKind::NotSent(error) if wants_somebody(error))
     }
 
+    /// What a login would have to give, where nobody has logged in, or not for enough, and nobody is
+    /// asked ([`EarlierLogin`](crate::oauth::EarlierLogin)).
+    pub fn missing_login(&self) -> Option<MissingLogin<'_>> {
+        let CallErrorKind::NotSent(error) = &self.0.kind else { return None };
+        let DeliveryErrorKind::Authorization(source) = &error.kind else { return None };
+        match &**source.downcast_ref::<Arc<OAuthError>>()? {
+            OAuthError::NotLoggedIn { scopes, for_more } => {
+                Some(MissingLogin { scopes, for_more: *for_more })
+            }
+            _ => None,
+        }
+    }
+
     /// Whether the server has forgotten the session that the call belonged to; it did not take the
     /// call.
     pub fn is_session_lost(&self) -> bool {
@@ -302,6 +315,16 @@ impl CallError {
 }
 
 /// Whether access was not to be had for a reason that does not pass by itself.
+/// A login that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MissingLogin<'a> {
+    /// The scopes that it has to give; may be none in particular.
+    pub scopes: &'a [String],
+    /// Whether somebody has logged in, and the server wants more for this.
+    pub for_more: bool,
+}
+
 fn wants_somebody(error: &DeliveryError) -> bool {
     let DeliveryErrorKind::Authorization(source) = &error.kind else { return false };
     let oauth = source.downcast_ref::<Arc<OAuthError>>();

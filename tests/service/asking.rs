@@ -125,28 +125,39 @@ impl Serving {
         headers: &str,
         body: Option<&str>,
     ) -> Answer {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
-        let host = if headers.to_ascii_lowercase().contains("host:") {
-            String::new()
-        } else {
-            format!("host: {}\r\n", self.address)
-        };
-        let body = body.unwrap_or_default();
-        let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
-        let length = body.len();
-        let request = format!(
-            "{method} {path} HTTP/1.1\r\n{host}{headers}{kind}content-length: {length}\r\n\
-             connection: close\r\n\r\n{body}"
-        );
-        stream.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
-        let body = if chunked { joined(body) } else { body.to_owned() };
-        Answer { status, head: head.to_owned(), body }
+        ask(&self.address, method, path, headers, body).await
     }
+}
+
+/// Asks whoever listens there.
+pub(crate) async fn ask(
+    address: &str,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: Option<&str>,
+) -> Answer {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let host = if headers.to_ascii_lowercase().contains("host:") {
+        String::new()
+    } else {
+        format!("host: {address}\r\n")
+    };
+    let body = body.unwrap_or_default();
+    let kind = if body.is_empty() { "" } else { "content-type: application/json\r\n" };
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\n{host}{headers}{kind}content-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    let chunked = head.to_ascii_lowercase().contains("transfer-encoding: chunked");
+    let body = if chunked { joined(body) } else { body.to_owned() };
+    Answer { status, head: head.to_owned(), body }
 }
 
 /// Joins the chunks of a body.

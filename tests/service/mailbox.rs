@@ -18,6 +18,8 @@ use tokio::{
 };
 use url::form_urlencoded;
 
+use crate::consent::{self, Consent};
+
 /// Both servers; dropping it ends them.
 pub(crate) struct Mailbox {
     origin: String,
@@ -36,6 +38,8 @@ pub(crate) struct World {
     pub(crate) asked: Vec<(String, String, String)>,
     /// All else that requests to the MCP server had in their heads.
     pub(crate) heads: Vec<String>,
+    /// How people log in, where no tokens are exchanged.
+    pub(crate) consent: Consent,
     /// How many of the first tokens are not good any more.
     ended: usize,
     /// What is said of a tool that everybody has.
@@ -56,6 +60,12 @@ impl World {
         self.ended = self.exchanges.len();
     }
 
+    /// The number of a new token.
+    pub(crate) fn next_token(&mut self) -> usize {
+        self.exchanges.push((HashMap::new(), String::new()));
+        self.exchanges.len()
+    }
+
     fn more(&mut self, who: &str) -> &watch::Sender<usize> {
         self.more.entry(who.to_owned()).or_default()
     }
@@ -72,11 +82,11 @@ impl Mailbox {
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let world = Arc::<Mutex<World>>::default();
         let mut connections = JoinSet::new();
-        let known = Arc::clone(&world);
+        let (known, place) = (Arc::clone(&world), origin.clone());
         connections.spawn(async move {
             let mut serving = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
-                serving.spawn(serve(stream, Arc::clone(&known)));
+                serving.spawn(serve(stream, place.clone(), Arc::clone(&known)));
             }
         });
         Self { origin, world, _connections: connections }
@@ -95,7 +105,7 @@ impl Mailbox {
     }
 }
 
-async fn serve(stream: TcpStream, world: Arc<Mutex<World>>) {
+async fn serve(stream: TcpStream, origin: String, world: Arc<Mutex<World>>) {
     let mut stream = BufReader::new(stream);
     loop {
         let mut start = String::new();
@@ -116,6 +126,18 @@ async fn serve(stream: TcpStream, world: Arc<Mutex<World>>) {
             return;
         }
         let credentials = headers.get("authorization").cloned().unwrap_or_default();
+        let person = headers.get("x-person").map_or("", String::as_str);
+        let consented = {
+            let mut world = world.lock().unwrap();
+            consent::answer(&origin, (&start, person), &body, &mut world)
+        };
+        if let Some((status, more, answer)) = consented {
+            answer_saying(&mut stream, status, &more, &answer).await;
+            if headers.get("connection").is_some_and(|said| said == "close") {
+                return;
+            }
+            continue;
+        }
         if start.starts_with("POST /token ") {
             let form = form_urlencoded::parse(&body).into_owned().collect();
             let (status, answer) = exchange(&mut world.lock().unwrap(), form, credentials);
@@ -131,14 +153,28 @@ async fn serve(stream: TcpStream, world: Arc<Mutex<World>>) {
             let is_good = number.parse().is_ok_and(|number: usize| number > world.ended);
             let who = who.to_owned();
             let method = message["method"].as_str().unwrap_or_default().to_owned();
+            let asks_more = world.consent.is_on
+                && message["params"]["name"] == "send"
+                && !world.consent.covers(&credentials, "send");
             if is_good {
                 world.asked.push((method, who.clone(), credentials));
             }
-            is_good.then_some(who)
+            match (is_good, asks_more) {
+                (true, false) => Ok(who),
+                (true, true) => Err((403, r#", error="insufficient_scope", scope="send""#)),
+                (false, _) => Err((401, "")),
+            }
         };
-        let Some(who) = who else {
-            answer_with(&mut stream, 401, &json!({})).await;
-            continue;
+        let who = match who {
+            Ok(who) => who,
+            Err((status, more)) => {
+                let challenge = consent::challenge(&origin);
+                let challenge = format!("www-authenticate: {challenge}{more}\r\n");
+                let is_on = world.lock().unwrap().consent.is_on;
+                let said = if is_on { challenge.as_str() } else { "" };
+                answer_saying(&mut stream, status, said, &json!({})).await;
+                continue;
+            }
         };
         if message["method"] == "subscriptions/listen" {
             return tell(stream, &message, &who, &world).await;
@@ -224,6 +260,9 @@ fn result(message: &Value, who: &str, more: usize, described: &str) -> Option<Va
                 "ttlMs": 60_000, "cacheScope": "public",
             })
         }
+        "tools/call" if params["name"] == "send" => {
+            json!({"content": [{"type": "text", "text": format!("sent by {who}")}]})
+        }
         "tools/call" if params["name"] == "begin" => {
             let mut task = task("working");
             task["resultType"] = json!("task");
@@ -259,9 +298,14 @@ async fn tell(mut stream: BufReader<TcpStream>, message: &Value, who: &str, worl
 }
 
 async fn answer_with(stream: &mut BufReader<TcpStream>, status: u16, answer: &Value) {
+    answer_saying(stream, status, "", answer).await;
+}
+
+/// With further lines in the head.
+async fn answer_saying(stream: &mut BufReader<TcpStream>, status: u16, more: &str, answer: &Value) {
     let body = answer.to_string();
     let head = format!(
-        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
+        "HTTP/1.1 {status} x\r\ncontent-type: application/json\r\n{more}content-length: {}\r\n\r\n",
         body.len()
     );
     // Whoever asked may have gone.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use super::scope::Scope;
+use super::{logins::Logins, scope::Scope};
 use crate::{
     caller::{Call, CallError, Caller, Operation, Reply, ServerCaller},
     layers::{CallEnd, Chooser},
@@ -13,24 +13,37 @@ use crate::{
 /// exchange.
 pub(super) struct Exchanges {
     servers: ServerCaller,
+    logins: Logins,
     spans: Option<Arc<dyn Spans>>,
 }
 
 impl Exchanges {
-    pub(super) fn new(servers: ServerCaller, spans: Option<Arc<dyn Spans>>) -> Self {
-        Self { servers, spans }
+    pub(super) fn new(
+        servers: ServerCaller,
+        logins: &Logins,
+        spans: Option<Arc<dyn Spans>>,
+    ) -> Self {
+        Self { servers, logins: logins.clone(), spans }
+    }
+
+    /// The exchange itself. What a caller has to log in for is told here, so that no layer takes it
+    /// for a fault of the server.
+    async fn exchange(&self, call: Call) -> Result<Reply, CallError> {
+        let is_own = call.own.is_some();
+        let outcome = self.servers.call(call).await;
+        if is_own { outcome.map_err(|error| self.logins.told(error)) } else { outcome }
     }
 }
 
 impl Caller for Exchanges {
     async fn call(&self, call: Call) -> Result<Reply, CallError> {
-        let Some(spans) = &self.spans else { return self.servers.call(call).await };
+        let Some(spans) = &self.spans else { return self.exchange(call).await };
         let scope = Scope::current();
         let operation = &*call.operation;
         let mut span = spans.begin(NewSpan::client(name(operation), scope.trace()));
         about(&mut *span, operation);
         span.set("mcp.server.name", (&**call.replica.as_ref().unwrap_or(&call.server)).into());
-        let outcome = scope.in_trace(span.context()).within(self.servers.call(call)).await;
+        let outcome = scope.in_trace(span.context()).within(self.exchange(call)).await;
         let end = match &outcome {
             Ok(reply) => CallEnd::Replied(reply),
             Err(error) => CallEnd::Failed(error),

@@ -39,6 +39,8 @@
 //! | `GET …/{name}/export`, `POST …/{name}/fork` | a conversation in Markdown, and under another name |
 //! | `GET /v1/models`, `POST /v1/chat/completions`, `POST /v1/responses` | OpenAI-compatible chat |
 //! | `GET /v1/responses/{id}`, `DELETE /v1/responses/{id}` | an answer that is kept |
+//! | `GET /mcp/logins`, `POST /mcp/logins`, `DELETE /mcp/logins/{server}` | what whoever asks is logged in to, an address to log in at, and the end of it |
+//! | `/connect/…` | the pages of such a login |
 //! | `GET /mcp/events` | what happens to servers and calls, as server-sent events |
 //! | `GET /openapi.json` | all of this but MCP, for programs |
 //! | `GET /metrics` | counters of all servers, for Prometheus |
@@ -78,6 +80,7 @@ mod limits;
 mod listed_tools;
 mod listen;
 mod listing;
+mod logins;
 mod mcp_endpoint;
 mod noted_tools;
 mod on_behalf;
@@ -98,6 +101,7 @@ mod server_report;
 mod servers;
 mod serving;
 mod shared_servers;
+mod shown_token;
 mod strict_json;
 mod templates;
 mod tool_pins;
@@ -115,9 +119,11 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     middleware,
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
-use mcp_client::{CatalogLists, Hub, HubOptions, Secret, Tasks, config::ServerConfig};
+use mcp_client::{
+    CatalogLists, Hub, HubOptions, Secret, Tasks, config::ServerConfig, oauth::TokenStore,
+};
 use mcp_transport::serve::{Guard, HttpServeConfig, SessionKeys};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -128,6 +134,7 @@ use self::{
     exchanges::Exchanges,
     journal::Journal,
     listed_tools::ListedTools,
+    logins::{LoginPlace, LoginStore, Logins},
     mcp_endpoint::Endpoints,
     on_behalf::OnBehalf,
     own_servers::OwnServers,
@@ -174,6 +181,7 @@ pub struct ServiceOptions {
     conversations: Option<Arc<dyn Store>>,
     servers: Option<Arc<dyn ServerStore>>,
     turns: Option<Arc<dyn TurnStore>>,
+    logins: LoginStore,
     pins: Option<ToolPins>,
 }
 
@@ -285,6 +293,21 @@ impl ServiceOptions {
         self
     }
 
+    /// Keeps the tokens of callers who log in, at servers whose configuration says that each does
+    /// ([`ServerConfig::wants_login_of_callers`]), in this store. Without, they are kept in memory,
+    /// and everybody logs in anew after a restart.
+    pub fn logins(mut self, store: Arc<dyn TokenStore>) -> Self {
+        self.logins = LoginStore { store, is_shared: false };
+        self
+    }
+
+    /// As [`logins`](Self::logins), in a store that other replicas have too. They need the same
+    /// [`session_keys`](Self::session_keys).
+    pub fn shared_logins(mut self, store: Arc<dyn TokenStore>) -> Self {
+        self.logins = LoginStore { store, is_shared: true };
+        self
+    }
+
     /// Offers tools as they were agreed to, or not at all. Without, they are offered as they are.
     pub fn pins(mut self, pins: ToolPins) -> Self {
         self.pins = Some(pins);
@@ -306,6 +329,8 @@ pub struct Service(Arc<Shared>);
 struct Shared {
     hub: Hub,
     own: OwnServers,
+    logins: Logins,
+    place: Arc<LoginPlace>,
     stack: Stack,
     access: Arc<Access>,
     limits: ServiceLimits,
@@ -363,10 +388,15 @@ impl Service {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let (spans, passes_baggage) = (options.spans, options.passes_baggage);
-        let servers = Exchanges::new(ServerCaller::of_hub(hub.clone()), spans.clone());
-        let own = OwnServers::new(&hub, &limits);
+        let access = Arc::new(Access::new(guard.clone(), token, &trusted));
+        let place = Arc::new(LoginPlace::new(&access, options.logins));
+        let own = OwnServers::new(&hub, &place, &limits);
+        let keys = session_keys(options.session_keys);
+        let logins = Logins::new(&own, &place, keys.clone());
+        let caller = ServerCaller::of_hub(hub.clone());
+        let servers = Exchanges::new(caller, &logins, spans.clone());
         let layers = layers.principals(scope::principal_id).observer(scope::CallNotes);
-        let layers = layers.middleware(OnBehalf::new(&hub, &own));
+        let layers = layers.middleware(OnBehalf::new(&hub, &own, &logins));
         let stack = Stack::new(servers, &layers);
         let chat = match &spans {
             Some(spans) => chat.map(|chat| chat.traced(spans)),
@@ -377,13 +407,11 @@ impl Service {
             None => chat,
         };
         let journal = Arc::new(Journal::new());
-        let keys = session_keys(options.session_keys);
         let endpoint = endpoint(&guard, &limits, keys.clone());
         if options.pins.is_some() {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let pins = options.pins.clone();
-        let access = Arc::new(Access::new(guard, token, &trusted));
         let many = Many::new(&own, &stack, &journal, spans.clone(), keys, options.pins, &access);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
@@ -396,6 +424,8 @@ impl Service {
         Self(Arc::new(Shared {
             hub,
             own,
+            logins,
+            place,
             stack,
             access,
             admission: Arc::new(Admission::new(&limits)),
@@ -471,6 +501,12 @@ impl Service {
             .route("/mcp/servers/{name}/restart", post(servers::restart))
             .route("/mcp/servers/{name}/drift", get(drift::show))
             .route("/mcp/servers/{name}/drift/accept", post(drift::accept))
+            .route("/mcp/logins", get(logins::list).post(logins::create))
+            .route("/mcp/logins/{server}", delete(logins::log_out))
+            .route("/connect/{id}", get(logins::page).post(logins::begin))
+            .route("/connect/{id}/wanted", get(logins::look))
+            .route("/connect/callback", get(logins::answer))
+            .route("/connect/client", get(logins::client))
             .route("/mcp/events", get(events::stream))
             .route("/mcp/tools", get(tools::list))
             .route("/mcp/tools/call", post(tools::call))

@@ -4,7 +4,7 @@ use std::fmt;
 
 use mcp_client::Hub;
 
-use super::{access::Principal, own_servers::OwnServers, scope::Scope};
+use super::{access::Principal, logins::Logins, own_servers::OwnServers, scope::Scope};
 use crate::{
     caller::{Call, CallError, Reply},
     layers::{Middleware, Next},
@@ -15,11 +15,12 @@ use crate::{
 pub(super) struct OnBehalf {
     hub: Hub,
     own: OwnServers,
+    logins: Logins,
 }
 
 impl OnBehalf {
-    pub(super) fn new(hub: &Hub, own: &OwnServers) -> Self {
-        Self { hub: hub.clone(), own: own.clone() }
+    pub(super) fn new(hub: &Hub, own: &OwnServers, logins: &Logins) -> Self {
+        Self { hub: hub.clone(), own: own.clone(), logins: logins.clone() }
     }
 
     fn lead(&self, call: &mut Call) -> Result<(), CallError> {
@@ -34,6 +35,8 @@ impl OnBehalf {
         let shown = request.and_then(|request| request.shown());
         let own = self.own.of(server, &principal, shown);
         let own = own.map_err(|error| error.into_call_error(&call.server))?;
+        // Nothing is asked of a server before somebody has logged in there.
+        self.logins.before_call(&own, &call.server)?;
         let kind = shown.map_or(0, |shown| shown.kind);
         call.partition = Some(format!("{}/{kind:016x}", principal.id()).into());
         call.identity.account = own.identity().account;

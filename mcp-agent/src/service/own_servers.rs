@@ -15,7 +15,7 @@ use std::{
 
 use futures_util::future::join_all;
 use mcp_client::{
-    Cache, CatalogLists, Hub, HubChange, HubEvent, Secret, Server, ServerError, StateKind,
+    Cache, CatalogLists, Hub, HubChange, HubEvent, OnBehalfOf, Server, ServerError, StateKind,
     config::ServerConfig, oauth::AssertionSource,
 };
 use tokio::{
@@ -27,8 +27,10 @@ use tokio::{
 use super::{
     access::{Principal, Shown},
     limits::ServiceLimits,
+    logins::{CallerId, LoginPlace, wants_login},
     problem::{Problem, ProblemCode, chain},
     scope::Scope,
+    shown_token::Subject,
     view::View,
 };
 use crate::caller::CallError;
@@ -54,6 +56,8 @@ struct Shared {
     hub: Hub,
     /// The names of those that are reached so, as of a generation of what the hub offers.
     names: Mutex<(u64, Arc<[String]>)>,
+    /// Where callers log in, and their tokens are.
+    place: Arc<LoginPlace>,
     most: usize,
     idle: Duration,
     open: Mutex<HashMap<Key, Open>>,
@@ -72,6 +76,12 @@ struct Key {
     kind: u64,
 }
 
+impl Key {
+    fn is(&self, server: &str, caller: &str, kind: u64) -> bool {
+        self.server == server && *self.caller == *caller && self.kind == kind
+    }
+}
+
 struct Open {
     hub: Hub,
     /// Which of the entries that had the name.
@@ -79,16 +89,13 @@ struct Open {
     /// What the entry said when it was looked at last.
     config: Option<Arc<ServerConfig>>,
     principal: Principal,
-    subject: Arc<Subject>,
+    /// Where a token of theirs is exchanged.
+    subject: Option<Arc<Subject>>,
     used: Instant,
     begun: Instant,
     /// Ends with it.
     _following: JoinSet<()>,
 }
-
-/// The newest token that somebody has shown.
-#[derive(Debug)]
-struct Subject(Mutex<Arc<Shown>>);
 
 /// The connection of a caller cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -131,41 +138,12 @@ impl From<NotOwn> for Problem {
     }
 }
 
-impl Subject {
-    fn lock(&self) -> MutexGuard<'_, Arc<Shown>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes over what lasts longer. Whether it is another one.
-    fn renew(&self, shown: &Arc<Shown>) -> bool {
-        let mut known = self.lock();
-        let is_newer = shown.ends > known.ends && shown.token != known.token;
-        if is_newer {
-            *known = Arc::clone(shown);
-        }
-        is_newer
-    }
-
-    fn newest(&self) -> Arc<Shown> {
-        Arc::clone(&self.lock())
-    }
-
-    fn token(&self) -> Result<Secret, Ended> {
-        let known = self.lock();
-        if known.has_ended() { Err(Ended) } else { Ok(known.token.clone()) }
-    }
-}
-
-/// The token of the caller is not good any more.
-#[derive(Debug, thiserror::Error)]
-#[error("the token that was shown to this service has ended; ask again with a new one")]
-struct Ended;
-
 impl OwnServers {
-    pub(super) fn new(hub: &Hub, limits: &ServiceLimits) -> Self {
+    pub(super) fn new(hub: &Hub, place: &Arc<LoginPlace>, limits: &ServiceLimits) -> Self {
         Self(Arc::new(Shared {
             hub: hub.clone(),
             names: Mutex::new((0, names_of(hub))),
+            place: Arc::clone(place),
             most: limits.callers,
             idle: limits.caller_idle,
             open: Mutex::default(),
@@ -194,22 +172,27 @@ impl OwnServers {
         if !is_own(&server) {
             return Ok(server);
         }
-        let Some(shown) = shown.filter(|shown| may_be_exchanged(&server, shown)) else {
+        let logs_in = wants_login(&server);
+        if !(logs_in || shown.is_some_and(|shown| may_be_exchanged(&server, shown))) {
             let server = server.name().to_owned();
             return Err(NotOwn::Nobody(Arc::new(ServerError::NeedsCaller { server })));
-        };
+        }
         let (name, entry) = (server.name().to_owned(), server.identity().entry);
-        let kind = shown.kind;
+        let kind = shown.map_or(0, |shown| shown.kind);
         let key = Key { server: name.clone(), caller: principal.id().into(), kind };
         let mut open = self.open();
-        let mut newest = Arc::clone(shown);
+        let mut newest = shown.filter(|_| !logs_in).cloned();
         if let Some(known) = open.get_mut(&key).filter(|known| known.entry == entry) {
             known.used = Instant::now();
             self.take_rules(known, &server);
-            let is_new = known.subject.renew(shown);
-            newest = known.subject.newest();
+            let mut is_new = false;
+            if let (Some(subject), Some(shown)) = (&known.subject, &newest) {
+                is_new = subject.renew(shown);
+                newest = Some(subject.newest());
+            }
             if let Some(own) = known.hub.server(&name) {
-                let helps = is_new || known.begun.elapsed() >= AGAIN;
+                // One that waits for a login begins anew when there is one.
+                let helps = !logs_in && (is_new || known.begun.elapsed() >= AGAIN);
                 if own.state() != StateKind::NeedsAuth || !helps {
                     return Ok(own);
                 }
@@ -225,7 +208,7 @@ impl OwnServers {
             };
             ended.extend(open.remove(&oldest));
         }
-        let begun = self.begin(&server, entry, principal, newest, &key.caller);
+        let begun = self.begin(&server, entry, principal, newest, &key);
         let own = begun.hub.server(&name);
         open.insert(key, begun);
         drop(open);
@@ -253,26 +236,28 @@ impl OwnServers {
         server: &Server,
         entry: u64,
         principal: &Principal,
-        shown: Arc<Shown>,
-        caller: &Arc<str>,
+        shown: Option<Arc<Shown>>,
+        key: &Key,
     ) -> Open {
-        let subject = Arc::new(Subject(Mutex::new(shown)));
-        let source = Arc::clone(&subject);
+        let subject = shown.map(|shown| Arc::new(Subject::new(shown)));
         let mut options = self.0.hub.options().clone();
         options.lazy = false;
         // A result that its server calls public is what it told this caller all the same.
         options.client.cache = Cache::new(CACHE_BYTES);
         options.catalogs = CatalogLists::ALL;
-        options.on_behalf_of = Some(AssertionSource::callback(move || {
-            let token = source.token();
-            async move { Ok(token?) }
-        }));
+        options.on_behalf_of = Some(match subject.clone() {
+            Some(source) => OnBehalfOf::Exchange(AssertionSource::callback(move || {
+                let token = source.token();
+                async move { Ok(token?) }
+            })),
+            None => OnBehalfOf::Login(self.0.place.login(&CallerId::of(&key.caller, key.kind))),
+        });
         let config = server.config();
         let entries = config.iter().map(|config| ServerConfig::clone(config)).collect();
         let hub = Hub::start(entries, &options);
         let mut following = JoinSet::new();
         let (mut events, changes) = (hub.events(), self.0.changes.clone());
-        let caller = Arc::clone(caller);
+        let caller = Arc::clone(&key.caller);
         following.spawn(async move {
             while !matches!(events.recv().await, Err(RecvError::Closed)) {
                 // Nobody may be listening.
@@ -365,6 +350,23 @@ impl OwnServers {
     /// How many callers a server is connected for.
     pub(super) fn count(&self, server: &str) -> usize {
         self.open().keys().filter(|key| key.server == server).count()
+    }
+
+    /// Begins a connection anew that waits for a login of its caller.
+    pub(super) fn begin_anew(&self, server: &str, caller: &str, kind: u64) {
+        let open = self.open();
+        let theirs = open.iter().filter(|(key, _)| key.is(server, caller, kind));
+        for (_, one) in theirs {
+            let waits = |own: &Server| own.state() == StateKind::NeedsAuth;
+            if one.hub.server(server).is_some_and(|own| waits(&own)) {
+                one.hub.restart(server);
+            }
+        }
+    }
+
+    /// Ends the connection of a caller who has logged out.
+    pub(super) fn forget(&self, server: &str, caller: &str, kind: u64) {
+        self.end_all(|key, _| key.is(server, caller, kind));
     }
 
     /// Ends what belongs to principals that are not known any more.

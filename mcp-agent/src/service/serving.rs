@@ -56,6 +56,9 @@ impl Service {
         stop: impl Future<Output = ()>,
         hasten: impl Future<Output = ()>,
     ) -> io::Result<()> {
+        if let Ok(address) = listener.local_addr() {
+            self.0.place.listens_at(address);
+        }
         let phase = watch::Sender::new(Phase::Serving);
         let limits = &self.0.limits;
         let ended = {

@@ -222,6 +222,8 @@ pub struct OAuthEntry {
     pub allow_private_addresses: bool,
     /// How tokens of callers become tokens for the server, where it is reached for them.
     pub exchange: Option<ExchangeEntry>,
+    /// `perCaller`: each caller of a service logs in, and is reached for with tokens of their own.
+    pub per_caller: bool,
 }
 
 impl fmt::Debug for TransportEntry {

@@ -19,6 +19,7 @@ mod fields;
 mod glob;
 #[cfg(feature = "keychain")]
 mod keychain;
+mod per_caller;
 mod read;
 mod replicas;
 mod resolve;
@@ -201,9 +202,14 @@ impl ServerConfig {
     }
 
     /// Whether it is reached on behalf of whoever asks, each with a connection of their own; see
-    /// [`ExchangeEntry`].
+    /// [`ExchangeEntry`] and [`OAuthConfig::per_caller`].
     pub fn is_per_caller(&self) -> bool {
-        self.oauth.as_ref().is_some_and(|oauth| oauth.exchange.is_some())
+        self.oauth.as_ref().is_some_and(|oauth| oauth.exchange.is_some() || oauth.per_caller)
+    }
+
+    /// Whether each caller has to log in for that.
+    pub fn wants_login_of_callers(&self) -> bool {
+        self.oauth.as_ref().is_some_and(|oauth| oauth.per_caller)
     }
 
     /// Whether another entry says the same, wherever it stands.
@@ -267,6 +273,8 @@ pub struct OAuthConfig {
     pub allow_private_addresses: bool,
     /// The server is reached on behalf of whoever asks, with a token for each of them.
     pub exchange: Option<ExchangeEntry>,
+    /// The server is reached on behalf of whoever asks, each of whom logs in there.
+    pub per_caller: bool,
 }
 
 /// Where an entry stands in a file.

@@ -9,6 +9,7 @@ use super::{
     ReplicasEntry, SandboxEntry, ServerEntry, Template, ToolChoice, TransportEntry,
     document::{self, Node, Value},
     fields::Fields,
+    per_caller,
 };
 use crate::EraChoice;
 
@@ -142,6 +143,7 @@ fn entry(
     let oauth = oauth(&fields)?;
     if let Some(oauth) = &oauth {
         ExchangeEntry::check(oauth, &transport, replicas.is_some())?;
+        per_caller::check(oauth, &transport, replicas.is_some())?;
     }
     Ok(Some(ServerEntry {
         name: name.to_owned(),
@@ -338,6 +340,7 @@ fn oauth(fields: &Fields<'_>) -> Result<Option<OAuthEntry>, String> {
         token_url: inside.plain(&["tokenUrl", "token_url"])?,
         allow_private_addresses: inside.flag(&["allowPrivateAddresses"])?.unwrap_or_default(),
         exchange: ExchangeEntry::read(&inside)?,
+        per_caller: inside.flag(&["perCaller"])?.unwrap_or_default(),
     }))
 }
 

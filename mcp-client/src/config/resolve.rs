@@ -146,6 +146,7 @@ impl Looking<'_, '_> {
             token_url: entry.token_url.clone(),
             allow_private_addresses: entry.allow_private_addresses,
             exchange: entry.exchange.clone(),
+            per_caller: entry.per_caller,
         }
     }
 

@@ -59,6 +59,9 @@ impl ServerEntry {
             if let Some(exchange) = &oauth.exchange {
                 said["exchange"] = exchange.to_json();
             }
+            if oauth.per_caller {
+                said["perCaller"] = true.into();
+            }
             said
         });
         let mut all = json!({

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use super::{
-    Hub, Refusal, ServerState, group::Group, member::Member, slot::Slot, supervisor::Supervisor,
+    Hub, OnBehalfOf, Refusal, ServerState, group::Group, member::Member, slot::Slot,
+    supervisor::Supervisor,
 };
 use crate::{
     config::{ExchangeEntry, ServerConfig, TransportConfig},
-    oauth::{AssertionSource, ClientCredentialsGrant, OAuth, TokenExchange},
+    oauth::{AssertionSource, ClientCredentialsGrant, EarlierLogin, OAuth, TokenExchange},
 };
 
 impl Hub {
@@ -39,23 +40,31 @@ impl Hub {
             let state = ServerState::NotConfigured(reason);
             Arc::new(Slot::new(name, server, endpoint, state, board, false))
         };
+        let own = options.on_behalf_of.as_ref().filter(|somebody| somebody.fits(&server));
         let authorization = match &server.transport {
             TransportConfig::Http { headers, .. } | TransportConfig::Sse { headers, .. }
                 if !headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
             {
-                let made = options.authorization.as_ref().and_then(|make| make(&server));
-                let exchange = server.oauth.as_ref().and_then(|oauth| oauth.exchange.as_ref());
-                match (&server.oauth, exchange, &options.on_behalf_of) {
-                    (Some(config), Some(exchange), Some(subject)) => {
-                        let grant = exchanging(exchange, subject.clone());
-                        Some(OAuth::with(grant).configured(config))
+                match (&server.oauth, own) {
+                    (_, Some(OnBehalfOf::Login(login))) => {
+                        Some(login.oauth(options, &server, EarlierLogin))
                     }
-                    (_, Some(_), None) => None,
-                    (Some(config), None, _) if config.token_url.is_some() => {
+                    (Some(config), Some(OnBehalfOf::Exchange(subject))) => {
+                        let exchange = config.exchange.as_ref();
+                        let grant = exchange.map(|exchange| exchanging(exchange, subject.clone()));
+                        grant.map(|grant| OAuth::with(grant).configured(config))
+                    }
+                    _ if server.is_per_caller() => None,
+                    (Some(config), None) if config.token_url.is_some() => {
                         Some(OAuth::with(ClientCredentialsGrant).configured(config))
                     }
-                    (Some(config), ..) => made.map(|oauth| oauth.configured(config)),
-                    (None, ..) => made,
+                    (config, _) => {
+                        let made = options.authorization.as_ref().and_then(|make| make(&server));
+                        match config {
+                            Some(config) => made.map(|oauth| oauth.configured(config)),
+                            None => made,
+                        }
+                    }
                 }
             }
             _ if server.is_per_caller() => {
@@ -84,7 +93,7 @@ impl Hub {
             let reason = format!("the name `{name}` is used twice; rename one");
             return unusable(name, server, endpoint, reason);
         }
-        if server.is_per_caller() && options.on_behalf_of.is_none() {
+        if server.is_per_caller() && own.is_none() {
             let state = if server.enabled { ServerState::PerCaller } else { ServerState::Disabled };
             let slot = Slot::new(name, server, endpoint, state, board, false);
             return Arc::new(slot.per_caller());

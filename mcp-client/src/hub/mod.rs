@@ -15,6 +15,7 @@ mod health;
 mod identity;
 mod member;
 mod metrics;
+mod on_behalf;
 mod options;
 mod refusal;
 mod reload;
@@ -50,6 +51,7 @@ pub use self::{
     health::{Health, LATENCY_BOUNDS_MS, ToolUsage},
     identity::Identity,
     metrics::prometheus_text,
+    on_behalf::{CallerLogin, OnBehalfOf},
     options::HubOptions,
     refusal::Refusal,
     reload::Reloaded,

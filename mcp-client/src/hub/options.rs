@@ -2,11 +2,11 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{Backoff, CatalogLists};
+use super::{Backoff, CatalogLists, OnBehalfOf};
 use crate::{
     ClientOptions,
     config::{AllowList, ServerConfig},
-    oauth::{AssertionSource, OAuth},
+    oauth::OAuth,
 };
 
 type Authorization = Arc<dyn Fn(&ServerConfig) -> Option<OAuth> + Send + Sync>;
@@ -44,10 +44,9 @@ pub struct HubOptions {
     /// The servers that may be used; all when `None`. Others are [refused](super::Refusal).
     pub allowed: Option<AllowList>,
     /// For whom servers are reached whose configuration says that they are reached on behalf of
-    /// somebody ([`ServerConfig::is_per_caller`]): the source of their token, which is exchanged
-    /// for one of the server's. Without, such servers stay
-    /// [`PerCaller`](super::ServerState::PerCaller).
-    pub on_behalf_of: Option<AssertionSource>,
+    /// somebody ([`ServerConfig::is_per_caller`]). Without, or where it is not in the way that the
+    /// configuration speaks of, such servers stay [`PerCaller`](super::ServerState::PerCaller).
+    pub on_behalf_of: Option<OnBehalfOf>,
     pub(super) authorization: Option<Authorization>,
 }
 

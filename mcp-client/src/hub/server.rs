@@ -9,7 +9,7 @@ use super::{
     Catalog, CatalogLists, Hub, Refusal, Replicas, ServerStatus, StateKind, follow::ask,
     member::Member,
 };
-use crate::{CallError, CallTool, Client, config::ServerConfig};
+use crate::{CallError, CallTool, Client, MissingLogin, config::ServerConfig};
 
 /// One server of a [`Hub`], across all its restarts.
 ///
@@ -34,7 +34,7 @@ pub struct Server {
 /// Why a server is not there for everybody alike, and what to do.
 pub(super) const PER_CALLER: &str = "it has no credentials of its own and is reached on behalf of \
      whoever asks: ask through `mcp serve`, with the token of a person of an issuer that is \
-     trusted there";
+     trusted there, or log in to it there, as its entry says";
 
 /// A server of a hub did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +79,17 @@ pub enum ServerError {
         #[source]
         source: CallError,
     },
+}
+
+impl ServerError {
+    /// As [`CallError::missing_login`].
+    pub fn missing_login(&self) -> Option<MissingLogin<'_>> {
+        match self {
+            Self::Unavailable { source: Some(failure), .. } => failure.missing_login(),
+            Self::Call { source, .. } => source.missing_login(),
+            _ => None,
+        }
+    }
 }
 
 impl Server {

@@ -118,7 +118,8 @@ impl Credential {
 }
 
 impl Authorizer {
-    pub(super) fn new(server: &str, settings: Settings) -> Result<Self, OAuthError> {
+    pub(super) fn new(server: &str, mut settings: Settings) -> Result<Self, OAuthError> {
+        settings.store = settings.own_store();
         let server = boundary::parse(server)?;
         let boundary = Boundary::new(plain(&server)?, settings.private_addresses)
             .server_within(settings.server_reach);

@@ -3,7 +3,9 @@
 use http::StatusCode;
 use mcp_transport::{DeliveryError, error::BoxError};
 
-use super::{AssertionError, JwtError, TokenError, TokenStoreError, redirect::ResponseError};
+use super::{
+    AssertionError, JwtError, TokenError, TokenStoreError, readable, redirect::ResponseError,
+};
 
 /// No access could be had.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +123,15 @@ pub enum OAuthError {
         /// Its own words, or the status.
         reason: String,
     },
+    /// Nobody has logged in, or not for enough, and nobody is asked
+    /// ([`EarlierLogin`](super::EarlierLogin)).
+    #[error("nobody has logged in{}", for_what(scopes))]
+    NotLoggedIn {
+        /// What a login has to give; may be empty.
+        scopes: Vec<String>,
+        /// Whether somebody has logged in, and the server wants more for this.
+        for_more: bool,
+    },
     /// The person could not be asked.
     #[error("nobody could be asked for consent")]
     UserAgent(#[source] BoxError),
@@ -184,6 +195,14 @@ impl OAuthError {
 
     pub(super) fn proof(source: JwtError) -> Self {
         Self::Proof(source)
+    }
+}
+
+fn for_what(scopes: &[String]) -> String {
+    if scopes.is_empty() {
+        String::new()
+    } else {
+        format!(" for `{}`", readable(&scopes.join(" ")))
     }
 }
 

@@ -38,6 +38,7 @@ mod authorization_code;
 mod loopback;
 mod pkce;
 mod redirect;
+mod redirected;
 mod scopes;
 mod user_agent;
 
@@ -45,6 +46,7 @@ mod assertion;
 mod bearer_source;
 mod client_credentials;
 mod device;
+mod earlier_login;
 mod enterprise_managed;
 mod token_exchange;
 mod workload_identity;
@@ -83,12 +85,14 @@ pub use self::{
     client_id_metadata::ClientIdMetadata,
     device::{Device, DeviceCode},
     dpop::DpopKey,
+    earlier_login::EarlierLogin,
     enterprise_managed::{EnterpriseManaged, IdentityProvider, SubjectToken},
     error::OAuthError,
     grant::{Discovered, Grant},
     jwt::{JwtError, SigningAlgorithm, SigningKey},
     protected_resource::ProtectedResourceMetadata,
     redirect::ResponseError,
+    redirected::{PendingVisit, Redirected},
     settings::DpopUse,
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
@@ -151,6 +155,19 @@ impl OAuth {
     /// Keeps tokens and registrations in a store that others use too.
     pub fn shared_store(mut self, store: Arc<dyn TokenStore>) -> Self {
         self.0.store = store;
+        self
+    }
+
+    /// Gets access in another way than before.
+    pub fn grant(mut self, grant: impl Grant) -> Self {
+        self.0.grant = Arc::new(grant);
+        self
+    }
+
+    /// Access for one of several callers of a program. In the store the tokens of each are apart;
+    /// the client that was registered is that of all of them, and of nobody else who uses the store.
+    pub fn caller(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.0.caller = Some(id.into());
         self
     }
 
@@ -277,7 +294,7 @@ impl OAuth {
     /// What is kept of the login at the MCP server with this URL; `None` where nothing is kept.
     pub(crate) fn stored_login(&self, server: &str) -> Option<StoredLogin> {
         let server = authorizer::plain(&boundary::parse(server).ok()?).ok()?;
-        let store = Arc::clone(&self.0.store);
+        let store = self.0.own_store();
         let uses_store = self.0.grant.refreshes();
         uses_store.then(|| StoredLogin::new(store, authorizer::LastUsed::kept_at(&server)))
     }

@@ -11,6 +11,7 @@ use mcp_transport::http::{Proxy, Reach, TlsConfig};
 use super::{
     ClientCredentials, Grant, MemoryTokenStore, OAuthError, StoreEntry, TokenStore, readable,
     registration::{Noted, Registration},
+    token_store::CallerStore,
 };
 
 /// When tokens are bound to a key (RFC 9449).
@@ -30,6 +31,8 @@ pub enum DpopUse {
 pub(super) struct Settings {
     pub(super) grant: Arc<dyn Grant>,
     pub(super) store: Arc<dyn TokenStore>,
+    /// For whom, where others log in with the same client.
+    pub(super) caller: Option<Arc<str>>,
     /// By issuer.
     pub(super) clients: Vec<(String, ClientCredentials)>,
     /// For the first issuer that is met, and from then on only for that.
@@ -56,6 +59,7 @@ impl Settings {
         Self {
             grant,
             store: Arc::new(MemoryTokenStore::default()),
+            caller: None,
             clients: Vec::new(),
             client: None,
             client_issuer: Mutex::default(),
@@ -70,6 +74,15 @@ impl Settings {
             server_reach: Reach::Anywhere,
             tls: TlsConfig::new(),
             proxy: Proxy::default(),
+        }
+    }
+
+    /// Where this one's tokens are.
+    pub(super) fn own_store(&self) -> Arc<dyn TokenStore> {
+        let store = Arc::clone(&self.store);
+        match &self.caller {
+            Some(caller) => Arc::new(CallerStore::new(store, Arc::clone(caller))),
+            None => store,
         }
     }
 

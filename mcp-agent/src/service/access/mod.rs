@@ -20,7 +20,7 @@ use std::{
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -196,7 +196,7 @@ pub(super) async fn check(
     }
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
-    if is_open(path) {
+    if is_open(&parts.method, path) {
         return next.run(Request::from_parts(parts, body)).await;
     }
     let trusted = access.trusted();
@@ -231,8 +231,10 @@ pub(super) async fn check(
 }
 
 /// What everybody may ask for.
-fn is_open(path: &str) -> bool {
+fn is_open(method: &Method, path: &str) -> bool {
+    let is_login = |rest: &str| *method == Method::GET && !rest.contains('/');
     matches!(path, "/healthz" | "/readyz")
+        || path.strip_prefix("/connect/").is_some_and(is_login)
         || dashboard::is_part(path)
         || path.starts_with(challenge::METADATA)
 }

@@ -16,6 +16,7 @@ pub(super) fn role(method: &Method, path: &str) -> Role {
         "/mcp/tools/call" | "/mcp/resources/read" | "/mcp/prompts/get" => Role::User,
         _ if is_below(path, "/v1") || is_below(path, "/mcp/plans") => Role::User,
         _ if is_below(path, "/mcp/conversations") => Role::User,
+        _ if is_below(path, "/mcp/logins") || is_below(path, "/connect") => Role::User,
         _ if path.starts_with("/mcp/servers/") && path.ends_with("/restart") => Role::Operator,
         _ if reads && path.starts_with("/mcp/servers/") && path.ends_with("/drift") => {
             Role::Operator
@@ -52,6 +53,9 @@ mod tests {
             ("POST", "/v1/chat/completions", Role::User),
             ("GET", "/v1/models", Role::User),
             ("GET", "/mcp/conversations/7", Role::User),
+            ("GET", "/mcp/logins", Role::User),
+            ("DELETE", "/mcp/logins/a", Role::User),
+            ("POST", "/connect/x", Role::User),
             ("POST", "/v1x", Role::Admin),
             ("GET", "/metrics", Role::Viewer),
             ("POST", "/anything", Role::Admin),

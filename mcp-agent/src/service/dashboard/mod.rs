@@ -43,6 +43,9 @@ macro_rules! files {
 
 const PAGE: File = File { name: "index.html", content: include_str!("assets/index.html") };
 
+/// Where somebody is asked who they are before they log in to a server.
+const LOGIN_PAGE: File = File { name: "login.html", content: include_str!("assets/login.html") };
+
 const FILES: &[File] = files![
     "style.css",
     "icon.svg",
@@ -54,6 +57,7 @@ const FILES: &[File] = files![
     "dom.js",
     "live.js",
     "log.js",
+    "login.js",
     "result.js",
     "servers.js",
     "tools.js",
@@ -67,6 +71,25 @@ pub(super) fn is_part(path: &str) -> bool {
 
 pub(super) async fn page(headers: HeaderMap) -> Response {
     PAGE.answer(&headers)
+}
+
+pub(super) fn login_page(headers: &HeaderMap) -> Response {
+    LOGIN_PAGE.answer(headers)
+}
+
+/// A page for one request, with the same bounds as those of files.
+pub(super) fn say(status: StatusCode, html: String) -> Response {
+    let kind = HeaderValue::from_static("text/html; charset=utf-8");
+    let mut response = (status, [(header::CONTENT_TYPE, kind)], html).into_response();
+    bounded(response.headers_mut());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn bounded(headers: &mut HeaderMap) {
+    for (name, value) in HEADERS {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
 }
 
 pub(super) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Response {
@@ -88,9 +111,7 @@ impl File {
             ([(header::CONTENT_TYPE, self.kind())], self.content).into_response()
         };
         let headers = response.headers_mut();
-        for (name, value) in HEADERS {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
+        bounded(headers);
         if let Ok(tag) = HeaderValue::try_from(tag) {
             headers.insert(header::ETAG, tag);
         }
@@ -122,12 +143,14 @@ mod tests {
     fn the_page_names_only_files_that_are_there() {
         let known = |name: &str| FILES.iter().any(|file| file.name == name);
         let mut named = 0;
-        for piece in PAGE.content.split("\"/dashboard/").skip(1) {
-            let name = piece.split('"').next().unwrap();
-            assert!(known(name), "{name}");
-            named += 1;
+        for page in [&PAGE, &LOGIN_PAGE] {
+            for piece in page.content.split("\"/dashboard/").skip(1) {
+                let name = piece.split('"').next().unwrap();
+                assert!(known(name), "{name}");
+                named += 1;
+            }
         }
-        assert!(named >= 3);
+        assert!(named >= 6);
         for file in FILES.iter().filter(|file| file.kind().starts_with("text/javascript")) {
             for piece in file.content.split(" from \"./").skip(1) {
                 let name = piece.split('"').next().unwrap();
@@ -138,13 +161,15 @@ mod tests {
 
     #[test]
     fn nothing_is_inline_and_nothing_comes_from_elsewhere() {
-        assert!(!PAGE.content.contains("<style") && !PAGE.content.contains(" style="));
-        let handler = PAGE.content.split(" on").skip(1).any(|rest| {
-            rest.split(|c: char| !c.is_ascii_lowercase()).nth(1).is_some()
-                && rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).starts_with('=')
-        });
-        assert!(!handler, "handlers are set by scripts");
-        for file in FILES.iter().chain([&PAGE]) {
+        for page in [&PAGE, &LOGIN_PAGE] {
+            assert!(!page.content.contains("<style") && !page.content.contains(" style="));
+            let handler = page.content.split(" on").skip(1).any(|rest| {
+                rest.split(|c: char| !c.is_ascii_lowercase()).nth(1).is_some()
+                    && rest.trim_start_matches(|c: char| c.is_ascii_lowercase()).starts_with('=')
+            });
+            assert!(!handler, "handlers are set by scripts");
+        }
+        for file in FILES.iter().chain([&PAGE, &LOGIN_PAGE]) {
             for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
             {
                 assert!(!file.content.contains(word), "{}: {word}", file.name);

@@ -212,7 +212,14 @@ mod tests {
     #[test]
     fn every_path_is_described() {
         // MCP is described by MCP, and the dashboard is for people.
-        let others = ["/mcp", "/servers/{name}/mcp", "/", "/dashboard/{file}"];
+        let others = [
+            "/mcp",
+            "/servers/{name}/mcp",
+            "/",
+            "/dashboard/{file}",
+            "/connect/callback",
+            "/connect/client",
+        ];
         let mut routed = routed();
         for other in others {
             assert!(routed.remove(other), "{other}");

@@ -92,7 +92,8 @@ impl Writer<'_> {
             token_url,
             ..
         } = oauth;
-        if oauth.exchange.is_some() && self.spelling.dialect != Dialect::ClaudeCode {
+        let is_per_caller = oauth.exchange.is_some() || oauth.per_caller;
+        if is_per_caller && self.spelling.dialect != Dialect::ClaudeCode {
             return self.spelling.lost("how to log in");
         }
         let mut object = Map::new();
@@ -140,6 +141,9 @@ impl Writer<'_> {
             }
             if let Some(exchange) = &oauth.exchange {
                 object.insert("exchange".to_owned(), exchange.to_json());
+            }
+            if oauth.per_caller {
+                object.insert("perCaller".to_owned(), true.into());
             }
         }
         self.put(key, object);

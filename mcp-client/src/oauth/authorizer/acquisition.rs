@@ -128,7 +128,8 @@ impl Core {
             self.settings.store.remove(&credential.entry()).await?;
         }
         self.settings.store.remove(&self.last_used()).await?;
-        if let Some(credential) = credential {
+        // That of several callers is good for the others.
+        if let Some(credential) = credential.filter(|_| self.settings.caller.is_none()) {
             // The server may have forgotten the client, which only the person's browser would show.
             let LastUsed { issuer, resource, client_id } = LastUsed::of(&credential);
             let note = |known: &mut Registration| known.unused_for(&client_id, &resource);
@@ -175,7 +176,12 @@ impl Core {
                 }
             }
         }
-        self.acquire(challenges).await?;
+        match self.acquire(challenges).await {
+            Err(OAuthError::NotLoggedIn { scopes, .. }) if lacks_scope => {
+                return Err(OAuthError::NotLoggedIn { scopes, for_more: true }.into());
+            }
+            acquired => drop(acquired?),
+        }
         if lacks_scope {
             self.state().stepped_up(asked);
         }

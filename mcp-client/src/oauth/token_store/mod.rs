@@ -7,6 +7,7 @@ use mcp_transport::BoxFuture;
 use super::{jwt::JwtError, token::TokenSet};
 use crate::Secret;
 
+mod callers;
 mod file;
 #[cfg(feature = "keychain")]
 mod keychain;
@@ -15,6 +16,7 @@ mod private_file;
 mod record;
 mod seal;
 
+pub(super) use self::callers::CallerStore;
 pub use self::{file::FileTokenStore, memory::MemoryTokenStore};
 
 /// Keeps secrets by name: tokens, the clients that were registered, which server issues for which
@@ -116,20 +118,36 @@ pub enum StoreEntry {
         /// That MCP server.
         resource: String,
     },
+    /// What is one caller's, where a program logs in for several
+    /// ([`OAuth::caller`](super::OAuth::caller)).
+    OfCaller {
+        /// Whose it is; empty for what all of them share.
+        caller: String,
+        /// What it is.
+        entry: Box<Self>,
+    },
 }
 
 impl StoreEntry {
     /// A text that no other entry has, without secrets.
     pub fn name(&self) -> String {
-        let parts = match self {
+        // A JSON list keeps the parts apart whatever they contain.
+        serde_json::Value::from(self.parts()).to_string()
+    }
+
+    fn parts(&self) -> Vec<&str> {
+        match self {
             Self::Tokens { issuer, resource, client_id } => {
                 vec!["tokens", issuer, resource, client_id]
             }
             Self::Client { issuer } => vec!["client", issuer],
             Self::Issuer { resource } => vec!["issuer", resource],
-        };
-        // A JSON list keeps the parts apart whatever they contain.
-        serde_json::Value::from(parts).to_string()
+            Self::OfCaller { caller, entry } => {
+                let mut parts = vec!["caller", caller];
+                parts.extend(entry.parts());
+                parts
+            }
+        }
     }
 }
 

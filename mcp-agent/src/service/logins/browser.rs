@@ -1,0 +1,90 @@
+//! The cookie by which the browser that comes back is known to be the one that began the login.
+//!
+//! Its value is sealed for the `state` of the login, so that any replica can tell without having
+//! begun it.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use mcp_transport::serve::{SessionKeyError, SessionKeys};
+use ring::digest::{SHA256, digest};
+
+use super::flows::PATIENCE;
+
+const PURPOSE: &str = "login browser";
+
+/// Where cookies are for https alone, no other host of the same domain can set this one.
+fn name(state: &str, is_secure: bool) -> String {
+    let hash = digest(&SHA256, state.as_bytes());
+    let start = hash.as_ref().first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
+    // Each login has its own, so that two in one browser do not meet.
+    let prefix = if is_secure { "__Host-" } else { "" };
+    format!("{prefix}mcp-login-{start:016x}")
+}
+
+/// Has a browser remember that it began the login.
+pub(super) fn remember(
+    keys: &SessionKeys,
+    state: &str,
+    is_secure: bool,
+) -> Result<Option<HeaderValue>, SessionKeyError> {
+    let value = keys.seal_text(PURPOSE, state)?;
+    Ok(cookie(state, &value, PATIENCE.as_secs(), is_secure))
+}
+
+/// Has it forget that.
+pub(super) fn forget(state: &str, is_secure: bool) -> Option<HeaderValue> {
+    cookie(state, "", 0, is_secure)
+}
+
+/// `Lax` lets it come along when the authorization server sends the browser back, and with no
+/// request that other pages make.
+fn cookie(state: &str, value: &str, seconds: u64, is_secure: bool) -> Option<HeaderValue> {
+    let name = name(state, is_secure);
+    let secure = if is_secure { "; Secure" } else { "" };
+    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    HeaderValue::try_from(text).ok()
+}
+
+/// Whether a browser is the one that began the login with this `state`.
+pub(super) fn began(keys: &SessionKeys, headers: &HeaderMap, state: &str, is_secure: bool) -> bool {
+    let name = name(state, is_secure);
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
+    pairs.any(|(known, value)| {
+        known.trim() == name && keys.open_text(PURPOSE, value.trim()).as_deref() == Some(state)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_browser_that_began_is_known() {
+        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
+        for is_secure in [true, false] {
+            let set = remember(&keys, "s-1", is_secure).unwrap().unwrap();
+            let set = set.to_str().unwrap();
+            let mut parts = set.split("; ");
+            let pair = parts.next().unwrap();
+            let rest: Vec<_> = parts.collect();
+            assert_eq!(&rest[..4], ["Path=/", "Max-Age=600", "HttpOnly", "SameSite=Lax"]);
+            assert_eq!(rest.get(4).copied(), is_secure.then_some("Secure"));
+            assert_eq!(pair.starts_with("__Host-"), is_secure);
+            let headers = |cookie: &str| {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::COOKIE, cookie.parse().unwrap());
+                headers
+            };
+            let ours = headers(&format!("theme=dark; {pair}"));
+            assert!(began(&keys, &ours, "s-1", is_secure));
+            assert!(!began(&keys, &ours, "s-2", is_secure));
+            assert!(!began(&keys, &HeaderMap::new(), "s-1", is_secure));
+            let other = SessionKeys::random().unwrap();
+            assert!(!began(&other, &ours, "s-1", is_secure));
+            // The value of one login under the name of another.
+            let (_, value) = pair.split_once('=').unwrap();
+            let moved = headers(&format!("{}={value}", name("s-2", is_secure)));
+            assert!(!began(&keys, &moved, "s-2", is_secure));
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Logins of callers at servers that want an account of each person's own
+//! ([`ServerConfig::wants_login_of_callers`]).
+//!
+//! Who lacks one is told an address ([`LoginRequired`]). It opens a page that asks who opens it, and
+//! goes on only for the one who was asked: anybody could send an address to anybody. The login
+//! itself is the one that every client has ([`AuthorizationCode`]), in a browser that comes back to
+//! the service. Its tokens are kept for this caller alone, and a connection of theirs that waits for
+//! them begins anew.
+//!
+//! [`AuthorizationCode`]: mcp_client::oauth::AuthorizationCode
+
+mod begin;
+mod browser;
+mod callback;
+mod flows;
+mod place;
+mod rest;
+mod wanted;
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::{Duration, SystemTime},
+};
+
+use mcp_client::{Hub, Server, config::ServerConfig};
+use mcp_transport::serve::SessionKeys;
+use tokio::{
+    sync::{Semaphore, broadcast},
+    task::JoinSet,
+    time::sleep,
+};
+
+pub(super) use self::{
+    begin::{Begun, WantedBy, begin, look},
+    callback::{answer, client, page},
+    place::{CallerId, LoginPlace, LoginStore},
+    rest::{Login, LoginList, NewLogin, WantedLogin, create, list, log_out},
+};
+use self::{flows::Flows, wanted::Wanted};
+use super::{
+    access::{Principal, Shown},
+    own_servers::OwnServers,
+    scope::Scope,
+    view::View,
+};
+use crate::caller::{CallError, LoginRequired};
+
+/// How many logins a listener may be behind.
+const DONE: usize = 64;
+
+/// How soon it is seen that a login was made at another replica.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// How long it is remembered that somebody has logged in: longer than anybody waits for it.
+const REMEMBERED: Duration = Duration::from_secs(900);
+
+/// The logins of callers. Clones share them.
+#[derive(Clone)]
+pub(super) struct Logins(Arc<Shared>);
+
+struct Shared {
+    hub: Hub,
+    own: OwnServers,
+    place: Arc<LoginPlace>,
+    /// Seal the ids, and what browsers keep.
+    keys: Option<SessionKeys>,
+    flows: Flows,
+    /// One at a time finds out who the service is at the authorization server of a server, so that it
+    /// is registered there once.
+    turns: Mutex<HashMap<String, Arc<Semaphore>>>,
+    done: broadcast::Sender<LoginDone>,
+    /// Who has logged in where lately.
+    lately: Mutex<HashMap<(CallerId, String), SystemTime>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// Somebody has logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LoginDone {
+    /// Which of the wishes led to it. All others of the same caller for the same server are granted
+    /// too.
+    pub(super) id: Arc<str>,
+    /// The id of the principal.
+    pub(super) principal: Arc<str>,
+    pub(super) server: Arc<str>,
+}
+
+/// Nobody can be told where to log in.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum NoLogin {
+    #[error(
+        "a login is needed, and browsers do not know the way to this service: set `public_url` in \
+         its settings"
+    )]
+    NoAddress,
+    #[error("a login is needed, and its address cannot be sealed")]
+    NoSeal,
+}
+
+impl Logins {
+    pub(super) fn new(
+        own: &OwnServers,
+        place: &Arc<LoginPlace>,
+        keys: Option<SessionKeys>,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            hub: own.hub().clone(),
+            own: own.clone(),
+            place: Arc::clone(place),
+            keys,
+            flows: Flows::default(),
+            turns: Mutex::default(),
+            done: broadcast::Sender::new(DONE),
+            lately: Mutex::default(),
+            tasks: Mutex::default(),
+        }))
+    }
+
+    /// A login that somebody is to make at a server, who has shown this.
+    pub(super) fn wanted(
+        &self,
+        server: &str,
+        principal: &Principal,
+        shown: Option<&Arc<Shown>>,
+        scopes: &[String],
+    ) -> Result<LoginRequired, NoLogin> {
+        let base = self.0.place.base().ok_or(NoLogin::NoAddress)?;
+        let keys = self.0.keys.as_ref().ok_or(NoLogin::NoSeal)?;
+        let wanted = Wanted::new(server, principal, shown, scopes);
+        let id = wanted.seal(keys).map_err(|_| NoLogin::NoSeal)?;
+        Ok(LoginRequired::new(server, format!("{base}/connect/{id}"), id))
+    }
+
+    /// The same for whoever the task works for; as an error, whatever is missing.
+    fn required(&self, server: &Arc<str>, scopes: &[String]) -> Result<LoginRequired, CallError> {
+        let scope = Scope::current();
+        let request = scope.request();
+        let principal = request.and_then(|request| request.principal()).cloned();
+        let principal = principal.unwrap_or_else(Principal::owner);
+        let shown = request.and_then(|request| request.shown());
+        let wanted = self.wanted(server, &principal, shown, scopes);
+        wanted.map_err(|reason| CallError::stopped(server, reason))
+    }
+
+    /// What a call is answered with that would find nobody logged in.
+    pub(super) fn before_call(&self, own: &Server, server: &Arc<str>) -> Result<(), CallError> {
+        let mcp_client::ServerState::NeedsAuth(failure) = own.status().state else {
+            return Ok(());
+        };
+        match failure.missing_login() {
+            Some(_) => Err(self.required(server, &[])?.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// What a call of somebody's own server has failed with is a login that they have to make, if it
+    /// is one.
+    pub(super) fn told(&self, error: CallError) -> CallError {
+        let missing = match &error {
+            CallError::Unavailable { source, .. } => source.missing_login(),
+            CallError::Failed { source, .. } => source.missing_login(),
+            _ => None,
+        };
+        let Some(missing) = missing else { return error };
+        let scopes = if missing.for_more { missing.scopes } else { &[] };
+        match self.required(error.server(), scopes) {
+            Ok(login) if missing.for_more => login.for_more().into(),
+            Ok(login) => login.into(),
+            Err(error) => error,
+        }
+    }
+
+    /// Hears of logins that are made here.
+    pub(super) fn done(&self) -> broadcast::Receiver<LoginDone> {
+        self.0.done.subscribe()
+    }
+
+    /// Waits until the login with this id has been made, here or at another replica. Never ends for
+    /// one that is not.
+    #[expect(dead_code, reason = "for those who hold calls back")]
+    pub(super) async fn wait(&self, id: &str) {
+        let wanted = self.0.keys.as_ref().and_then(|keys| Wanted::open(keys, id));
+        let Some(wanted) = wanted else { return std::future::pending().await };
+        let mut done = self.done();
+        while !self.is_made(&wanted).await {
+            tokio::select! {
+                // One that comes too late to be heard of is seen all the same.
+                _ = done.recv() => {}
+                () = sleep(LOOK), if self.0.place.is_shared() => {}
+            }
+        }
+    }
+
+    async fn is_made(&self, wanted: &Wanted) -> bool {
+        let key = (wanted.caller(), wanted.server.clone());
+        if self.lately().get(&key).is_some_and(|time| wanted.is_before(*time)) {
+            return true;
+        }
+        if !self.0.place.is_shared() {
+            return false;
+        }
+        let Some(server) = self.0.hub.server(&wanted.server) else { return false };
+        let Ok(kept) = self.0.place.kept(&server, &wanted.caller()) else { return false };
+        match kept.tokens().await {
+            Ok(Some(tokens)) => {
+                let has = |scope: &String| tokens.scopes_requested.contains(scope);
+                wanted.is_before(tokens.obtained_at) && wanted.scopes.iter().all(has)
+            }
+            Ok(None) => false,
+            Err(error) => {
+                tracing::debug!(%error, "it cannot be seen whether somebody has logged in");
+                false
+            }
+        }
+    }
+
+    /// Takes over that somebody has logged in.
+    fn is_done(&self, id: &str, wanted: &Wanted) {
+        let now = SystemTime::now();
+        let mut lately = self.lately();
+        lately.retain(|_, time| now.duration_since(*time).is_ok_and(|since| since < REMEMBERED));
+        lately.insert((wanted.caller(), wanted.server.clone()), now);
+        drop(lately);
+        tracing::info!(server = wanted.server, principal = wanted.principal, "logged in");
+        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
+        // Nobody may be listening.
+        let _ = self.0.done.send(LoginDone {
+            id: id.into(),
+            principal: wanted.principal.as_str().into(),
+            server: wanted.server.as_str().into(),
+        });
+    }
+
+    fn lately(&self) -> MutexGuard<'_, HashMap<(CallerId, String), SystemTime>> {
+        self.0.lately.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn turn(&self, server: &str) -> Arc<Semaphore> {
+        let mut turns = self.0.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let turn = turns.entry(server.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(1)));
+        Arc::clone(turn)
+    }
+
+    fn weak(&self) -> Weak<Shared> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// Does something beside requests, for as long as the service is there.
+    fn aside(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.0.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(work);
+    }
+
+    /// The server, if it is there for somebody and wants a login of each caller.
+    fn server(&self, name: &str, principal: &Principal) -> Option<Server> {
+        let view = View::new(principal.clone(), None);
+        let server = self.0.hub.server(name).filter(|_| view.sees(name))?;
+        wants_login(&server).then_some(server)
+    }
+}
+
+/// Whether each caller logs in at a server.
+pub(super) fn wants_login(server: &Server) -> bool {
+    server.config().as_deref().is_some_and(ServerConfig::wants_login_of_callers)
+}
+
+impl fmt::Debug for Logins {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Logins").finish_non_exhaustive()
+    }
+}
