@@ -44,11 +44,15 @@ impl KeptIn {
         if let (Some(postgres), Some(key)) = (&self.postgres, &self.store_key) {
             return Ok(Arc::new(crate::replicas::postgres(postgres, key).await?));
         }
-        let folder = folder().ok_or_else(|| {
-            Report::new(ErrorCode::Config, "there is no home folder to keep tokens in")
-        })?;
-        Ok(Arc::new(FileTokenStore::open(folder)))
+        files().ok_or_else(|| {
+            Report::new(ErrorCode::Config, "there is no home folder to keep tokens in").into()
+        })
     }
+}
+
+/// The files of this user, if there is a home folder.
+pub(crate) fn files() -> Option<Arc<dyn TokenStore>> {
+    Some(Arc::new(FileTokenStore::open(folder()?)))
 }
 
 /// Access that a person gives now.

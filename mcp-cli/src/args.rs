@@ -318,6 +318,10 @@ pub(crate) struct ServerOptions {
     /// How long a server may take to start, downloads included; 60s by default
     #[arg(long, value_name = "TIME", env = "MCP_STARTUP_TIMEOUT", hide_env_values = true, value_parser = measure::parse_time)]
     pub(crate) startup_timeout: Option<Duration>,
+    /// Whether the servers are for many people. Else whoever runs the command is the one caller,
+    /// whose login is that of `mcp login`.
+    #[arg(skip)]
+    pub(crate) for_callers: bool,
 }
 
 /// A lifecycle of the protocol.

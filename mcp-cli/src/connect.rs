@@ -95,6 +95,10 @@ pub(crate) fn choose(
         }
     }
     make_names_unique(&mut chosen.servers);
+    let oauths = chosen.servers.iter_mut().filter_map(|server| server.oauth.as_mut());
+    for oauth in oauths.filter(|_| !options.for_callers) {
+        oauth.per_caller = false;
+    }
     if let Some(era) = options.era {
         for server in &mut chosen.servers {
             server.era = match era {

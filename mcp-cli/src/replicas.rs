@@ -1,5 +1,8 @@
 //! What several replicas of the service share, as the command line sets it.
 
+#[cfg(feature = "postgres")]
+use std::sync::Arc;
+
 #[cfg(feature = "redis")]
 use mcp_agent::layers::ResultSharing;
 #[cfg(feature = "postgres")]
@@ -13,11 +16,10 @@ use mcp_client::Secret;
 use mcp_client::{Hub, HubOptions};
 use mcp_transport::serve::SessionKeys;
 
-#[cfg(feature = "postgres")]
-use crate::access;
 #[cfg(any(feature = "postgres", feature = "redis"))]
 use crate::secret_source::SecretSource;
 use crate::{
+    access,
     args::ReplicaOptions,
     context::Context,
     error_report::{Report, Result},
@@ -191,8 +193,12 @@ impl Shared {
         if let Some(postgres) = &self.postgres {
             options = options.companion(postgres.clone());
             options = options.servers(postgres.clone()).turns(postgres.clone());
+            return options.shared_logins(Arc::new(postgres.clone()));
         }
-        options
+        match access::files() {
+            Some(files) => options.logins(files),
+            None => options,
+        }
     }
 
     /// Where conversations are: in what is shared, or in a file of this user's.

@@ -7,7 +7,7 @@ use mcp_agent::{
     service::{ChatOptions, Service, ServiceOptions, random_token},
     stack::StackOptions,
 };
-use mcp_client::{Hub, HubOptions, Secret};
+use mcp_client::{Hub, HubOptions, Secret, Server};
 use mcp_transport::serve::{self, Guard};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -33,10 +33,11 @@ use crate::{
 };
 
 pub(super) async fn run(
-    args: ServeArgs,
+    mut args: ServeArgs,
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
+    args.server.for_callers = !args.stdio;
     if let Some(ServeAction::Keys { action }) = args.action {
         return serve_keys::run(action, printer);
     }
@@ -66,6 +67,7 @@ pub(super) async fn run(
     let file = ServeFile::read(args.settings.as_deref())?;
     let access = file.access();
     let token = token(&args, address, access.is_empty())?;
+    let public_url = access.public_url.clone();
     let mut guard = Guard::default();
     for host in &args.hosts {
         guard = guard.allow_host(host);
@@ -106,6 +108,15 @@ pub(super) async fn run(
     // Whoever named the token knows it, and what is printed here ends up in logs.
     let made = token.filter(|_| args.token_env.is_none());
     announce(address, made.as_ref(), !args.no_model, printer)?;
+    let has_way_back = public_url.is_some() || address.ip().is_loopback();
+    let configured = service.hub().servers();
+    let mut configs = configured.iter().filter_map(Server::config);
+    if !has_way_back && configs.any(|server| server.wants_login_of_callers()) {
+        let text = "callers log in at a server, and browsers do not know the way to this service";
+        return Err(Report::new(ErrorCode::Usage, text)
+            .help("set `public_url` in the settings (--settings) to where they reach it")
+            .into());
+    }
     let again = asked_to_end();
     let served = service.serve_until(listener, asked_to_end(), again).await;
     #[cfg(feature = "otlp")]

@@ -1,6 +1,6 @@
 //! `mcp serve --check` and `mcp serve --explain`
 
-use std::fs;
+use std::{fs, net::IpAddr};
 
 use mcp_agent::service::{AccessRules, AccessSettings, Role as Rights};
 use mcp_client::config::{ServerConfig, TransportConfig};
@@ -28,7 +28,7 @@ pub(super) fn check(
     let file = ServeFile::read(args.settings.as_deref())?;
     let chosen = chosen(args, context)?;
     args.layers.options(&chosen)?;
-    let callers_own = callers_own(&file.access(), &chosen.servers);
+    let callers_own = callers_own(&file.access(), &args.listen, &chosen.servers);
     let access = told(&file.access(), args);
     let usable = chosen.problems.is_empty() && callers_own.is_empty();
     if printer.output() == Output::Text {
@@ -142,8 +142,18 @@ pub(super) fn explain(
 }
 
 /// The servers that are reached on behalf of callers, and why nobody can be one.
-fn callers_own(access: &AccessSettings, servers: &[ServerConfig]) -> Vec<(String, String)> {
+fn callers_own(
+    access: &AccessSettings,
+    listen: &str,
+    servers: &[ServerConfig],
+) -> Vec<(String, String)> {
+    let has_way_back = access.public_url.is_some() || is_this_machine(listen);
     let wrong = |server: &ServerConfig| {
+        if server.wants_login_of_callers() && !has_way_back {
+            let reason = "people log in there, and their browsers come back by `public_url`, which \
+                          is not set";
+            return Some((server.name.clone(), reason.to_owned()));
+        }
         let exchange = server.oauth.as_ref()?.exchange.as_ref()?;
         let issuers: Vec<_> = access.issuers.iter().map(|one| one.issuer.as_str()).collect();
         let reason = match (&exchange.issuer, &*issuers) {
@@ -162,6 +172,13 @@ fn callers_own(access: &AccessSettings, servers: &[ServerConfig]) -> Vec<(String
         Some((server.name.clone(), reason))
     };
     servers.iter().filter(|server| server.enabled).filter_map(wrong).collect()
+}
+
+/// Whether nobody elsewhere reaches an address.
+fn is_this_machine(listen: &str) -> bool {
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
+    let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 fn chosen(args: &ServeArgs, context: &Context) -> Result<Chosen> {
