@@ -169,7 +169,6 @@ async fn everybody_logs_in_for_themselves() {
 
 /// An address that somebody else was told is of no use: nobody can have another person log in for
 /// them, or take over a login that they began.
-// covers: confused-deputy
 #[tokio::test]
 async fn nobody_logs_in_for_somebody_else() {
     let stand = Stand::new().await;

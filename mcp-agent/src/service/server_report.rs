@@ -14,8 +14,8 @@ use crate::stack::StackReport;
 const OTHER_TOOLS: &str = "(others)";
 
 /// What is said of a server that is reached on behalf of callers, to those who are none yet.
-const FOR_CALLERS: &str = "it is reached on behalf of whoever asks with the token of a person, who \
-     then has a connection of their own";
+const FOR_CALLERS: &str = "it is reached on behalf of whoever asks, with a token of theirs or after a \
+     login, who then has a connection of their own";
 
 /// A server and what it is doing. Times are in milliseconds. For whoever may not see all of its
 /// tools, what is counted is about those that they may see, and what cannot be told apart by tool
@@ -63,6 +63,10 @@ pub(super) struct ServerReport {
     /// is that of whoever asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     callers: Option<usize>,
+    /// Whether each caller logs in there; see `/mcp/logins`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(default)]
+    callers_log_in: bool,
     /// Each of its replicas by itself, where it has several.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(default)]
@@ -186,12 +190,14 @@ impl ServerReport {
             calls_waiting: sees_all.then(|| layers.map_or(0, |layers| layers.waiting)),
             tools,
             callers: None,
+            callers_log_in: false,
             replicas,
         }
     }
 
-    pub(super) fn callers(mut self, callers: usize) -> Self {
+    pub(super) fn callers(mut self, callers: usize, log_in: bool) -> Self {
         self.callers = Some(callers);
+        self.callers_log_in = log_in;
         self
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::{
     Service,
     access::{Principal, Role},
+    logins::wants_login,
     problem::{Problem, ProblemCode},
     read_json,
     server_entry::Entry,
@@ -57,7 +58,7 @@ impl Service {
     ) -> ServerReport {
         let report = ServerReport::new(&server.status(), layers, now, view);
         if server.config().as_deref().is_some_and(ServerConfig::is_per_caller) {
-            return report.callers(self.0.own.count(server.name()));
+            return report.callers(self.0.own.count(server.name()), wants_login(server));
         }
         report
     }

@@ -105,9 +105,6 @@ pub(super) async fn run(
     let service = Service::of_hub(hub, options);
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
-    // Whoever named the token knows it, and what is printed here ends up in logs.
-    let made = token.filter(|_| args.token_env.is_none());
-    announce(address, made.as_ref(), !args.no_model, printer)?;
     let has_way_back = public_url.is_some() || address.ip().is_loopback();
     let configured = service.hub().servers();
     let mut configs = configured.iter().filter_map(Server::config);
@@ -117,6 +114,9 @@ pub(super) async fn run(
             .help("set `public_url` in the settings (--settings) to where they reach it")
             .into());
     }
+    // Whoever named the token knows it, and what is printed here ends up in logs.
+    let made = token.filter(|_| args.token_env.is_none());
+    announce(address, made.as_ref(), !args.no_model, printer)?;
     let again = asked_to_end();
     let served = service.serve_until(listener, asked_to_end(), again).await;
     #[cfg(feature = "otlp")]

@@ -6,7 +6,7 @@ import { count, duration, h, icon, plural, put, s, share, text } from "./dom.js"
 const WORDS = {
   ready: "Ready", starting: "Starting", degraded: "Degraded", down: "Down", stopped: "Stopped",
   "needs-auth": "Needs login", disabled: "Disabled", "not-configured": "Not configured",
-  refused: "Refused",
+  refused: "Refused", "per-caller": "For each caller",
 };
 
 export function serversPane(live) {
@@ -191,7 +191,8 @@ async function showDetails(details, name, live) {
   put(details,
     h("dl", { class: "facts" }, facts.map(([label, value]) =>
       h("div", {}, h("dt", {}, label), h("dd", {}, value)))),
-    server.state === "needs-auth" &&
+    server.callers_log_in && loginRow(name, live),
+    server.state === "needs-auth" && !server.callers_log_in &&
       h("p", {}, "Log in on the machine of the service: ", h("code", {}, `mcp login ${name}`)),
     h("div", { class: "buttons" },
       act(isOff ? "Start" : "Restart", "POST", "/restart"),
@@ -199,6 +200,47 @@ async function showDetails(details, name, live) {
     said,
     stderr.length > 0 && h("figure", {}, h("figcaption", { class: "muted" }, "Last lines on standard error"),
       h("pre", { class: "said", tabIndex: 0 }, stderr.join("\n"))));
+}
+
+/** Where each caller logs in: whether whoever looks has, and the other of the two. */
+function loginRow(name, live) {
+  const words = h("p", { role: "status" });
+  const said = h("p", { class: "bad", role: "alert" });
+  const button = h("button", { type: "button", hidden: true });
+  const row = h("div", { class: "login" }, words, h("div", { class: "buttons" }, button), said);
+  const look = async () => {
+    try {
+      const { logins } = await json("/mcp/logins");
+      const login = logins.find((one) => one.server_name === name);
+      const isIn = login?.logged_in === true;
+      const rights = isIn && login.scopes?.length ? ` for ${login.scopes.join(", ")}` : "";
+      text(words, isIn ? `You are logged in here${rights}.` : "You are not logged in here.");
+      text(button, isIn ? `Log out of ${name}` : `Log in to ${name}`);
+      button.hidden = false;
+      button.dataset.in = isIn ? "yes" : "no";
+    } catch (error) {
+      text(said, error.message);
+    }
+  };
+  button.addEventListener("click", async () => {
+    button.disabled = true;
+    try {
+      if (button.dataset.in === "yes") {
+        await json(`/mcp/logins/${encodeURIComponent(name)}`, { method: "DELETE" });
+        await look();
+        live.refresh();
+      } else {
+        const { url } = await json("/mcp/logins", { method: "POST", body: { server_name: name } });
+        // The page of this very service: it has the token of this tab.
+        location.assign(url);
+      }
+    } catch (error) {
+      text(said, error.message);
+    }
+    button.disabled = false;
+  });
+  look();
+  return row;
 }
 
 function addDialog(live) {
