@@ -10,6 +10,7 @@ use mcp_client::{
     config::{self, ServerConfig},
     oauth::{MemoryTokenStore, TokenStore},
 };
+use mcp_transport::serve::SessionKeys;
 use serde_json::{Value, json};
 
 use crate::{
@@ -350,5 +351,34 @@ async fn behind_https_the_service_has_a_document_and_cookies_of_its_own() {
     let cookie = line(&begun, "set-cookie");
     assert!(cookie.starts_with("__Host-") && cookie.ends_with("; Secure"), "{cookie}");
     assert!(begun.json()["url"].as_str().unwrap().contains("tools.example.com"), "{begun:?}");
+    stand.serving.end().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_to_another_replica_is_handed_over() {
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    let secret = b"the secret of all replicas";
+    let options = || {
+        let keys = SessionKeys::derive(secret).unwrap();
+        ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
+    };
+    let stand = Stand::with(options()).await;
+    let other =
+        Serving::start(vec![entry(&stand.mailbox)], options().access(stand.access.clone())).await;
+    for (refuses, status) in [(true, 400), (false, 200)] {
+        stand.mailbox.world().consent.refuses = refuses;
+        let path = stand.told(&stand.whoami(&stand.ada).await);
+        let (url, cookie) = stand.begin(&stand.ada, &path).await;
+        let back = stand.consent(&url, "ada").await;
+        assert_eq!(other.ask("GET", &back, "", None).await.status, 403);
+        let answer = other.ask("GET", &back, &cookie, None).await;
+        assert_eq!(answer.status, status, "{answer:?}");
+        assert_eq!(answer.body.contains("access_denied"), refuses, "{}", answer.body);
+    }
+    assert_eq!(said(&stand.whoami(&stand.ada).await), "ada");
+    // The tokens are those of both.
+    let logins = other.ask("GET", "/mcp/logins", &stand.ada, None).await.json();
+    assert_eq!(logins["logins"][0]["logged_in"], true, "{logins}");
+    other.end().await;
     stand.serving.end().await;
 }

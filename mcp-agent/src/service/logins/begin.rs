@@ -123,6 +123,7 @@ impl Logins {
     ) -> Result<header::HeaderValue, Problem> {
         let is_secure = self.base()?.starts_with("https://");
         let state = self.0.flows.wait(visit, flow)?;
+        self.await_elsewhere(&state);
         let keys = self.0.keys.as_ref();
         let kept = keys.and_then(|keys| browser::remember(keys, &state, is_secure).ok()?);
         kept.ok_or_else(|| {

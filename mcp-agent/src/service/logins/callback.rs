@@ -18,6 +18,7 @@ use super::{
     },
     browser,
     flows::Next,
+    handover::Outcome,
     place::{CALLBACK, CLIENT},
 };
 
@@ -58,7 +59,16 @@ pub(in crate::service) async fn answer(
     }
     let forget = browser::forget(&state, is_secure);
     let Some((visit, mut flow)) = logins.0.flows.take(&state) else {
-        return Said::over().response(forget);
+        return match logins.hand_over(&state, &query).await {
+            Ok(Some(Outcome { server, error: None })) => Said::done(&server),
+            Ok(Some(Outcome { server, error: Some(why) })) => Said::refused(&server, &why),
+            Ok(None) => Said::over(),
+            Err(error) => {
+                tracing::warn!(reason = %chain(&error), "an answer cannot be handed over");
+                Said::over()
+            }
+        }
+        .response(forget);
     };
     visit.answer(format!("{base}{CALLBACK}?{query}"));
     let server = flow.wanted.server.clone();

@@ -99,6 +99,12 @@ impl Flows {
         Ok(state)
     }
 
+    /// Whether a login waits for its browser.
+    pub(super) fn waits(&self, state: &str) -> bool {
+        let waiting = self.lock();
+        waiting.get(state).is_some_and(|one| one.flow.begun.elapsed() < PATIENCE)
+    }
+
     /// The browser has come back. Once.
     pub(super) fn take(&self, state: &str) -> Option<(PendingVisit, Flow)> {
         let Waiting { visit, flow } = self.lock().remove(state)?;

@@ -13,6 +13,7 @@ mod begin;
 mod browser;
 mod callback;
 mod flows;
+mod handover;
 mod place;
 mod rest;
 mod wanted;
@@ -68,6 +69,8 @@ struct Shared {
     /// Seal the ids, and what browsers keep.
     keys: Option<SessionKeys>,
     flows: Flows,
+    /// Browsers that wait for another replica.
+    handing: Semaphore,
     /// One at a time finds out who the service is at the authorization server of a server, so that it
     /// is registered there once.
     turns: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -112,6 +115,7 @@ impl Logins {
             place: Arc::clone(place),
             keys,
             flows: Flows::default(),
+            handing: handover::places(),
             turns: Mutex::default(),
             done: broadcast::Sender::new(DONE),
             lately: Mutex::default(),

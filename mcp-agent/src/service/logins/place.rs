@@ -82,6 +82,10 @@ impl LoginPlace {
         self.kept.is_shared
     }
 
+    pub(super) fn store(&self) -> &dyn TokenStore {
+        &*self.kept.store
+    }
+
     /// A caller as one who logs in.
     pub(in crate::service) fn login(&self, caller: &CallerId) -> CallerLogin {
         let login = CallerLogin::new(Arc::clone(&caller.0), Arc::clone(&self.kept.store));
