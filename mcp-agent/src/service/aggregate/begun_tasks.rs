@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use mcp_client::{Change, Server, ServerWatch};
+use mcp_client::{CallError, Change, Client, Server, ServerWatch};
 use mcp_protocol::{
     error_code,
     jsonrpc::{ErrorObject, Request},
@@ -28,7 +28,7 @@ use mcp_protocol::{
     version::Era,
 };
 use mcp_transport::serve::Peer;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Aggregate,
@@ -164,9 +164,8 @@ impl Aggregate {
         if !place.is_at(&client) {
             return None;
         }
-        let get = client.request::<legacy::GetTask>(TaskParams::new(&place.task)).timeout(LIMIT);
         let principal = self.0.view.principal.id();
-        match get.await {
+        match ask(&client, &place).await {
             Ok(mut now) => {
                 now.task_id.clone_from(&task.task_id);
                 now.meta = finish::meta_of(now.meta.take(), Era::Legacy);
@@ -182,22 +181,62 @@ impl Aggregate {
     }
 }
 
+async fn ask(client: &Client, place: &Place) -> Result<legacy::Task, CallError> {
+    client.request::<legacy::GetTask>(TaskParams::new(&place.task)).timeout(LIMIT).await
+}
+
+/// A task that is heard of.
+pub(super) struct HeardTask {
+    server: Server,
+    place: Place,
+    watch: ServerWatch,
+}
+
+impl HeardTask {
+    /// How it stands, where its server says so soon.
+    async fn asked(&self) -> Option<legacy::Task> {
+        let client = timeout(LIMIT, self.server.client()).await.ok()?.ok()?;
+        if !self.place.is_at(&client) {
+            return None;
+        }
+        let asked = ask(&client, &self.place).await;
+        asked.inspect_err(|error| tracing::debug!(%error, "a task cannot be asked for")).ok()
+    }
+}
+
 /// Begins to hear of a task, before whoever began it knows that it did.
-pub(super) fn hear(server: &Server, place: &Place) -> ServerWatch {
+pub(super) fn hear(server: Server, place: &Place) -> HeardTask {
     let wanted = SubscriptionFilter { task_ids: vec![place.task.clone()], ..Default::default() };
     let mut watch = server.watch(wanted);
     // It is heard from here on, whatever else the server has to be asked for.
     let _ = watch.ready().now_or_never();
-    watch
+    HeardTask { server, place: place.clone(), watch }
 }
 
 /// Tells a client how its task stands, until it stands for good or its server may forget it.
-pub(super) async fn tell(mut watch: ServerWatch, task: legacy::Task, client: Peer) {
+pub(super) async fn tell(mut heard: HeardTask, task: legacy::Task, client: Peer) {
     let id = &task.task_id;
     let telling = async {
-        while let Some(change) = watch.next().await {
-            let Change::LegacyTask(now) = change else { continue };
-            let mut now = legacy::Task { task_id: id.clone(), ..(*now).clone() };
+        let mut last = task.status.clone();
+        // Its server may have told before anybody listened, and while it could not be heard.
+        let mut is_unsure = true;
+        loop {
+            let now = if std::mem::take(&mut is_unsure) {
+                heard.watch.ready().await;
+                heard.asked().await.filter(|now| now.status != last)
+            } else {
+                match heard.watch.next().await {
+                    Some(Change::LegacyTask(now)) => Some((*now).clone()),
+                    Some(change) => {
+                        is_unsure = change == Change::Gap;
+                        None
+                    }
+                    None => return,
+                }
+            };
+            let Some(now) = now else { continue };
+            last = now.status.clone();
+            let mut now = legacy::Task { task_id: id.clone(), ..now };
             let mut entries = now.meta.take().map(|meta| meta.entries()).unwrap_or_default();
             // The id is in its place already, and this would be the server's.
             entries.remove(meta::RELATED_TASK);

@@ -8,7 +8,6 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
-use mcp_client::ServerWatch;
 use mcp_protocol::{
     capabilities::ClientCapabilities,
     jsonrpc::{ErrorObject, NotificationMessage, Request},
@@ -24,7 +23,14 @@ use mcp_transport::{
 };
 use tokio::task::{AbortHandle, JoinSet};
 
-use super::{Aggregate, begun_tasks, changes::follow, finish::write, relay::gravity, unknown};
+use super::{
+    Aggregate,
+    begun_tasks::{self, HeardTask},
+    changes::follow,
+    finish::write,
+    relay::gravity,
+    unknown,
+};
 
 /// Of how many tasks a client hears; the oldest gives way.
 const MAX_FOLLOWED: usize = 64;
@@ -214,7 +220,7 @@ impl Conversation {
     }
 
     /// Tells the client how a task that it began stands, as far as the server tells.
-    pub(super) fn tell_of_task(&self, watch: ServerWatch, task: legacy::Task) {
+    pub(super) fn tell_of_task(&self, heard: HeardTask, task: legacy::Task) {
         let mut state = self.lock();
         let Followed { each, tasks } = &mut **state.followed.get_or_insert_default();
         while tasks.try_join_next().is_some() {}
@@ -222,7 +228,7 @@ impl Conversation {
         if each.len() >= MAX_FOLLOWED {
             each.remove(0).abort();
         }
-        each.push(tasks.spawn(begun_tasks::tell(watch, task, self.client.clone())));
+        each.push(tasks.spawn(begun_tasks::tell(heard, task, self.client.clone())));
     }
 
     /// Tells the client when a list changes.

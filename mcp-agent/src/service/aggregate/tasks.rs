@@ -120,8 +120,8 @@ impl Aggregate {
                 if let (Some(conversation), Some(server)) =
                     (caller.conversation, self.server(&place.at))
                 {
-                    let watch = begun_tasks::hear(&server, &place);
-                    conversation.tell_of_task(watch, created.task.clone());
+                    let heard = begun_tasks::hear(server, &place);
+                    conversation.tell_of_task(heard, created.task.clone());
                 }
                 self.0.begun.note(self.0.view.principal.id(), place, created.task.clone());
                 created.meta = finish::meta_of(created.meta.take(), Era::Legacy);
