@@ -379,3 +379,32 @@ async fn a_lesser_token_does_nothing_with_a_greater_one() {
     assert_eq!(stand.mailbox.world().exchanges.len(), 2, "one for each kind of token");
     stand.serving.end().await;
 }
+
+#[tokio::test]
+async fn a_call_of_one_server_connects_to_no_other() {
+    let stand = Stand::new(ServiceOptions::new()).await;
+    let post = Mailbox::start().await;
+    let mut other = entry(&post);
+    other.name = "post".into();
+    stand.serving.service.hub().add(other);
+    let ada = stand.client("ada", EraChoice::Legacy).await;
+    assert_eq!(ada.list_tools().await.unwrap().items.len(), 6);
+    let opened = || post.world().who_asked("server/discover").len();
+    assert_eq!(opened(), 1);
+    let restarted = stand.serving.ask("POST", "/mcp/servers/post/restart", &stand.admin, None);
+    assert_eq!(restarted.await.status, 202);
+    let gone = async || {
+        let servers = stand.get(&stand.admin, "/mcp/servers/post").await.json();
+        servers["server"]["callers"] == 0
+    };
+    while !gone().await {
+        tokio::task::yield_now().await;
+    }
+    // Under its own name, since the tools of the other one are not there now.
+    let result = ada.call_tool("whoami", json!({})).await.unwrap();
+    assert_eq!((result.joined_text().as_str(), opened()), ("ada", 1));
+    assert_eq!(ada.list_tools().await.unwrap().items.len(), 6);
+    assert_eq!(opened(), 2);
+    ada.close().await;
+    stand.serving.end().await;
+}

@@ -211,9 +211,8 @@ impl Aggregate {
     ) -> Result<RawJson, ErrorObject> {
         let mut caller = Caller::read(&request, peer, conversation)?;
         caller.measured = Some(measured);
-        if &*request.method != "ping" {
-            let shown = caller.scope.request().and_then(|request| request.shown());
-            self.0.own.visit(&self.0.view, shown);
+        if !is_about_one(&request.method) {
+            self.visit(&caller);
         }
         let Some(spans) = &self.0.spans else {
             return self.act(request, &caller, conversation).await;
@@ -305,6 +304,18 @@ impl Aggregate {
         }
     }
 
+    /// Has the connections begun that the caller has of their own.
+    fn visit(&self, caller: &Caller<'_>) {
+        let shown = caller.scope.request().and_then(|request| request.shown());
+        self.0.own.visit(&self.0.view, shown);
+    }
+
+    /// What there is of a thing that is not known yet: whoever has it may not be connected to.
+    async fn look_for(&self, lists: CatalogLists, caller: &Caller<'_>) -> Offered<'_> {
+        self.visit(caller);
+        self.ask(lists).await
+    }
+
     fn servers(&self) -> impl Iterator<Item = Server> {
         self.0.own.servers(&self.0.view).into_iter()
     }
@@ -375,7 +386,7 @@ impl Aggregate {
         };
         let found = match find(&self.known()) {
             Some(found) => found,
-            None => find(&self.ask(CatalogLists::TOOLS).await)
+            None => find(&self.look_for(CatalogLists::TOOLS, caller).await)
                 .ok_or_else(|| unknown("tool", &params.name))?,
         };
         let (server, name, hints, task) = found;
@@ -409,7 +420,8 @@ impl Aggregate {
         let lists = CatalogLists { prompts: true, ..NO_LISTS };
         let found = match find(&self.known()) {
             Some(found) => found,
-            None => find(&self.ask(lists).await).ok_or_else(|| unknown("prompt", &params.name))?,
+            None => find(&self.look_for(lists, caller).await)
+                .ok_or_else(|| unknown("prompt", &params.name))?,
         };
         let (server, name) = found;
         if let Some(measured) = caller.measured {
@@ -430,7 +442,7 @@ impl Aggregate {
         let mut round = Round::read(params.input_responses, params.request_state)?;
         let mut offered = self.known();
         if offered.readers(&uri).is_empty() {
-            offered = self.ask(CatalogLists { resources: true, ..NO_LISTS }).await;
+            offered = self.look_for(CatalogLists { resources: true, ..NO_LISTS }, caller).await;
         }
         let mut last = None;
         let readers = offered.readers(&uri);
@@ -473,6 +485,13 @@ impl Aggregate {
 }
 
 const NO_LISTS: CatalogLists = CatalogLists { tools: false, prompts: false, resources: false };
+
+/// Whether a method is about one thing, whose server is all that it needs, or about none.
+fn is_about_one(method: &str) -> bool {
+    const METHODS: [&str; 5] =
+        ["ping", "tools/call", "prompts/get", "resources/read", "completion/complete"];
+    METHODS.contains(&method) || method.starts_with("tasks/")
+}
 
 /// Whether a method is more than a look at what there is.
 fn acts(method: &str) -> bool {
