@@ -19,16 +19,16 @@ use crate::{
 };
 
 /// A service with two people and an administrator, in front of a mailbox that wants them to log in.
-struct Stand {
+pub(crate) struct Stand {
     mailbox: Mailbox,
-    serving: Serving,
+    pub(crate) serving: Serving,
     access: AccessSettings,
-    ada: String,
-    bob: String,
+    pub(crate) ada: String,
+    pub(crate) bob: String,
 }
 
 impl Stand {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(ServiceOptions::new()).await
     }
 
@@ -65,7 +65,7 @@ impl Stand {
         self.path(problem["login_url"].as_str().unwrap())
     }
 
-    fn path(&self, url: &str) -> String {
+    pub(crate) fn path(&self, url: &str) -> String {
         let base = format!("http://{}", self.serving.address);
         url.strip_prefix(&base).unwrap().to_owned()
     }
@@ -94,7 +94,7 @@ impl Stand {
     }
 
     /// The whole way.
-    async fn log_in(&self, who: &str, path: &str, person: &str) -> Answer {
+    pub(crate) async fn log_in(&self, who: &str, path: &str, person: &str) -> Answer {
         let (url, cookie) = self.begin(who, path).await;
         let back = self.consent(&url, person).await;
         self.come_back(&back, &cookie).await

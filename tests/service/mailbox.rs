@@ -179,12 +179,12 @@ async fn serve(stream: TcpStream, origin: String, world: Arc<Mutex<World>>) {
         if message["method"] == "subscriptions/listen" {
             return tell(stream, &message, &who, &world).await;
         }
-        let (count, described) = {
+        let (count, described, sends) = {
             let mut world = world.lock().unwrap();
             let count = *world.more(&who).borrow();
-            (count, world.described)
+            (count, world.described, world.consent.is_on)
         };
-        let answer = if let Some(mut result) = result(&message, &who, count, described) {
+        let answer = if let Some(mut result) = result(&message, &who, count, described, sends) {
             if result["resultType"].is_null() {
                 result["resultType"] = json!("complete");
             }
@@ -210,7 +210,7 @@ fn exchange(world: &mut World, form: HashMap<String, String>, credentials: Strin
     (200, json!({"access_token": token, "token_type": "Bearer", "expires_in": 3600}))
 }
 
-fn result(message: &Value, who: &str, more: usize, described: &str) -> Option<Value> {
+fn result(message: &Value, who: &str, more: usize, described: &str, sends: bool) -> Option<Value> {
     let tool = |name: &str| {
         json!({
             "name": name, "inputSchema": {"type": "object"},
@@ -238,6 +238,7 @@ fn result(message: &Value, who: &str, more: usize, described: &str) -> Option<Va
             let mut whoami = tool("whoami");
             whoami["description"] = described.into();
             let usual = [whoami, tool(&format!("only_{who}")), tool("begin")];
+            let more = more.chain(sends.then(|| tool("send")));
             json!({"tools": usual.into_iter().chain(more).collect::<Vec<_>>()})
         }
         "resources/list" => json!({"resources": [inbox]}),

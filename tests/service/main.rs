@@ -15,6 +15,7 @@ mod layers;
 mod leaving;
 mod limits;
 mod login_required;
+mod login_told;
 mod logins;
 mod mailbox;
 mod mcp;

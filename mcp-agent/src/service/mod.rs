@@ -412,7 +412,7 @@ impl Service {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let pins = options.pins.clone();
-        let many = Many::new(&own, &stack, &journal, spans.clone(), keys, options.pins, &access);
+        let many = Many::new(&logins, &stack, &journal, spans.clone(), keys, options.pins, &access);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {

@@ -3,8 +3,14 @@
 use std::fmt;
 
 use mcp_client::Hub;
+use mcp_protocol::tools::CallToolResult;
 
-use super::{access::Principal, logins::Logins, own_servers::OwnServers, scope::Scope};
+use super::{
+    access::Principal,
+    logins::{self, Logins},
+    own_servers::OwnServers,
+    scope::Scope,
+};
 use crate::{
     caller::{Call, CallError, Reply},
     layers::{Middleware, Next},
@@ -23,11 +29,12 @@ impl OnBehalf {
         Self { hub: hub.clone(), own: own.clone(), logins: logins.clone() }
     }
 
-    fn lead(&self, call: &mut Call) -> Result<(), CallError> {
+    /// Whether the call is answered already.
+    fn lead(&self, call: &mut Call) -> Result<Option<Reply>, CallError> {
         if !self.own.is_own(&call.server) {
-            return Ok(());
+            return Ok(None);
         }
-        let Some(server) = self.hub.server(&call.server) else { return Ok(()) };
+        let Some(server) = self.hub.server(&call.server) else { return Ok(None) };
         let scope = Scope::current();
         let request = scope.request();
         let principal = request.and_then(|request| request.principal()).cloned();
@@ -37,11 +44,15 @@ impl OnBehalf {
         let own = own.map_err(|error| error.into_call_error(&call.server))?;
         // Nothing is asked of a server before somebody has logged in there.
         self.logins.before_call(&own, &call.server)?;
+        if call.operation.tool().is_some_and(|tool| logins::is_tool_of(&own, tool)) {
+            let text = format!("You are logged in to `{}`; its tools are there now.", call.server);
+            return Ok(Some(CallToolResult::text(text).into()));
+        }
         let kind = shown.map_or(0, |shown| shown.kind);
         call.partition = Some(format!("{}/{kind:016x}", principal.id()).into());
         call.identity.account = own.identity().account;
         call.own = Some(own);
-        Ok(())
+        Ok(None)
     }
 }
 
@@ -52,7 +63,8 @@ impl Middleware for OnBehalf {
         next: Next<'a>,
     ) -> BoxFuture<'a, Result<Reply, CallError>> {
         match self.lead(&mut call) {
-            Ok(()) => next.call(call),
+            Ok(None) => next.call(call),
+            Ok(Some(reply)) => Box::pin(std::future::ready(Ok(reply))),
             Err(error) => Box::pin(async move { Err(error) }),
         }
     }

@@ -29,8 +29,10 @@ use super::{
     changes::follow,
     finish::write,
     relay::gravity,
+    told_logins::ToldLogins,
     unknown,
 };
+use crate::caller::LoginRequired;
 
 /// Of how many tasks a client hears; the oldest gives way.
 const MAX_FOLLOWED: usize = 64;
@@ -52,6 +54,8 @@ struct State {
     subscribed: Option<Box<Subscribed>>,
     /// Nor do they begin tasks.
     followed: Option<Box<Followed>>,
+    /// Nor need most of them log in anywhere.
+    logins: Option<Box<ToldLogins>>,
 }
 
 /// Tasks of servers that a client hears of.
@@ -231,6 +235,12 @@ impl Conversation {
         each.push(tasks.spawn(begun_tasks::tell(heard, task, self.client.clone())));
     }
 
+    /// Tells the client when a login is made. What it is told now may be what it was told before.
+    pub(super) fn tell_of_login(&self, wish: LoginRequired) -> LoginRequired {
+        let mut state = self.lock();
+        state.logins.get_or_insert_default().tell(wish, &self.aggregate.0.logins, &self.client)
+    }
+
     /// Tells the client when a list changes.
     fn begin_to_announce(&self) {
         if let Some(this) = self.this.upgrade() {
@@ -258,6 +268,7 @@ impl serve::Service for Conversation {
         state.log_level.is_some()
             || state.subscribed.is_some()
             || state.followed.as_deref().is_some_and(follows)
+            || state.logins.as_deref().is_some_and(ToldLogins::is_waiting)
     }
 
     fn request<'a>(

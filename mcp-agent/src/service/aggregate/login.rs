@@ -6,6 +6,8 @@
 //! | modern, can have pages visited | a round that asks for the visit; the next one waits for the login |
 //! | any other | the tool's error, or an error of JSON-RPC, in words for a person |
 
+use std::time::Duration;
+
 use mcp_protocol::{
     capabilities::{ClientCapabilities, ElicitationCapability},
     elicitation::{ElicitAction, ElicitParams, ElicitResult, ElicitUrlParams},
@@ -18,14 +20,20 @@ use mcp_protocol::{
     version::Era,
 };
 use serde_json::json;
+use tokio::time::timeout;
 
 use super::{
+    Aggregate,
     asked::Caller,
     finish::{self, write},
     round::bind_login,
     rounds::{Told, internal},
 };
 use crate::caller::LoginRequired;
+
+/// How long a request waits for the login that it needs: less than clients commonly wait for an
+/// answer. Then it asks once more.
+const PATIENCE: Duration = Duration::from_secs(45);
 
 /// The key of the question.
 const QUESTION: &str = "login";
@@ -72,6 +80,39 @@ impl Terms {
             Told::tool_error(finish!(CallToolResult::error(text), self.era))
         } else {
             Told::error(ErrorObject::new(error_code::INVALID_REQUEST, text))
+        }
+    }
+}
+
+impl Aggregate {
+    /// Waits for the login that an earlier round has asked for. What to tell in place of the call,
+    /// if it is not made.
+    pub(super) async fn wait_for_login(
+        &self,
+        id: &str,
+        consent: Consent,
+        server: &str,
+        terms: Terms,
+    ) -> Option<Told> {
+        if consent == Consent::Refused {
+            return Some(terms.declined(server));
+        }
+        let logins = &self.0.logins;
+        // One that is not known, or not good any more, is for the call to see.
+        let wish = logins.again(id, &self.0.view.principal)?;
+        let is_made = consent == Consent::Given && timeout(PATIENCE, logins.wait(id)).await.is_ok();
+        (!is_made).then(|| terms.login(&wish))
+    }
+}
+
+impl Caller<'_> {
+    /// A wish as a client that was told of it before knows it. It hears when that is granted.
+    pub(super) fn as_told(&self, wish: LoginRequired) -> LoginRequired {
+        match self.conversation {
+            Some(conversation) if has_visits(&self.capabilities) => {
+                conversation.tell_of_login(wish)
+            }
+            _ => wish,
         }
     }
 }

@@ -29,6 +29,7 @@ mod request_span;
 mod round;
 mod rounds;
 mod tasks;
+mod told_logins;
 mod waiting;
 mod way;
 
@@ -40,7 +41,7 @@ use mcp_protocol::{
     capabilities::{
         ListCapability, Offered as OfferedCapability, ResourcesCapability, ServerCapabilities,
     },
-    completion::{CompleteParams, CompleteResult, CompletionReference},
+    completion::{CompleteParams, CompletionReference},
     discover::DiscoverResult,
     error_code,
     initialize::{InitializeParams, InitializeResult},
@@ -74,11 +75,11 @@ use self::{
     way::Way,
 };
 use super::{
-    access::Access, journal::Journal, own_servers::OwnServers, problem, tool_pins::ToolPins,
-    view::View,
+    access::Access, journal::Journal, logins::Logins, own_servers::OwnServers, problem,
+    tool_pins::ToolPins, view::View,
 };
 use crate::{
-    caller::{Call, Operation, ToolHints},
+    caller::{Call, CallError, Operation, ToolHints},
     spans::Spans,
     stack::Stack,
 };
@@ -88,6 +89,7 @@ use crate::{
 pub(super) struct Many {
     pub(super) hub: Hub,
     own: OwnServers,
+    logins: Logins,
     pub(super) journal: Arc<Journal>,
     stack: Stack,
     spans: Option<Arc<dyn Spans>>,
@@ -101,7 +103,7 @@ pub(super) struct Many {
 
 impl Many {
     pub(super) fn new(
-        own: &OwnServers,
+        logins: &Logins,
         stack: &Stack,
         journal: &Arc<Journal>,
         spans: Option<Arc<dyn Spans>>,
@@ -109,10 +111,11 @@ impl Many {
         pins: Option<ToolPins>,
         access: &Arc<Access>,
     ) -> Self {
+        let own = logins.own().clone();
         let (hub, stack, journal) = (own.hub().clone(), stack.clone(), Arc::clone(journal));
         let operations = Arc::new(Operations::new(&hub));
-        let (own, begun, access) = (own.clone(), Arc::default(), Arc::clone(access));
-        Self { hub, own, journal, stack, spans, keys, pins, operations, begun, access }
+        let (logins, begun, access) = (logins.clone(), Arc::default(), Arc::clone(access));
+        Self { hub, own, logins, journal, stack, spans, keys, pins, operations, begun, access }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
@@ -132,6 +135,7 @@ pub(super) struct Aggregate(Arc<Shared>);
 struct Shared {
     hub: Hub,
     own: OwnServers,
+    logins: Logins,
     way: Way,
     spans: Option<Arc<dyn Spans>>,
     view: View,
@@ -167,7 +171,7 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, own, journal, stack, spans, keys, pins, operations, begun, access } =
+        let Many { hub, own, logins, journal, stack, spans, keys, pins, operations, begun, access } =
             many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
@@ -175,6 +179,7 @@ impl Aggregate {
         Self(Arc::new(Shared {
             hub,
             own,
+            logins,
             way,
             spans,
             view,
@@ -299,7 +304,7 @@ impl Aggregate {
                 self.answer_about_legacy_task(&request, caller).await
             }
             ("tasks/list", _) if era == Era::Legacy => self.list_tasks(&request, caller).await,
-            ("completion/complete", _) => finish!(self.complete(params(&request)?).await?, era),
+            ("completion/complete", _) => self.complete(params(&request)?, caller).await,
             (method, _) => Err(no_method(method)),
         }
     }
@@ -384,11 +389,17 @@ impl Aggregate {
                 (server.name().to_owned(), tool.name.clone(), hints, task)
             })
         };
-        let found = match find(&self.known()) {
-            Some(found) => found,
-            None => find(&self.look_for(CatalogLists::TOOLS, caller).await)
-                .ok_or_else(|| unknown("tool", &params.name))?,
+        // One for logging in is there no more when somebody has, and comes back to say so.
+        let login = || {
+            let server = self.0.logins.server_of_tool(&params.name, &self.0.view)?;
+            let name = params.name.clone();
+            Some((server.name().to_owned(), name, ToolHints::default(), Ok(None)))
         };
+        let mut found = find(&self.known());
+        if found.is_none() {
+            found = find(&self.look_for(CatalogLists::TOOLS, caller).await).or_else(login);
+        }
+        let found = found.ok_or_else(|| unknown("tool", &params.name))?;
         let (server, name, hints, task) = found;
         if let Some(measured) = caller.measured {
             measured.is_of(&server, &name);
@@ -461,7 +472,11 @@ impl Aggregate {
         }))
     }
 
-    async fn complete(&self, mut params: CompleteParams) -> Result<CompleteResult, ErrorObject> {
+    async fn complete(
+        &self,
+        mut params: CompleteParams,
+        caller: &Caller<'_>,
+    ) -> Result<RawJson, ErrorObject> {
         let offered = self.known();
         let server = match &mut params.reference {
             CompletionReference::Prompt { name, .. } => {
@@ -480,7 +495,17 @@ impl Aggregate {
         let params = &params;
         let complete =
             |client: mcp_client::Client| async move { client.complete(params.clone()).await };
-        server.call(complete).await.map_err(|error| failed(&error))
+        match caller.scope.clone().within(server.call(complete)).await {
+            Ok(result) => finish!(result, caller.era),
+            Err(error) if error.missing_login().is_some() => {
+                let (name, retry_in) = (Arc::<str>::from(server.name()), None);
+                let server = Arc::clone(&name);
+                let error = CallError::Unavailable { server, retry_in, source: Arc::new(error) };
+                let error = caller.scope.step(|| self.0.logins.told(error));
+                caller.hears(caller.told(Err(error), &name, false))
+            }
+            Err(error) => Err(failed(&error)),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use mcp_protocol::{
 use tokio::time::timeout;
 
 use super::names;
-use crate::service::{own_servers::OwnServers, tool_pins::ToolPins, view::View};
+use crate::service::{logins, own_servers::OwnServers, tool_pins::ToolPins, view::View};
 
 /// How long servers that are still starting hold a list up.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub(super) struct Offered<'a> {
     view: &'a View,
     pins: Option<&'a ToolPins>,
     catalogs: Vec<(Server, Catalog)>,
+    /// For those of them that want a login first, by their places.
+    logins: Vec<(usize, Tool)>,
 }
 
 impl<'a> Offered<'a> {
@@ -45,7 +47,7 @@ impl<'a> Offered<'a> {
     pub(super) fn known(own: &OwnServers, view: &'a View, pins: Option<&'a ToolPins>) -> Self {
         let meant = own.servers(view).into_iter();
         let catalogs = meant.map(|server| (server.clone(), server.catalog())).collect();
-        Self { view, pins, catalogs }
+        Self::new(view, pins, catalogs)
     }
 
     /// Asks the servers that are there; of the others, and of those that do not answer soon, what
@@ -73,7 +75,14 @@ impl<'a> Offered<'a> {
             }
             (server, catalog)
         });
-        Self { view, pins, catalogs: join_all(asking).await }
+        Self::new(view, pins, join_all(asking).await)
+    }
+
+    fn new(view: &'a View, pins: Option<&'a ToolPins>, catalogs: Vec<(Server, Catalog)>) -> Self {
+        let servers = catalogs.iter().enumerate();
+        let logins =
+            servers.filter_map(|(at, (server, _))| Some((at, logins::tool_for(server)?))).collect();
+        Self { view, pins, catalogs, logins }
     }
 
     /// All tools under the names that they are offered by.
@@ -93,7 +102,14 @@ impl<'a> Offered<'a> {
             };
             self.view.offers_as(server.name(), config, &tool.name) && !held.iter().any(is_held)
         };
-        self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
+        let mut all = self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has);
+        for (at, login) in &self.logins {
+            // A name that a server has given stays that server's.
+            if all.iter().all(|(_, name, _)| *name != login.name) {
+                all.push((&self.catalogs[*at].0, login.name.clone(), login));
+            }
+        }
+        all
     }
 
     /// All prompts under the names that they are offered by.

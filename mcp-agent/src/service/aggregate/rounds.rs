@@ -49,12 +49,15 @@ impl Aggregate {
         }
         let round = match round.login() {
             None => round,
-            Some(_) if Consent::read(&round.responses)? == Consent::Refused => {
+            Some(id) => {
                 let terms = Terms::new(caller, call.operation.tool().is_some());
-                return caller.hears(terms.declined(&call.server));
+                let consent = Consent::read(&round.responses)?;
+                if let Some(told) = self.wait_for_login(id, consent, &call.server, terms).await {
+                    return caller.hears(told);
+                }
+                // The call begins anew.
+                Round::default()
             }
-            // The call begins anew; who has not logged in after all is asked once more.
-            Some(_) => Round::default(),
         };
         call.affinity.clone_from(&caller.affinity);
         let is_legacy = || async {
@@ -98,8 +101,7 @@ impl Aggregate {
         {
             return self.hand_out(begun, &server, tool, caller);
         }
-        let terms = Terms::new(caller, operation.tool().is_some());
-        caller.hears(told(outcome, &server, terms))
+        caller.hears(caller.told(outcome, &server, operation.tool().is_some()))
     }
 
     /// All rounds, with questions on the stream of the client's request.
@@ -145,6 +147,20 @@ impl Caller<'_> {
             measured.is_tool_error();
         }
         told.outcome
+    }
+
+    /// What came of its call, as it is told.
+    pub(super) fn told(
+        &self,
+        outcome: Result<Reply, CallError>,
+        server: &str,
+        is_tool: bool,
+    ) -> Told {
+        let outcome = outcome.map_err(|error| match error {
+            CallError::LoginRequired(wish) => self.as_told(*wish).into(),
+            other => other,
+        });
+        told(outcome, server, Terms::new(self, is_tool))
     }
 
     pub(super) fn dialog(&self, answers: Answers) -> Dialog {

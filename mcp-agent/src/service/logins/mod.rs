@@ -16,6 +16,7 @@ mod flows;
 mod handover;
 mod place;
 mod rest;
+mod telling;
 mod wanted;
 
 use std::{
@@ -39,6 +40,7 @@ pub(super) use self::{
     callback::{answer, client, page},
     place::{CallerId, LoginPlace, LoginStore},
     rest::{Login, LoginList, NewLogin, WantedLogin, create, list, log_out},
+    telling::{is_tool_of, tool_for},
 };
 use self::{flows::Flows, wanted::Wanted};
 use super::{
@@ -177,6 +179,11 @@ impl Logins {
         }
     }
 
+    /// The servers that callers have of their own.
+    pub(super) fn own(&self) -> &OwnServers {
+        &self.0.own
+    }
+
     /// Hears of logins that are made here.
     pub(super) fn done(&self) -> broadcast::Receiver<LoginDone> {
         self.0.done.subscribe()
@@ -184,7 +191,6 @@ impl Logins {
 
     /// Waits until the login with this id has been made, here or at another replica. Never ends for
     /// one that is not.
-    #[expect(dead_code, reason = "for those who hold calls back")]
     pub(super) async fn wait(&self, id: &str) {
         let wanted = self.0.keys.as_ref().and_then(|keys| Wanted::open(keys, id));
         let Some(wanted) = wanted else { return std::future::pending().await };
@@ -196,6 +202,8 @@ impl Logins {
                 () = sleep(LOOK), if self.0.place.is_shared() => {}
             }
         }
+        // It may have been made at another replica.
+        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
     }
 
     async fn is_made(&self, wanted: &Wanted) -> bool {
@@ -223,13 +231,14 @@ impl Logins {
 
     /// Takes over that somebody has logged in.
     fn is_done(&self, id: &str, wanted: &Wanted) {
+        // First of all, so that whoever sees that it is made finds the connection begun.
+        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
         let now = SystemTime::now();
         let mut lately = self.lately();
         lately.retain(|_, time| now.duration_since(*time).is_ok_and(|since| since < REMEMBERED));
         lately.insert((wanted.caller(), wanted.server.clone()), now);
         drop(lately);
         tracing::info!(server = wanted.server, principal = wanted.principal, "logged in");
-        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
         // Nobody may be listening.
         let _ = self.0.done.send(LoginDone {
             id: id.into(),
