@@ -50,6 +50,7 @@ fn bodies(request: &ModelRequest) -> Vec<(&'static str, String)> {
         media: true,
         stream: true,
         cache: false,
+        strict_tools: false,
         schemas,
     };
     let gemini = gemini::Encoding { id: &id, max_tokens: None, media: true, schemas };

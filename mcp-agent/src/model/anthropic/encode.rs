@@ -5,17 +5,18 @@ use mcp_protocol::raw::RawJson;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::messages;
+use super::{messages, strict::Taken};
 use crate::model::{
     ModelError, ModelId, ModelRequest, OutputSchema, ToolChoice, ToolDefinition,
     codec::{invalid_request, shortest},
-    schema::{self, SchemaCache, SchemaDialect, ToolParameters},
+    schema::{self, Compiled, SchemaCache, SchemaDialect, ToolParameters},
 };
 
 /// The API wants a limit; this one stands where nobody names one.
 const MAX_TOKENS: u32 = 4096;
 
 /// How a request is to be written.
+#[expect(clippy::struct_excessive_bools, reason = "each is one choice of whoever asks")]
 #[derive(Clone, Copy, Debug)]
 pub struct Encoding<'a> {
     /// Who is asked; only its own reasoning goes back to it.
@@ -28,6 +29,9 @@ pub struct Encoding<'a> {
     pub stream: bool,
     /// Whether to mark what shall be cached.
     pub cache: bool,
+    /// Whether the model is held to the parameters of tools that have a strict form, as far as
+    /// the API has room for them.
+    pub strict_tools: bool,
     /// The schemas of tools that were compiled before.
     pub schemas: &'a SchemaCache,
 }
@@ -42,11 +46,24 @@ pub struct Encoding<'a> {
 /// [`InvalidRequest`](crate::model::ModelErrorKind::InvalidRequest): the request asks for a tool
 /// that it does not offer, or for a shape of answer that the provider cannot be held to.
 pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, ModelError> {
-    let Encoding { id, max_tokens, media, stream, cache, schemas } = encoding;
+    let Encoding { id, max_tokens, media, stream, cache, strict_tools, schemas } = encoding;
     let overridden = |name: &str| request.extra.contains_key(name);
     let (mut system, mut messages) = messages::encode(&request.messages, id, media);
-    let parameters = schemas.parameters(&request.tools, SchemaDialect::Anthropic);
-    let offered = request.tools.iter().zip(&*parameters);
+    let output = request.output.as_ref().map(output).transpose()?;
+    let loose = schemas.parameters(&request.tools, SchemaDialect::Anthropic);
+    let strict =
+        strict_tools.then(|| schemas.parameters(&request.tools, SchemaDialect::AnthropicStrict));
+    let mut taken = Taken::default();
+    if let Some(output) = &output {
+        taken.by_answer(&output.schema);
+    }
+    // In their order, so that those that were strict stay so when others are added behind them.
+    let parameters = loose.iter().enumerate().map(|(at, loose)| {
+        let strict = strict.as_ref().map(|strict| &strict[at]);
+        let strict = strict.filter(|strict| strict.is_strict && taken.by_tool(&strict.schema));
+        strict.unwrap_or(loose)
+    });
+    let offered = request.tools.iter().zip(parameters);
     let mut tools: Vec<_> = offered.map(|(one, schema)| WireTool::new(one, schema)).collect();
     if cache {
         if let Some(last) = tools.last_mut() {
@@ -58,7 +75,6 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
             mark(turn.content.last_mut());
         }
     }
-    let output = request.output.as_ref().map(output).transpose()?;
     let body = Body {
         model: (!overridden("model")).then_some(&id.model),
         max_tokens: (!overridden("max_tokens"))
@@ -66,7 +82,9 @@ pub fn encode(request: &ModelRequest, encoding: Encoding<'_>) -> Result<Bytes, M
         stream: stream && !overridden("stream"),
         temperature: request.temperature.map(shortest).filter(|_| !overridden("temperature")),
         tool_choice: tool_choice(request)?.filter(|_| !overridden("tool_choice")),
-        output_config: output.filter(|_| !overridden("output_config")),
+        output_config: output
+            .filter(|_| !overridden("output_config"))
+            .map(|output| json!({"format": {"type": "json_schema", "schema": output.schema}})),
         extra: &request.extra,
         tools: Some(tools).filter(|tools| !tools.is_empty() && !overridden("tools")),
         system: Some(system).filter(|system| !system.is_empty() && !overridden("system")),
@@ -105,6 +123,8 @@ struct WireTool<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     description: &'a str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    strict: bool,
     input_schema: &'a RawJson,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<Value>,
@@ -115,6 +135,7 @@ impl<'a> WireTool<'a> {
         Self {
             name: &tool.name,
             description: &tool.description,
+            strict: parameters.is_strict,
             input_schema: &parameters.schema,
             cache_control: None,
         }
@@ -156,8 +177,7 @@ fn tool_choice(request: &ModelRequest) -> Result<Option<Value>, ModelError> {
     Ok(Some(choice))
 }
 
-fn output(output: &OutputSchema) -> Result<Value, ModelError> {
-    let schema = schema::compile_raw(&output.schema, SchemaDialect::AnthropicStrict)
-        .map_err(|error| invalid_request(format!("the shape of the answer: {error}")))?;
-    Ok(json!({"format": {"type": "json_schema", "schema": schema.schema}}))
+fn output(output: &OutputSchema) -> Result<Compiled, ModelError> {
+    schema::compile_raw(&output.schema, SchemaDialect::AnthropicStrict)
+        .map_err(|error| invalid_request(format!("the shape of the answer: {error}")))
 }

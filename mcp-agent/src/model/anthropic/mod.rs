@@ -8,6 +8,7 @@
 mod decode;
 mod encode;
 mod messages;
+mod strict;
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -50,6 +51,7 @@ pub type Anthropic = HostedModel<Messages>;
 #[derive(Clone, Copy, Debug)]
 pub struct Messages {
     cache: bool,
+    strict_tools: bool,
 }
 
 impl HostedModel<Messages> {
@@ -72,8 +74,9 @@ impl HostedModel<Messages> {
     pub fn at(base_url: &str, model: impl Into<String>) -> Result<Self, ModelError> {
         let base = base(base_url, "/v1", &["/messages"])?;
         let model = model.into();
+        let codec = Messages { cache: true, strict_tools: false };
         let max_tokens = if model.contains("claude-3") { 4096 } else { 16_384 };
-        Ok(Self::of(Messages { cache: true }, &base, model).default_max_tokens(max_tokens).header(
+        Ok(Self::of(codec, &base, model).default_max_tokens(max_tokens).header(
             HeaderName::from_static("anthropic-version"),
             HeaderValue::from_static(VERSION),
         ))
@@ -83,6 +86,19 @@ impl HostedModel<Messages> {
     /// up to its last two turns. It does unless told otherwise.
     pub fn cache(mut self, marks: bool) -> Self {
         self.codec.cache = marks;
+        self
+    }
+
+    /// Whether the model is held to the parameters of tools that have a
+    /// [strict form](super::schema::strict_parameters) (`strict: true`). Models from Claude 4.5 on
+    /// can be; without a word none is.
+    ///
+    /// In one request the API takes 20 such tools, with 24 optional properties and 16 unions in all
+    /// of their schemas and that of the answer. The tools that come first have that room, and the
+    /// others are offered as ever. A set of schemas that is too large for the API all the same, as
+    /// it compiles them, is refused by it.
+    pub fn strict_tools(mut self, strict: bool) -> Self {
+        self.codec.strict_tools = strict;
         self
     }
 }
@@ -113,8 +129,10 @@ impl Codec for Messages {
 
     fn encode(&self, request: &ModelRequest, terms: Terms<'_>) -> Result<Bytes, ModelError> {
         let Terms { id, max_tokens, media, schemas } = terms;
-        let cache = self.cache;
-        encode(request, Encoding { id, max_tokens, media, stream: true, cache, schemas })
+        let Self { cache, strict_tools } = *self;
+        let stream = true;
+        let encoding = Encoding { id, max_tokens, media, stream, cache, strict_tools, schemas };
+        encode(request, encoding)
     }
 
     fn decoder(&self, origin: ModelId) -> Decoder {

@@ -1,13 +1,13 @@
 //! Requests against golden bodies, published forms of answers against what they say.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Anthropic, Decoder, Encoding, encode};
 use crate::{
     Agent,
     model::{
         ChatModel, Message, ModelErrorKind, ModelId, ModelRequest, OpaquePart, OutputSchema, Part,
-        Reasoning, StopReason, ToolChoice,
+        Reasoning, StopReason, ToolChoice, ToolDefinition,
         canned_server::{CannedServer, answer, events},
         golden,
         schema::SchemaCache,
@@ -22,9 +22,77 @@ fn id() -> ModelId {
 fn body(request: &ModelRequest, cache: bool) -> Value {
     let id = id();
     let schemas = &SchemaCache::default();
-    let encoding =
-        Encoding { id: &id, max_tokens: Some(16_384), media: true, stream: true, cache, schemas };
+    let encoding = Encoding {
+        id: &id,
+        max_tokens: Some(16_384),
+        media: true,
+        stream: true,
+        cache,
+        strict_tools: false,
+        schemas,
+    };
     serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
+}
+
+/// What a model that is told to hold itself to its tools is asked.
+fn strict_body(request: &ModelRequest) -> Value {
+    let (id, schemas) = (id(), &SchemaCache::default());
+    let (stream, cache, strict_tools) = (true, false, true);
+    let encoding =
+        Encoding { id: &id, max_tokens: None, media: true, stream, cache, strict_tools, schemas };
+    serde_json::from_slice(&encode(request, encoding).unwrap()).unwrap()
+}
+
+fn tool(name: &str, parameters: Value) -> ToolDefinition {
+    let description = "Does it.".to_owned();
+    ToolDefinition { name: name.into(), description, parameters: parameters.into() }
+}
+
+#[test]
+fn tools_that_have_a_strict_form_are_strict_by_choice() {
+    let mut request = ModelRequest::new(vec![Message::user("Which?")]);
+    request.tools = [
+        tool(
+            "query",
+            json!({
+                "type": "object",
+                "properties": {
+                    "sql": {"type": "string", "minLength": 1},
+                    "limit": {"type": ["integer", "null"]},
+                    "at": {"$ref": "#/$defs/place"},
+                },
+                "required": ["sql"],
+                "$defs": {"place": {"type": "object", "properties": {"city": {"type": "string"}},
+                    "required": ["city"]}},
+            }),
+        ),
+        tool("open", json!({"type": "object", "additionalProperties": true})),
+    ]
+    .into();
+    golden::check("anthropic_strict_tools", &strict_body(&request));
+    assert!(!body(&request, false).to_string().contains("strict"));
+}
+
+#[test]
+fn no_more_tools_are_strict_than_the_api_takes() {
+    let mut request = ModelRequest::new(vec![Message::user("Which?")]);
+    let parameters = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let tools = (0..30).map(|number| tool(&format!("t{number}"), parameters.clone()));
+    request.tools = tools.collect();
+    let strict = |body: &Value| {
+        let tools = body["tools"].as_array().unwrap();
+        tools.iter().take_while(|tool| tool["strict"] == true).count()
+    };
+    let told = strict_body(&request);
+    assert_eq!(strict(&told), 20);
+    // The others are as they are without a word.
+    let without = body(&request, false);
+    assert_eq!(told["tools"].as_array().unwrap()[20..], without["tools"].as_array().unwrap()[20..]);
+    // The answer has 10 of the 24 optional properties that there may be.
+    let names = (0..10).map(|n| (n.to_string(), json!({"type": "string"})));
+    let schema = json!({"type": "object", "properties": names.collect::<Map<_, _>>()});
+    request.output = Some(OutputSchema { name: "city".into(), schema: schema.into() });
+    assert_eq!(strict(&strict_body(&request)), 14);
 }
 
 #[test]
@@ -147,6 +215,7 @@ fn an_answer_goes_back_as_it_came() {
         media: true,
         stream: true,
         cache: false,
+        strict_tools: false,
         schemas: &SchemaCache::default(),
     };
     let body: Value = serde_json::from_slice(&encode(&request, encoding).unwrap()).unwrap();
