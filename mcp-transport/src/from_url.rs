@@ -110,6 +110,10 @@ impl Connect for UrlConnect {
         self.recipe().connect()
     }
 
+    fn check(&self) -> Result<(), ConnectError> {
+        self.recipe().check()
+    }
+
     fn endpoint(&self) -> String {
         self.recipe().endpoint()
     }

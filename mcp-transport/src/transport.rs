@@ -73,6 +73,15 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
     /// Dropping the future leaves nothing behind: a child process that was started is killed.
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>>;
 
+    /// Whether there is something to open, as far as that can be seen without opening it: the
+    /// program of a child process can be found and started. Elsewhere nothing is looked at.
+    ///
+    /// # Errors
+    /// [`connect`](Self::connect) would fail, as things are.
+    fn check(&self) -> Result<(), ConnectError> {
+        Ok(())
+    }
+
     /// Where it leads, for people: a command line or a URL, without secrets.
     fn endpoint(&self) -> String;
 
@@ -96,6 +105,10 @@ pub trait Connect: Send + Sync + fmt::Debug + 'static {
 impl<T: Connect + ?Sized> Connect for Arc<T> {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
         (**self).connect()
+    }
+
+    fn check(&self) -> Result<(), ConnectError> {
+        (**self).check()
     }
 
     fn endpoint(&self) -> String {

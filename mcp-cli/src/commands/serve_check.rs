@@ -30,6 +30,10 @@ pub(super) fn check(
     args.layers.options(&chosen)?;
     let callers_own = callers_own(&file.access(), &args.listen, &chosen.servers);
     let access = told(&file.access(), args);
+    let missing = missing(&chosen.servers);
+    for (server, why) in &missing {
+        context.messages.warning(format_args!("{}: {}", one_line(server), one_line(why)));
+    }
     let usable = chosen.problems.is_empty() && callers_own.is_empty();
     if printer.output() == Output::Text {
         printer.line(format_args!("listen  {}", one_line(&args.listen)))?;
@@ -51,6 +55,9 @@ pub(super) fn check(
             printer.line(format_args!("server  {}  {}", one_line(&text), problem.origin))?;
         }
     } else {
+        let warnings = |name: &str| -> Vec<&String> {
+            missing.iter().filter(|(of, _)| of == name).map(|(_, why)| why).collect()
+        };
         let served: Vec<Value> = chosen
             .servers
             .iter()
@@ -61,6 +68,7 @@ pub(super) fn check(
                     "served": server.enabled && wrong.is_none(), "place": place(server),
                     "per_caller": server.is_per_caller(),
                     "reason": wrong.map(|(_, reason)| reason),
+                    "warnings": warnings(&server.name),
                 })
             })
             .collect();
@@ -179,6 +187,23 @@ fn is_this_machine(listen: &str) -> bool {
     let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host);
     let ip = host.trim_matches(['[', ']']).parse::<IpAddr>();
     host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+}
+
+/// The programs that cannot be started as things are here, by server.
+fn missing(servers: &[ServerConfig]) -> Vec<(String, String)> {
+    let mut missing = Vec::new();
+    for server in servers.iter().filter(|server| server.enabled) {
+        for endpoint in server.apart() {
+            // What cannot work at all is told elsewhere.
+            let Ok(recipe) = endpoint.recipe(None, None) else { continue };
+            if let Err(error) = recipe.check() {
+                let cause = std::error::Error::source(&error);
+                let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
+                missing.push((server.name.clone(), format!("{error}{cause}")));
+            }
+        }
+    }
+    missing
 }
 
 fn chosen(args: &ServeArgs, context: &Context) -> Result<Chosen> {

@@ -172,6 +172,23 @@ fn what_would_be_served_is_checked() {
     );
     let bad = checked.stdout.lines().find(|line| line.contains("bad")).unwrap();
     assert!(bad.contains("not served") && bad.ends_with("mcp.json:3"), "{bad}");
+    // A program that is not there may be by the time of the start.
+    sandbox.write(
+        "mcp.json",
+        r#"{"mcpServers": {"lost": {"command": "no-such-program-anywhere", "args": ["--pin", "4711"]},
+            "off": {"command": "nor-this-one", "disabled": true}, "file": {"command": "./mcp.json"}}}"#,
+    );
+    let checked = sandbox.mcp(&words);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let told = &checked.stderr;
+    assert!(told.contains("lost: cannot find the program `no-such-program-anywhere`"), "{told}");
+    assert!(told.contains("file: ") && told.contains("not executable"), "{told}");
+    assert!(!told.contains("nor-this-one") && !told.contains("4711"), "{told}");
+    let json = sandbox.mcp(&[&words[..], &["-o", "json"]].concat()).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let lost =
+        json["servers"].as_array().unwrap().iter().find(|one| one["name"] == "lost").unwrap();
+    assert_eq!(lost["warnings"][0], "cannot find the program `no-such-program-anywhere`");
     sandbox.write("serve.toml", "[[key]]\nname = 'x'\n");
     let checked = sandbox.mcp(&["serve", "--check", "--settings", "serve.toml"]);
     assert_eq!(checked.code, Some(2), "{}", checked.stdout);

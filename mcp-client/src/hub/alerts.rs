@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use super::{Hub, ServerState, ServerStatus, slot::chain};
-use crate::config::glob_matches;
+use crate::{ConnectFailure, config::glob_matches};
 
 /// How often conditions are looked at that come with time.
 const CHECK: Duration = Duration::from_secs(1);
@@ -260,9 +260,7 @@ impl AlertCondition {
             Self::Down { after } => {
                 let down = now.duration_since(*since?);
                 let why = match &server.state {
-                    ServerState::Down(failure) | ServerState::NeedsAuth(failure) => {
-                        chain(&**failure)
-                    }
+                    ServerState::Down(failure) | ServerState::NeedsAuth(failure) => told(failure),
                     _ => "it is still starting".to_owned(),
                 };
                 (down >= after).then(|| format!("down for {} s: {why}", down.as_secs()))
@@ -279,7 +277,7 @@ impl AlertCondition {
                 met.then(|| format!("p{:.0} is {} ms", share * 100.0, latency.as_millis()))
             }
             Self::NeedsAuth => match &server.state {
-                ServerState::NeedsAuth(failure) => Some(chain(&**failure)),
+                ServerState::NeedsAuth(failure) => Some(told(failure)),
                 _ => None,
             },
             Self::Drift => {
@@ -290,10 +288,30 @@ impl AlertCondition {
     }
 }
 
+/// What went wrong. Of a command only the program is named: arguments may be secrets, and not
+/// everybody who hears of alerts may see the configuration.
+fn told(failure: &ConnectFailure) -> String {
+    let (text, endpoint) = (chain(failure), failure.endpoint());
+    match program(endpoint) {
+        program if program.len() < endpoint.len() => text.replace(endpoint, program),
+        _ => text,
+    }
+}
+
+/// The first word of a command line; addresses have one.
+fn program(endpoint: &str) -> &str {
+    let end = match endpoint.strip_prefix('\'') {
+        // A quote in quotes is written as `'\''`, which ends them and begins them again.
+        Some(quoted) => quoted.find("' ").map(|end| end + 2),
+        None => endpoint.find(' '),
+    };
+    end.map_or(endpoint, |end| &endpoint[..end])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConnectFailure, hub::Health};
+    use crate::hub::Health;
 
     fn server(state: ServerState, health: Health) -> ServerStatus {
         ServerStatus {
@@ -316,6 +334,20 @@ mod tests {
             endpoint: "prog".into(),
             stderr: Vec::new(),
         }))
+    }
+
+    #[test]
+    fn of_a_command_the_program_is_named() {
+        for (endpoint, shown) in [
+            ("npx -y server --pin 4711", "npx"),
+            ("'/opt/my servers/one' --pin 4711", "'/opt/my servers/one'"),
+            (r"'/opt/it'\''s here/one' --pin 4711", r"'/opt/it'\''s here/one'"),
+            ("prog", "prog"),
+            ("https://h/mcp", "https://h/mcp"),
+        ] {
+            let failure = ConnectFailure::Lost { endpoint: endpoint.into(), stderr: Vec::new() };
+            assert_eq!(told(&failure), format!("the connection to {shown} ended"));
+        }
     }
 
     fn book(condition: AlertCondition) -> AlertBook {

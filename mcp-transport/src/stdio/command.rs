@@ -151,7 +151,8 @@ impl ChildCommand {
         ChildProcess::start(newborn, &self.program, self.limits).map_err(failed)
     }
 
-    fn launch(&self) -> Result<Launch, ConnectError> {
+    /// The program, and the variables that it gets.
+    fn found(&self) -> Result<(program::Found, BTreeMap<OsString, OsString>), ConnectError> {
         if let Some(cwd) = &self.cwd
             && !cwd.is_dir()
         {
@@ -160,13 +161,18 @@ impl ChildCommand {
                 reason: format!("`{}` is not a folder", cwd.display()),
             });
         }
-        let mut environment = self.environment()?;
+        let environment = self.environment()?;
         let places = program::Places {
             path: environment.get(OsStr::new("PATH")).map(OsString::as_os_str),
             home: environment.get(OsStr::new("HOME")).map(OsString::as_os_str),
             cwd: self.cwd.as_deref(),
         };
         let found = program::find(&self.program, &places)?;
+        Ok((found, environment))
+    }
+
+    fn launch(&self) -> Result<Launch, ConnectError> {
+        let (found, mut environment) = self.found()?;
         if let Some(folder) = found.extra_folder {
             let path = environment.entry("PATH".into()).or_default();
             if !path.is_empty() {
@@ -233,6 +239,10 @@ impl ChildCommand {
 impl Connect for ChildCommand {
     fn connect(&self) -> BoxFuture<'_, Result<Arc<dyn Transport>, ConnectError>> {
         Box::pin(async { Ok(Arc::new(self.spawn().await?) as Arc<dyn Transport>) })
+    }
+
+    fn check(&self) -> Result<(), ConnectError> {
+        self.found().map(drop)
     }
 
     fn endpoint(&self) -> String {
