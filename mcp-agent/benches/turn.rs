@@ -144,7 +144,8 @@ fn written(c: &mut Criterion) {
         openai_responses::encode(request, responses).map_or(0, |body| body.len())
     });
     let cache = true;
-    let messages = anthropic::Encoding { id, max_tokens, media, stream, cache, schemas };
+    let messages =
+        anthropic::Encoding { id, max_tokens, media, stream, cache, strict_tools: false, schemas };
     bench("messages", &|request| anthropic::encode(request, messages).map_or(0, |body| body.len()));
     let contents = gemini::Encoding { id, max_tokens, media, schemas };
     bench("gemini", &|request| gemini::encode(request, contents).map_or(0, |body| body.len()));
