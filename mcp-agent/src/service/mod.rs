@@ -458,7 +458,7 @@ impl Service {
         self.0.access.replace(settings);
         let trusted = self.access();
         self.0.endpoints.keep(|principal| trusted.still_knows(principal));
-        self.0.own.keep(|principal| trusted.still_knows(principal));
+        self.0.own.keep(move |principal| trusted.still_knows(principal));
     }
 
     fn access(&self) -> Arc<access::Authority> {

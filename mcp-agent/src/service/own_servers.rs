@@ -65,7 +65,11 @@ struct Shared {
     changes: broadcast::Sender<Arc<str>>,
     /// Those that are being ended, or are told other rules.
     ending: Mutex<JoinSet<()>>,
+    /// Who is let in.
+    known: Mutex<Arc<Known>>,
 }
+
+type Known = dyn Fn(&Principal) -> bool + Send + Sync;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
@@ -149,6 +153,7 @@ impl OwnServers {
             open: Mutex::default(),
             changes: broadcast::Sender::new(CHANGES),
             ending: Mutex::default(),
+            known: Mutex::new(Arc::new(|_| true)),
         }))
     }
 
@@ -181,6 +186,11 @@ impl OwnServers {
         let kind = shown.map_or(0, |shown| shown.kind);
         let key = Key { server: name.clone(), caller: principal.id().into(), kind };
         let mut open = self.open();
+        // Somebody may have been let in and be known no more by the time of this. Over standard
+        // streams there is only the owner, whoever is let in.
+        if *principal != Principal::owner() && !self.knows(principal) {
+            return Err(NotOwn::Nobody(Arc::new(ServerError::NeedsCaller { server: name })));
+        }
         let mut newest = shown.filter(|_| !logs_in).cloned();
         if let Some(known) = open.get_mut(&key).filter(|known| known.entry == entry) {
             known.used = Instant::now();
@@ -224,10 +234,18 @@ impl OwnServers {
             return;
         }
         known.config = Some(Arc::clone(&now));
-        let hub = known.hub.clone();
+        let (hub, server) = (known.hub.clone(), server.clone());
         let mut ending = self.0.ending.lock().unwrap_or_else(PoisonError::into_inner);
         ending.spawn(async move {
-            hub.apply(vec![Arc::unwrap_or_clone(now)]).await;
+            let mut now = now;
+            // Of several that are at it, whoever ends last has applied the rules of then.
+            loop {
+                hub.apply(vec![ServerConfig::clone(&now)]).await;
+                match server.config() {
+                    Some(next) if !Arc::ptr_eq(&next, &now) => now = next,
+                    _ => return,
+                }
+            }
         });
     }
 
@@ -369,9 +387,17 @@ impl OwnServers {
         self.end_all(|key, _| key.is(server, caller, kind));
     }
 
-    /// Ends what belongs to principals that are not known any more.
-    pub(super) fn keep(&self, is_known: impl Fn(&Principal) -> bool) {
-        self.end_all(|_, open| !is_known(&open.principal));
+    /// Ends what belongs to principals that are not known any more, and begins nothing for them
+    /// from now on.
+    pub(super) fn keep(&self, is_known: impl Fn(&Principal) -> bool + Send + Sync + 'static) {
+        *self.0.known.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(is_known);
+        // What was begun by the word of before is there by now.
+        self.end_all(|_, open| !self.knows(&open.principal));
+    }
+
+    fn knows(&self, principal: &Principal) -> bool {
+        let known = Arc::clone(&self.0.known.lock().unwrap_or_else(PoisonError::into_inner));
+        known(principal)
     }
 
     /// Ends what nobody has used for long, and what belongs to an entry that is another now.

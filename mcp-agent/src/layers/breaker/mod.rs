@@ -119,6 +119,8 @@ impl<C: Caller> Breaker<C> {
         let mut ping = Call::new(Arc::clone(&call.server), Operation::Ping);
         ping.partition.clone_from(&call.partition);
         ping.own.clone_from(&call.own);
+        // Another replica's sign of life says nothing of this one.
+        ping.replica.clone_from(&call.replica);
         permit.tell(match timeout(self.probe_timeout, self.inner.call(ping)).await {
             Ok(outcome) => Outcome::of(outcome.as_ref()),
             Err(_) => {

@@ -226,6 +226,34 @@ async fn a_dropped_probe_frees_its_place() {
     breaker.call(read()).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_probe_asks_the_replica_that_the_call_is_for() {
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&asked);
+    let server = Fake::new(move |call, before| -> BoxFuture<'static, _> {
+        seen.lock()
+            .unwrap()
+            .push((matches!(*call.operation, Operation::Ping), call.replica.clone()));
+        Box::pin(async move {
+            if before < 2 { Err(broken(&call)) } else { Ok(Reply::new(Answer::Pong)) }
+        })
+    });
+    let breaker = BreakerLayer::new(policy()).layer(server);
+    let call = || {
+        let mut call = tool();
+        call.replica = Some("files-2".into());
+        call
+    };
+    for _ in 0..2 {
+        breaker.call(call()).await.unwrap_err();
+    }
+    advance(10 * SECOND).await;
+    breaker.call(call()).await.unwrap();
+    let asked = asked.lock().unwrap();
+    let replica = Some("files-2".into());
+    assert_eq!(asked[2..], [(true, replica.clone()), (false, replica)]);
+}
+
 /// A pseudo-random number generator, the same on every machine, so that a failure is replayed by
 /// its seed.
 struct Dice(u64);
