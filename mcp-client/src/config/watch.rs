@@ -2,13 +2,14 @@
 
 use std::{
     collections::BTreeSet,
+    ffi::OsString,
     fmt, fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _, event::ModifyKind};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
@@ -26,9 +27,13 @@ pub struct ConfigWatch {
     /// What the files held when they were looked at last.
     seen: Vec<Option<Vec<u8>>>,
     stirred: Arc<Notify>,
+    /// What the files are called, and those behind links.
+    names: Names,
     watcher: RecommendedWatcher,
     watched: BTreeSet<PathBuf>,
 }
+
+type Names = Arc<Mutex<BTreeSet<OsString>>>;
 
 /// Files cannot be watched.
 #[derive(Debug, thiserror::Error)]
@@ -49,10 +54,10 @@ impl ConfigWatch {
     pub fn new<P: AsRef<Path>>(files: impl IntoIterator<Item = P>) -> Result<Self, WatchError> {
         let files: Vec<PathBuf> = files.into_iter().map(|file| absolute(file.as_ref())).collect();
         let stirred = Arc::new(Notify::new());
-        let bell = Arc::clone(&stirred);
+        let (bell, names) = (Arc::clone(&stirred), Names::default());
+        let ours = Arc::clone(&names);
         let heard = move |event: notify::Result<notify::Event>| match event {
-            // Looking at a file is no change of it.
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) => {}
+            Ok(event) if !concerns(&event, &ours) => {}
             // After an error, such as lost events, it is best to look.
             Ok(_) | Err(_) => bell.notify_one(),
         };
@@ -61,7 +66,7 @@ impl ConfigWatch {
             source,
         })?;
         let mut watch =
-            Self { seen: Vec::new(), files, stirred, watcher, watched: BTreeSet::new() };
+            Self { seen: Vec::new(), files, stirred, names, watcher, watched: BTreeSet::new() };
         watch.follow()?;
         watch.seen = watch.look();
         Ok(watch)
@@ -103,8 +108,11 @@ impl ConfigWatch {
     /// Watches the folders in which the files lie now, those behind links too.
     fn follow(&mut self) -> Result<(), WatchError> {
         let places = self.files.iter().flat_map(|file| [Some(file.clone()), real(file)]);
+        let places: Vec<_> = places.flatten().collect();
+        *self.names.lock().unwrap_or_else(PoisonError::into_inner) =
+            places.iter().filter_map(|place| place.file_name().map(ToOwned::to_owned)).collect();
         let folders: BTreeSet<PathBuf> =
-            places.flatten().filter_map(|place| place.parent().map(Path::to_owned)).collect();
+            places.iter().filter_map(|place| place.parent().map(Path::to_owned)).collect();
         for gone in self.watched.difference(&folders) {
             // It may be gone altogether, which is as well.
             let _ = self.watcher.unwatch(gone);
@@ -124,6 +132,24 @@ impl ConfigWatch {
     }
 }
 
+/// Whether an event may be a change of a file that is watched. What is written into another one, such
+/// as a log in the same folder, is none; another one that comes, goes or is renamed may be a link on
+/// the way to it.
+fn concerns(event: &notify::Event, names: &Mutex<BTreeSet<OsString>>) -> bool {
+    match event.kind {
+        // Looking at a file is no change of it.
+        EventKind::Access(_) => false,
+        EventKind::Modify(ModifyKind::Name(_)) => true,
+        EventKind::Modify(_) => {
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_ours =
+                |path: &PathBuf| path.file_name().is_some_and(|name| names.contains(name));
+            event.paths.is_empty() || event.paths.iter().any(is_ours)
+        }
+        _ => true,
+    }
+}
+
 fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
@@ -136,5 +162,29 @@ fn real(file: &Path) -> Option<PathBuf> {
 impl fmt::Debug for ConfigWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConfigWatch").field("files", &self.files).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use notify::{
+        Event,
+        event::{CreateKind, DataChange, RenameMode},
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_log_beside_a_configuration_is_no_change_of_it() {
+        let names = Mutex::new(BTreeSet::from([OsString::from("servers.json")]));
+        let heard = |kind, name: &str| {
+            concerns(&Event::new(kind).add_path(Path::new("/etc/mcp").join(name)), &names)
+        };
+        let written = EventKind::Modify(ModifyKind::Data(DataChange::Any));
+        assert!(heard(written, "servers.json"));
+        assert!(!heard(written, "audit.jsonl"));
+        assert!(heard(EventKind::Modify(ModifyKind::Name(RenameMode::To)), "..data"));
+        assert!(heard(EventKind::Create(CreateKind::Any), "..data"));
+        assert!(concerns(&Event::new(written), &names));
     }
 }

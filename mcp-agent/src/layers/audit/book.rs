@@ -1,7 +1,7 @@
 //! The file that the record is kept in.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Read, Seek, SeekFrom, Write as _},
     path::{Path, PathBuf},
 };
@@ -21,6 +21,7 @@ const ROOM_BYTES: usize = 512 << 10;
 const MAX_LINE_BYTES: u64 = 64 << 20;
 
 /// The open file, and where the chain stands.
+#[derive(Debug)]
 pub(super) struct Book {
     path: PathBuf,
     file: File,
@@ -47,6 +48,15 @@ impl Book {
     /// Appends a line.
     pub(super) fn append(&mut self, what: &impl Serialize) -> io::Result<()> {
         self.locked(|book| book.append_locked(what))
+    }
+
+    /// Appends a line if no other process is about to; `None` if one is.
+    pub(super) fn append_at_once(&mut self, what: &impl Serialize) -> Option<io::Result<()>> {
+        match self.file.try_lock() {
+            Ok(()) => Some(self.while_locked(|book| book.append_locked(what))),
+            Err(TryLockError::WouldBlock) => None,
+            Err(TryLockError::Error(error)) => Some(Err(error)),
+        }
     }
 
     /// Finds where the chain stands, if another process went on with it.
@@ -80,6 +90,10 @@ impl Book {
 
     fn locked(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
         self.file.lock()?;
+        self.while_locked(work)
+    }
+
+    fn while_locked(&mut self, work: impl FnOnce(&mut Self) -> io::Result<()>) -> io::Result<()> {
         let done = work(self);
         let unlocked = self.file.unlock();
         done.and(unlocked)

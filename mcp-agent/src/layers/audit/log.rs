@@ -1,18 +1,16 @@
-//! The log, and the thread that writes it.
+//! The log, and who writes it: whoever has a line, as long as that takes no time, or else a thread
+//! that may wait.
 
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError, TryLockError, mpsc},
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::oneshot;
 
-use super::{
-    book::Book,
-    record::{Entry, Gap},
-};
+use super::{book::Book, record::Entry, scribe::Scribe};
 
 /// A file of JSON lines, each of which holds the hash of the one before it: a line that is changed,
 /// left out or put in between shows ([`verify`](super::verify)). Cut off at the end it does not;
@@ -32,6 +30,8 @@ type Trouble = Arc<Mutex<Option<Arc<io::Error>>>>;
 
 struct Writer {
     path: PathBuf,
+    /// Whoever holds it writes.
+    scribe: Arc<Mutex<Scribe>>,
     /// Taken when the log ends.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -55,28 +55,18 @@ impl AuditLog {
         let mut book = Book::open(&path)?;
         book.catch_up()?;
         let (jobs, work) = mpsc::channel::<Job>();
+        let scribe = Arc::new(Mutex::new(Scribe::new(book)));
         let trouble = Trouble::default();
-        let told = Arc::clone(&trouble);
+        let (of_thread, told) = (Arc::clone(&scribe), Arc::clone(&trouble));
         let thread = thread::Builder::new().name("mcp-audit".to_owned()).spawn(move || {
-            let mut scribe = Scribe { book, gap: None };
             for job in work {
+                let mut scribe = of_thread.lock().unwrap_or_else(PoisonError::into_inner);
                 let (outcome, done) = match job {
                     Job::Record(entry, done) => (scribe.record(&entry), done),
                     Job::TryAgain(done) => (scribe.try_again(), Some(done)),
                 };
-                let outcome = outcome.map_err(Arc::new);
-                let now = outcome.as_ref().err().cloned();
-                let before = std::mem::replace(
-                    &mut *told.lock().unwrap_or_else(PoisonError::into_inner),
-                    now,
-                );
-                match &outcome {
-                    Err(error) if before.is_none() => {
-                        tracing::error!(%error, "calls cannot be recorded, and none are made");
-                    }
-                    Ok(()) if before.is_some() => tracing::info!("calls are recorded again"),
-                    _ => {}
-                }
+                let outcome = note(&told, outcome);
+                drop(scribe);
                 if let Some(done) = done {
                     // Whoever waited is gone; the record is made all the same.
                     let _ = done.send(outcome);
@@ -84,7 +74,7 @@ impl AuditLog {
             }
         })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Writer { path, jobs: Some(jobs), thread, trouble })))
+        Ok(Self(Arc::new(Writer { path, scribe, jobs: Some(jobs), thread, trouble })))
     }
 
     /// Where the file is.
@@ -100,12 +90,29 @@ impl AuditLog {
 
     /// Appends a line, and returns when the system has it.
     pub(super) async fn append(&self, entry: Entry) -> Outcome {
+        if let Some(outcome) = self.write_at_once(&entry) {
+            return outcome;
+        }
         self.ask(|done| Job::Record(Box::new(entry), Some(done))).await
     }
 
     /// Appends a line some time.
     pub(super) fn append_later(&self, entry: Entry) {
-        self.send(Job::Record(Box::new(entry), None));
+        if self.write_at_once(&entry).is_none() {
+            self.send(Job::Record(Box::new(entry), None));
+        }
+    }
+
+    /// Appends a line here and now, if nobody else writes and nothing has to be waited for: two
+    /// changes of threads for each call would cost more than all else that is done for it.
+    fn write_at_once(&self, entry: &Entry) -> Option<Outcome> {
+        let mut scribe = match self.0.scribe.try_lock() {
+            Ok(scribe) => scribe,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => return None,
+        };
+        let outcome = scribe.record_at_once(entry)?;
+        Some(note(&self.0.trouble, outcome))
     }
 
     async fn ask(&self, job: impl FnOnce(oneshot::Sender<Outcome>) -> Job) -> Outcome {
@@ -121,6 +128,22 @@ impl AuditLog {
                 Some(Arc::new(ended()));
         }
     }
+}
+
+/// Remembers whether lines can be written.
+fn note(trouble: &Mutex<Option<Arc<io::Error>>>, outcome: io::Result<()>) -> Outcome {
+    let outcome = outcome.map_err(Arc::new);
+    let now = outcome.as_ref().err().cloned();
+    let before =
+        std::mem::replace(&mut *trouble.lock().unwrap_or_else(PoisonError::into_inner), now);
+    match &outcome {
+        Err(error) if before.is_none() => {
+            tracing::error!(%error, "calls cannot be recorded, and none are made");
+        }
+        Ok(()) if before.is_some() => tracing::info!("calls are recorded again"),
+        _ => {}
+    }
+    outcome
 }
 
 fn ended() -> io::Error {
@@ -143,36 +166,5 @@ impl Drop for Writer {
 impl fmt::Debug for AuditLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("AuditLog").field(&self.0.path).finish()
-    }
-}
-
-/// Writes the book, and keeps count of what could not be written.
-struct Scribe {
-    book: Book,
-    gap: Option<Gap>,
-}
-
-impl Scribe {
-    fn record(&mut self, entry: &Entry) -> io::Result<()> {
-        let written = self.close_gap().and_then(|()| self.book.append(entry));
-        written.inspect_err(|error| self.gap(error).unrecorded += 1)
-    }
-
-    fn try_again(&mut self) -> io::Result<()> {
-        self.close_gap().inspect_err(|error| self.gap(error).not_made += 1)
-    }
-
-    fn gap(&mut self, error: &io::Error) -> &mut Gap {
-        self.gap.get_or_insert_with(|| Gap::because(error))
-    }
-
-    /// Says how many calls have no line, before anything else is written.
-    fn close_gap(&mut self) -> io::Result<()> {
-        let Some(gap) = &mut self.gap else { return Ok(()) };
-        self.book.mend()?;
-        gap.ends_now();
-        self.book.append(gap)?;
-        self.gap = None;
-        Ok(())
     }
 }

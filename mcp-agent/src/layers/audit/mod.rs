@@ -4,6 +4,7 @@ mod book;
 mod log;
 mod record;
 mod redact;
+mod scribe;
 mod verify;
 
 use std::{fmt, io, sync::Arc};
