@@ -30,6 +30,7 @@ mod round;
 mod rounds;
 mod tasks;
 mod told_logins;
+mod tool_index;
 mod waiting;
 mod way;
 
@@ -71,6 +72,7 @@ use self::{
     offered::Offered,
     operations::{Measured, Operations},
     round::{Round, of_another_request},
+    tool_index::ToolIndex,
     waiting::Waiting,
     way::Way,
 };
@@ -145,6 +147,7 @@ struct Shared {
     changes: Changes,
     levels: LogLevels,
     said: LastSaid,
+    tools: ToolIndex,
     operations: Arc<Operations>,
     begun: Arc<BegunTasks>,
     access: Arc<Access>,
@@ -175,7 +178,7 @@ impl Aggregate {
             many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
-        let (waiting, changes, levels, said) = Default::default();
+        let (waiting, changes, levels, said, tools) = Default::default();
         Self(Arc::new(Shared {
             hub,
             own,
@@ -189,6 +192,7 @@ impl Aggregate {
             changes,
             levels,
             said,
+            tools,
             operations,
             begun,
             access,
@@ -381,9 +385,8 @@ impl Aggregate {
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
         let find = |offered: &Offered| {
-            let tools = offered.tools();
-            let found = tools.into_iter().find(|(_, name, _)| *name == params.name);
-            found.map(|(server, _, tool)| {
+            let found = offered.tool(&self.0.tools, &params.name);
+            found.map(|(server, tool)| {
                 let hints = tool.annotations.as_ref().map(ToolHints::from).unwrap_or_default();
                 let task = tasks::wanted(&params, caller.era, server, tool);
                 (server.name().to_owned(), tool.name.clone(), hints, task)

@@ -1,6 +1,6 @@
 //! What all servers offer together.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use mcp_client::{Availability, Catalog, CatalogLists, Hub, Server, ServerStatus, StateKind};
@@ -11,7 +11,10 @@ use mcp_protocol::{
 };
 use tokio::time::timeout;
 
-use super::names;
+use super::{
+    names,
+    tool_index::{Place, Source, ToolIndex},
+};
 use crate::service::{logins, own_servers::OwnServers, tool_pins::ToolPins, view::View};
 
 /// How long servers that are still starting hold a list up.
@@ -87,22 +90,9 @@ impl<'a> Offered<'a> {
 
     /// All tools under the names that they are offered by.
     pub(super) fn tools(&self) -> Vec<(&Server, String, &Tool)> {
-        let mut held = Vec::new();
-        let configs: Vec<_> = self.catalogs.iter().map(|(server, _)| server.config()).collect();
-        for (server, catalog) in &self.catalogs {
-            let names = self.pins.map(|pins| pins.held(server, catalog)).unwrap_or_default();
-            if !names.is_empty() {
-                held.push((server.name(), names));
-            }
-        }
-        let has = |at: usize, tool: &Tool| {
-            let (server, config) = (&self.catalogs[at].0, configs[at].as_deref());
-            let is_held = |(name, held): &(&str, Arc<BTreeMap<String, String>>)| {
-                *name == server.name() && held.contains_key(&tool.name)
-            };
-            self.view.offers_as(server.name(), config, &tool.name) && !held.iter().any(is_held)
-        };
-        let mut all = self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has);
+        let named = self.named_tools(&self.sources()).into_iter();
+        let named = named.map(|(at, name)| (&self.catalogs[at.0].0, name, self.tool_at(at)));
+        let mut all: Vec<_> = named.collect();
         for (at, login) in &self.logins {
             // A name that a server has given stays that server's.
             if all.iter().all(|(_, name, _)| *name != login.name) {
@@ -112,10 +102,51 @@ impl<'a> Offered<'a> {
         all
     }
 
+    /// The tool that is offered by this name. What was found out before is used as long as it holds.
+    pub(super) fn tool(&self, known: &ToolIndex, name: &str) -> Option<(&Server, &Tool)> {
+        if let Some(at) = known.find(self.sources(), |sources| self.named_tools(sources), name) {
+            return Some((&self.catalogs[at.0].0, self.tool_at(at)));
+        }
+        let (at, login) = self.logins.iter().find(|(_, login)| login.name == name)?;
+        Some((&self.catalogs[*at].0, login))
+    }
+
+    fn tool_at(&self, (server, tool): Place) -> &Tool {
+        &self.catalogs[server].1.tools.listing.items[tool]
+    }
+
+    /// What the names of the tools depend on, beside who asks.
+    fn sources(&self) -> Vec<Source> {
+        let all = self.catalogs.iter().map(|(server, catalog)| Source {
+            server: server.name().to_owned(),
+            listing: Arc::clone(&catalog.tools.listing),
+            config: server.config(),
+            held: self.pins.map(|pins| pins.held(server, catalog)).unwrap_or_default(),
+        });
+        all.collect()
+    }
+
+    fn named_tools(&self, sources: &[Source]) -> Vec<(Place, String)> {
+        let has = |at: usize, tool: &Tool| {
+            let Source { server, config, held, .. } = &sources[at];
+            self.view.offers_as(server, config.as_deref(), &tool.name)
+                && !held.contains_key(&tool.name)
+        };
+        self.named(|catalog| &catalog.tools.listing.items, |tool| &tool.name, has)
+    }
+
     /// All prompts under the names that they are offered by.
     pub(super) fn prompts(&self) -> Vec<(&Server, String, &Prompt)> {
         let has = |at: usize, _: &Prompt| self.view.has_contents(self.catalogs[at].0.name());
-        self.named(|catalog| &catalog.prompts.listing.items, |prompt| &prompt.name, has)
+        let named =
+            self.named(|catalog| &catalog.prompts.listing.items, |prompt| &prompt.name, has);
+        named
+            .into_iter()
+            .map(|((server, prompt), name)| {
+                let (server, catalog) = &self.catalogs[server];
+                (server, name, &catalog.prompts.listing.items[prompt])
+            })
+            .collect()
     }
 
     fn named<T>(
@@ -123,18 +154,18 @@ impl<'a> Offered<'a> {
         items: impl Fn(&Catalog) -> &Vec<T>,
         name: impl Fn(&T) -> &str,
         has: impl Fn(usize, &T) -> bool,
-    ) -> Vec<(&Server, String, &T)> {
-        let all: Vec<(&Server, &T)> = self
-            .catalogs
-            .iter()
-            .enumerate()
-            .flat_map(|(at, (_, catalog))| items(catalog).iter().map(move |item| (at, item)))
-            .filter(|(at, item)| has(*at, item))
-            .map(|(at, item)| (&self.catalogs[at].0, item))
+    ) -> Vec<(Place, String)> {
+        let of = |at: usize| items(&self.catalogs[at].1);
+        let places: Vec<Place> = (0..self.catalogs.len())
+            .flat_map(|at| (0..of(at).len()).map(move |item| (at, item)))
+            .filter(|(at, item)| has(*at, &of(*at)[*item]))
             .collect();
-        let pairs: Vec<_> = all.iter().map(|(server, item)| (server.name(), name(item))).collect();
+        let pairs: Vec<_> = places
+            .iter()
+            .map(|(at, item)| (self.catalogs[*at].0.name(), name(&of(*at)[*item])))
+            .collect();
         let names = names::shared(&pairs);
-        all.into_iter().zip(names).map(|((server, item), name)| (server, name, item)).collect()
+        places.into_iter().zip(names).collect()
     }
 
     /// All resources. Of those with the same URI the first one counts.
