@@ -3,6 +3,7 @@
 use std::{
     collections::VecDeque,
     fmt::Write as _,
+    io,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -88,7 +89,16 @@ impl Journal {
     pub(super) fn note(&self, kind: &'static str, mut what: Value) {
         what["at"] = millis(unix_time()).into();
         let [server, tool] = ["server", "tool"].map(|part| what[part].as_str().map(Arc::from));
-        let data: Arc<str> = what.to_string().into();
+        self.keep(kind, server, tool, what.to_string().into());
+    }
+
+    fn keep(
+        &self,
+        kind: &'static str,
+        server: Option<Arc<str>>,
+        tool: Option<Arc<str>>,
+        data: Arc<str>,
+    ) {
         let mut kept = self.kept();
         kept.last += 1;
         kept.bytes += data.len();
@@ -98,8 +108,11 @@ impl Journal {
             let Some(oldest) = kept.entries.pop_front() else { break };
             kept.bytes -= oldest.data.len();
         }
-        // In the lock, so that the numbers are told in order; once it has ended, it stays so.
-        self.news.send_if_modified(|news| news.is_some_and(|_| news.replace(number).is_some()));
+        // In the lock, so that the numbers are told in order, and whoever comes now finds the entry;
+        // once it has ended, it stays so.
+        if self.news.receiver_count() > 0 {
+            self.news.send_if_modified(|news| news.is_some_and(|_| news.replace(number).is_some()));
+        }
     }
 
     /// What came after an entry, and how many of those are forgotten already.
@@ -145,18 +158,17 @@ impl Journal {
         tool: &str,
         arguments: &Map<String, Value>,
     ) -> NotedCall {
-        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let call = NotedCall {
             journal: Arc::clone(self),
-            about: json!({"call": number, "server": server, "tool": tool, "via": via}),
+            number: self.calls.fetch_add(1, Ordering::Relaxed) + 1,
+            server: server.into(),
+            tool: tool.into(),
+            via,
             began: Instant::now(),
             told: false,
             _under_way: self.running.begin(),
         };
-        let mut what = call.about.clone();
-        what["phase"] = "started".into();
-        what["arguments"] = preview(arguments);
-        self.note("call", what);
+        call.note(None, "arguments", &preview(arguments));
         call
     }
 
@@ -165,11 +177,28 @@ impl Journal {
     }
 }
 
+/// What is told of a call in any case, and before the rest.
+#[derive(Serialize)]
+struct About<'a> {
+    call: u64,
+    server: &'a str,
+    tool: &'a str,
+    via: Via,
+    phase: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ms: Option<f64>,
+}
+
 /// A call that is under way.
 #[derive(Debug)]
 pub(super) struct NotedCall {
     journal: Arc<Journal>,
-    about: Value,
+    number: u64,
+    server: Arc<str>,
+    tool: Arc<str>,
+    via: Via,
     began: Instant,
     told: bool,
     _under_way: UnderWay,
@@ -179,55 +208,103 @@ impl NotedCall {
     pub(super) fn ended(self, outcome: &Result<Reply, CallError>) {
         match outcome {
             Ok(Reply { answer: Answer::Tool(result), .. }) => {
-                self.finish(if result.is_error { "failed" } else { "ok" }, preview(result));
+                self.finish(if result.is_error { "failed" } else { "ok" }, &preview(result));
             }
-            Ok(_) => self.finish("ok", Value::Null),
+            Ok(_) => self.finish("ok", NOTHING),
             Err(error) => {
                 let outcome = if error.login().is_some() { "login_required" } else { "failed" };
-                self.finish(outcome, problem::chain(error).into());
+                self.finish(outcome, &preview(&problem::chain(error)));
             }
         }
     }
 
     /// For a result that became words for a model.
     pub(super) fn told(self, is_error: bool, text: &str) {
-        self.finish(if is_error { "failed" } else { "ok" }, preview(text));
+        self.finish(if is_error { "failed" } else { "ok" }, &preview(text));
     }
 
-    fn finish(mut self, outcome: &str, result: Value) {
+    fn finish(mut self, outcome: &'static str, result: &str) {
         self.told = true;
-        self.tell(outcome, result);
+        self.note(Some(outcome), "result", result);
     }
 
-    fn tell(&mut self, outcome: &str, result: Value) {
-        let mut what = self.about.take();
-        what["phase"] = "finished".into();
-        what["outcome"] = outcome.into();
-        what["ms"] = millis(self.began.elapsed()).into();
-        what["result"] = result;
-        self.journal.note("call", what);
+    /// Notes its beginning or its end, and one thing more in JSON.
+    fn note(&self, outcome: Option<&'static str>, name: &str, more: &str) {
+        let Self { journal, number, server, tool, via, .. } = self;
+        let ms = outcome.map(|_| millis(self.began.elapsed()));
+        let phase = if outcome.is_some() { "finished" } else { "started" };
+        let about = About { call: *number, server, tool, via: *via, phase, outcome, ms };
+        let line = serde_json::to_string(&about).and_then(|mut line| {
+            let at = serde_json::to_string(&millis(unix_time()))?;
+            line.truncate(line.len() - 1);
+            line.reserve(name.len() + more.len() + at.len() + 16);
+            for part in [",\"", name, "\":", more, ",\"at\":", &at, "}"] {
+                line.push_str(part);
+            }
+            Ok(line)
+        });
+        match line {
+            Ok(line) => {
+                let (server, tool) = (Arc::clone(server), Arc::clone(tool));
+                journal.keep("call", Some(server), Some(tool), line.into());
+            }
+            Err(error) => tracing::error!(%error, "a call could not be noted"),
+        }
     }
 }
 
 impl Drop for NotedCall {
     fn drop(&mut self) {
         if !self.told {
-            self.tell("abandoned", Value::Null);
+            self.note(Some("abandoned"), "result", NOTHING);
         }
     }
 }
 
-/// Something as JSON; what is too long to be kept becomes the start of its text.
-fn preview<T: Serialize + ?Sized>(what: &T) -> Value {
-    let json = match serde_json::to_string(what) {
-        Ok(json) => json,
-        Err(error) => return error.to_string().into(),
-    };
-    if json.len() <= PREVIEW_BYTES {
-        return serde_json::from_str(&json).unwrap_or_else(|_| json.into());
+/// What stands for no result.
+const NOTHING: &str = "null";
+
+/// Something as JSON in one line; of what is too long to be kept, the start of its text.
+fn preview<T: Serialize + ?Sized>(what: &T) -> String {
+    let mut start = Start { kept: Vec::new(), total: 0 };
+    let written = serde_json::to_writer(&mut start, what);
+    let Start { mut kept, total } = start;
+    let quoted = |text: &str| Value::from(text).to_string();
+    if let Err(error) = written {
+        return quoted(&error.to_string());
     }
-    let end = (0..=PREVIEW_BYTES).rev().find(|end| json.is_char_boundary(*end)).unwrap_or(0);
-    format!("{}… ({} bytes in all)", &json[..end], json.len()).into()
+    if total <= PREVIEW_BYTES {
+        // In JSON, line ends stand only between values.
+        for byte in &mut kept {
+            *byte = if matches!(*byte, b'\n' | b'\r') { b' ' } else { *byte };
+        }
+        return String::from_utf8(kept).unwrap_or_else(|error| quoted(&error.to_string()));
+    }
+    let text = match std::str::from_utf8(&kept) {
+        Ok(text) => text,
+        // It was cut within a character.
+        Err(error) => std::str::from_utf8(&kept[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    quoted(&format!("{text}… ({total} bytes in all)"))
+}
+
+/// Keeps the start of what is written, and counts the rest.
+struct Start {
+    kept: Vec<u8>,
+    total: usize,
+}
+
+impl io::Write for Start {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = PREVIEW_BYTES.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.total += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Notes what happens to the servers, as long as the set lives.
@@ -336,10 +413,22 @@ mod tests {
         let told: Vec<Value> =
             entries.iter().map(|entry| serde_json::from_str(&entry.data).unwrap()).collect();
         assert!(told[0]["arguments"].as_str().unwrap().ends_with("bytes in all)"));
+        assert!(told[0]["at"].as_f64().unwrap() > 1e12);
         assert_eq!(told[1]["outcome"], "ok");
         assert_eq!(told[1]["result"]["content"][0]["text"], "noon");
         assert_eq!((&told[3]["call"], &told[3]["outcome"]), (&json!(2), &json!("abandoned")));
         assert_eq!(told[5]["outcome"], "login_required");
+    }
+
+    #[test]
+    fn a_preview_is_one_line_of_json() {
+        let spaced = mcp_protocol::raw::RawJson::parse_text("{\r\n\"a\": [1,\n2]}").unwrap();
+        assert_eq!(preview(&spaced), "{  \"a\": [1, 2]}");
+        for length in PREVIEW_BYTES - 8..PREVIEW_BYTES + 3 {
+            let text = format!("{}ä\n", "x".repeat(length));
+            let shown: String = serde_json::from_str(&preview(&text)).unwrap();
+            assert!(shown == text || shown.ends_with("bytes in all)"), "{length}");
+        }
     }
 
     #[tokio::test]
