@@ -136,7 +136,10 @@ fn ours(gateway: &Gateway, task: &Task<'_>) -> Result<Command> {
     server["protocolEra"] = Value::from(if task.way == Way::Modern { "modern" } else { "legacy" });
     let config = task.folder.join("servers.json");
     fs::write(&config, json!({"mcpServers": {"bench": server}}).to_string())?;
-    let audit = task.folder.join("audit.jsonl");
+    // Apart from the configuration, as it is where a service is installed.
+    let logs = task.folder.join("logs");
+    fs::create_dir_all(&logs)?;
+    let audit = logs.join("audit.jsonl");
     let mut command = Command::new(&gateway.at);
     command
         .args(["serve", "--no-model", "--token-env", "BENCH_TOKEN", "--listen"])
