@@ -100,8 +100,8 @@ fn an_idle_session_of_the_service() {
         let later = counted.bytes_current / i64::try_from(COUNT).unwrap();
         println!("{at_once} bytes per session after {} requests, {later} later", asks.len());
         assert!(at_once <= MAX_BYTES, "{at_once} bytes per session");
-        // Tables keep the size that they once had.
-        assert!(later <= 128, "{later} bytes per session that was silent for long");
+        // Tables keep the size that they once had, and one has how long each session lasted.
+        assert!(later <= 160, "{later} bytes per session that was silent for long");
         drop((endpoint, service));
     }
 }

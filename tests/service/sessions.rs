@@ -6,7 +6,10 @@ use mcp_agent::service::ServiceOptions;
 use mcp_client::transport::serve::SessionKeys;
 use serde_json::{Value, json};
 
-use crate::asking::{Answer, Serving, misbehaving};
+use crate::{
+    asking::{Answer, Serving, misbehaving},
+    metrics::samples,
+};
 
 const SECRET: &[u8] = b"the secret of all replicas";
 
@@ -61,6 +64,25 @@ async fn any_replica_goes_on_with_a_session() {
     }
     one.end().await;
     other.end().await;
+}
+
+/// A session that was given back counts from `initialize` on; one that may go on does not yet.
+#[tokio::test]
+async fn how_long_sessions_lasted_is_measured() {
+    let replica = replica(SECRET).await;
+    let (over, silent) = (open(&replica, &json!({})).await, open(&replica, &json!({})).await);
+    for id in [&over, &silent] {
+        assert_eq!(post(&replica, id, &call()).await.status, 200);
+    }
+    let counted = async || {
+        let samples = samples(&replica.get("/metrics").await.body);
+        samples.get("mcp_server_session_duration_seconds_count").copied()
+    };
+    assert_eq!(counted().await, None);
+    let single = format!("mcp-session-id: {over}\r\n");
+    assert_eq!(replica.ask("DELETE", "/mcp", &single, None).await.status, 204);
+    assert_eq!(counted().await, Some(1.0));
+    replica.end().await;
 }
 
 // covers: serve-sessions

@@ -74,7 +74,9 @@ pub(super) async fn metrics(
     }
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     let mut text = service.hub().prometheus() + &service.stack().report().prometheus();
-    text.push_str(&service.0.endpoints.many().operations().prometheus());
+    let many = service.0.endpoints.many();
+    text.push_str(&many.operations().prometheus());
+    text.push_str(&many.session_times().prometheus());
     if let Some(spans) = &service.0.spans {
         text.push_str(&spans.prometheus());
     }

@@ -412,7 +412,8 @@ impl Service {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let pins = options.pins.clone();
-        let many = Many::new(&logins, &stack, &journal, spans.clone(), keys, options.pins, &access);
+        let (told, idle) = (spans.clone(), limits.session_idle);
+        let many = Many::new(&logins, &stack, &journal, told, keys, options.pins, &access, idle);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {

@@ -109,8 +109,9 @@ impl Durations {
             }
             let (all, total) = (histogram.count(), histogram.total.as_secs_f64());
             writeln!(out, "{name}_bucket{{{labels}{comma}le=\"+Inf\"}} {all}")?;
-            writeln!(out, "{name}_sum{{{labels}}} {total}")?;
-            writeln!(out, "{name}_count{{{labels}}} {all}")?;
+            let labels = if labels.is_empty() { labels } else { format!("{{{labels}}}") };
+            writeln!(out, "{name}_sum{labels} {total}")?;
+            writeln!(out, "{name}_count{labels} {all}")?;
         }
         Ok(())
     }

@@ -62,6 +62,9 @@ pub trait Service: Send + Sync + 'static {
         true
     }
 
+    /// The client has ended its session, and will not come again.
+    fn ended(&self) {}
+
     /// Answers one request. Requests run side by side; one that the client cancels is dropped at
     /// its next await.
     fn request<'a>(

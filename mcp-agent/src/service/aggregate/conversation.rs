@@ -21,6 +21,7 @@ use mcp_transport::{
     BoxFuture,
     serve::{self, Peer},
 };
+use serde::{Deserialize, Serialize};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{
@@ -29,6 +30,7 @@ use super::{
     changes::follow,
     finish::write,
     relay::gravity,
+    session_times::SessionTime,
     told_logins::ToldLogins,
     unknown,
 };
@@ -48,6 +50,8 @@ pub(super) struct Conversation {
 
 #[derive(Default)]
 struct State {
+    /// Since it was initialized.
+    time: Option<SessionTime>,
     capabilities: Arc<ClientCapabilities>,
     log_level: Option<LoggingLevel>,
     /// Most clients never subscribe.
@@ -56,6 +60,15 @@ struct State {
     followed: Option<Box<Followed>>,
     /// Nor need most of them log in anywhere.
     logins: Option<Box<ToldLogins>>,
+}
+
+/// What the id of a session says.
+#[derive(Serialize, Deserialize)]
+struct Carried {
+    can: ClientCapabilities,
+    session: u64,
+    /// When it began, in milliseconds since 1970.
+    since: u64,
 }
 
 /// Tasks of servers that a client hears of.
@@ -137,15 +150,17 @@ impl Conversation {
         client: Peer,
         carried: &str,
     ) -> Option<Arc<Self>> {
-        let capabilities = match serde_json::from_str(carried) {
-            Ok(capabilities) => capabilities,
+        let Carried { can, session, since } = match serde_json::from_str(carried) {
+            Ok(carried) => carried,
             Err(error) => {
                 tracing::warn!(%error, "a session of another version of this program is refused");
                 return None;
             }
         };
+        let time = SessionTime::go_on(&aggregate.0.times, session, since);
         let conversation = Self::new(aggregate, client);
-        conversation.is_opened_with(capabilities);
+        conversation.lock().time = Some(time);
+        conversation.is_opened_with(can);
         conversation.begin_to_announce();
         Some(conversation)
     }
@@ -175,6 +190,18 @@ impl Conversation {
 
     pub(super) fn is_opened_with(&self, capabilities: ClientCapabilities) {
         self.lock().capabilities = self.aggregate.0.said.share(capabilities);
+    }
+
+    /// It is initialized, and its time begins.
+    pub(super) fn is_measured(&self) {
+        self.lock().time = Some(SessionTime::begin(&self.aggregate.0.times));
+    }
+
+    /// The client said something.
+    fn is_used(&self) {
+        if let Some(time) = &mut self.lock().time {
+            time.is_used();
+        }
     }
 
     /// `logging/setLevel`.
@@ -252,14 +279,30 @@ impl Conversation {
 impl serve::Service for Conversation {
     /// What the client can do. What has no standard is left out where there is no room for it.
     fn carried(&self, room: usize) -> Option<String> {
-        let mut capabilities = ClientCapabilities::clone(&self.lock().capabilities);
-        let fits = |capabilities: &ClientCapabilities| {
-            serde_json::to_string(capabilities).ok().filter(|text| text.len() <= room)
+        let mut state = self.lock();
+        let mut carried = {
+            let (session, since) = state.time.as_mut()?.carried();
+            Carried { can: ClientCapabilities::clone(&state.capabilities), session, since }
         };
-        fits(&capabilities).or_else(|| {
-            (capabilities.experimental, capabilities.other) = Default::default();
-            fits(&capabilities)
-        })
+        drop(state);
+        let fits = |carried: &Carried| {
+            serde_json::to_string(carried).ok().filter(|text| text.len() <= room)
+        };
+        let text = fits(&carried).or_else(|| {
+            (carried.can.experimental, carried.can.other) = Default::default();
+            fits(&carried)
+        });
+        if text.is_none() {
+            self.ended();
+        }
+        text
+    }
+
+    /// Or it cannot go on in another process.
+    fn ended(&self) {
+        if let Some(time) = &mut self.lock().time {
+            time.has_ended();
+        }
     }
 
     fn keeps_more(&self) -> bool {
@@ -276,10 +319,12 @@ impl serve::Service for Conversation {
         request: Request,
         peer: &'a Peer,
     ) -> BoxFuture<'a, Result<RawJson, ErrorObject>> {
+        self.is_used();
         Box::pin(self.aggregate.answer(request, peer, Some(self)))
     }
 
     fn notification(&self, notification: NotificationMessage, _: &Peer) {
+        self.is_used();
         if &*notification.method == "notifications/initialized" {
             self.begin_to_announce();
         }

@@ -28,13 +28,14 @@ mod relay;
 mod request_span;
 mod round;
 mod rounds;
+mod session_times;
 mod tasks;
 mod told_logins;
 mod tool_index;
 mod waiting;
 mod way;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use mcp_client::{CallErrorKind, CatalogLists, Hub, Server, ServerError};
 use mcp_protocol::{
@@ -72,6 +73,7 @@ use self::{
     offered::Offered,
     operations::{Measured, Operations},
     round::{Round, of_another_request},
+    session_times::SessionTimes,
     tool_index::ToolIndex,
     waiting::Waiting,
     way::Way,
@@ -99,11 +101,13 @@ pub(super) struct Many {
     keys: Option<SessionKeys>,
     pins: Option<ToolPins>,
     operations: Arc<Operations>,
+    times: Arc<SessionTimes>,
     begun: Arc<BegunTasks>,
     access: Arc<Access>,
 }
 
 impl Many {
+    #[expect(clippy::too_many_arguments, reason = "made in one place, of what a service has")]
     pub(super) fn new(
         logins: &Logins,
         stack: &Stack,
@@ -112,12 +116,27 @@ impl Many {
         keys: Option<SessionKeys>,
         pins: Option<ToolPins>,
         access: &Arc<Access>,
+        session_idle: Duration,
     ) -> Self {
         let own = logins.own().clone();
         let (hub, stack, journal) = (own.hub().clone(), stack.clone(), Arc::clone(journal));
         let operations = Arc::new(Operations::new(&hub));
+        let times = Arc::new(SessionTimes::new(session_idle));
         let (logins, begun, access) = (logins.clone(), Arc::default(), Arc::clone(access));
-        Self { hub, own, logins, journal, stack, spans, keys, pins, operations, begun, access }
+        Self {
+            hub,
+            own,
+            logins,
+            journal,
+            stack,
+            spans,
+            keys,
+            pins,
+            operations,
+            times,
+            begun,
+            access,
+        }
     }
 
     pub(super) fn pins(&self) -> Option<&ToolPins> {
@@ -127,6 +146,11 @@ impl Many {
     /// The requests of all clients.
     pub(super) fn operations(&self) -> &Operations {
         &self.operations
+    }
+
+    /// Their sessions.
+    pub(super) fn session_times(&self) -> &SessionTimes {
+        &self.times
     }
 }
 
@@ -149,6 +173,7 @@ struct Shared {
     said: LastSaid,
     tools: ToolIndex,
     operations: Arc<Operations>,
+    times: Arc<SessionTimes>,
     begun: Arc<BegunTasks>,
     access: Arc<Access>,
 }
@@ -174,8 +199,20 @@ impl serve::Service for Aggregate {
 
 impl Aggregate {
     pub(super) fn new(many: &Many, view: View) -> Self {
-        let Many { hub, own, logins, journal, stack, spans, keys, pins, operations, begun, access } =
-            many.clone();
+        let Many {
+            hub,
+            own,
+            logins,
+            journal,
+            stack,
+            spans,
+            keys,
+            pins,
+            operations,
+            times,
+            begun,
+            access,
+        } = many.clone();
         hub.keep_catalogs(ALL_LISTS);
         let way = Way::new(stack, journal);
         let (waiting, changes, levels, said, tools) = Default::default();
@@ -194,6 +231,7 @@ impl Aggregate {
             said,
             tools,
             operations,
+            times,
             begun,
             access,
         }))
@@ -252,6 +290,7 @@ impl Aggregate {
                 let result = self.initialize(&params).await;
                 if let Some(conversation) = conversation {
                     conversation.is_opened_with(params.capabilities);
+                    conversation.is_measured();
                 }
                 write(&result)
             }

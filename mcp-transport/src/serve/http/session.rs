@@ -421,6 +421,7 @@ impl Sessions {
         }
         drop(kept);
         if let Some(session) = &session {
+            session.service.ended();
             session.end();
         }
         session.is_some() || is_new
