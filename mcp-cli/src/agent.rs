@@ -97,10 +97,15 @@ pub(crate) async fn assemble(request: Company<'_>, context: &Context) -> Result<
     };
     let layers = request.layers.options(&chosen)?;
     let starting: Vec<String> = chosen.servers.iter().map(|server| server.name.clone()).collect();
-    let patience = |options: &mut HubOptions| options.await_restart = request.layers.await_restart;
+    let prepare = |options: &mut HubOptions| {
+        options.await_restart = request.layers.await_restart;
+        context.let_servers_ask(options);
+    };
+    // Questions are put while an answer is watched.
+    context.elicitation.close();
     let mut required = Required::of(&chosen);
     required.are_usable()?;
-    let hub = context.start_with(chosen.servers, patience).await?;
+    let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);
     required.are_up(&hub, context).await?;
     let following = request.chats.then(|| {

@@ -285,10 +285,10 @@ impl Context {
     /// Those of a project's file are asked about first. One that nobody agrees to is refused by
     /// the hub.
     pub(crate) async fn start(&self, servers: Vec<ServerConfig>) -> Result<Hub> {
-        self.start_with(servers, |_| {}).await
+        self.start_with(servers, |options| self.let_servers_ask(options)).await
     }
 
-    /// The same with other settings.
+    /// The same with other settings; servers ask the person only where these say so.
     pub(crate) async fn start_with(
         &self,
         mut servers: Vec<ServerConfig>,

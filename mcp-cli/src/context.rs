@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::{connect::Open, logs::Logs, messages::Messages, settings::Settings};
+use mcp_client::HubOptions;
+
+use crate::{
+    ask::Typing, connect::Open, elicitation::Elicitation, logs::Logs, messages::Messages,
+    settings::Settings,
+};
 
 /// Settings, standard error, and the servers that must be ended with the program.
 ///
@@ -13,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) messages: Arc<Messages>,
     pub(crate) logs: Arc<Logs>,
     pub(crate) open: Open,
+    pub(crate) typing: Arc<Typing>,
+    pub(crate) elicitation: Arc<Elicitation>,
 }
 
 impl Context {
@@ -25,6 +32,16 @@ impl Context {
             settings.progress,
         ));
         let logs = Arc::new(Logs::new(Arc::clone(&messages), settings.verbose));
-        Self { settings, messages, logs, open: Open::default() }
+        let typing = Arc::new(Typing::default());
+        let elicitation =
+            Elicitation::new(Arc::clone(&messages), Arc::clone(&logs), Arc::clone(&typing));
+        Self { settings, messages, logs, open: Open::default(), typing, elicitation }
+    }
+
+    /// Lets servers ask the person at the terminal, if there is one.
+    pub(crate) fn let_servers_ask(&self, options: &mut HubOptions) {
+        if self.settings.interactive {
+            self.elicitation.declare(options);
+        }
     }
 }

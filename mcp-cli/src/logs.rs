@@ -52,6 +52,12 @@ impl Logs {
         names.extend(hub.status().into_iter().map(|status| (status.endpoint, status.name)));
     }
 
+    /// The name of the server that asks something.
+    pub(crate) fn name_of(&self, asker: &Asker) -> String {
+        let name = self.state().names.get(&*asker.endpoint).cloned();
+        name.unwrap_or_else(|| asker.endpoint.to_string())
+    }
+
     /// Hands messages to `taker` instead of showing them, until it is dropped.
     pub(crate) fn hand_to(&self, taker: UnboundedSender<Logged>) {
         self.state().taker = Some(taker);

@@ -20,6 +20,7 @@ mod context;
 mod conversation;
 mod declared_agents;
 mod demo_server;
+mod elicitation;
 mod interrupt;
 mod layers;
 mod models;

@@ -3,7 +3,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use crate::{
@@ -41,6 +41,8 @@ pub(crate) struct Messages {
     terminal: bool,
     live: bool,
     drawn: AtomicBool,
+    /// How many questions are open, during which nothing is drawn.
+    held: AtomicUsize,
     /// Whether all of it is for the log.
     logged: AtomicBool,
 }
@@ -57,6 +59,7 @@ impl Messages {
             terminal,
             live,
             drawn: AtomicBool::new(false),
+            held: AtomicUsize::new(0),
             logged: AtomicBool::new(false),
         }
     }
@@ -121,7 +124,7 @@ impl Messages {
 
     /// Shows a line in place of the last live one, cut to the terminal.
     pub(crate) fn draw(&self, line: &str) {
-        if self.live && !self.logs() {
+        if self.live && !self.logs() && self.held.load(Ordering::Relaxed) == 0 {
             let width = terminal_width().saturating_sub(1);
             let line: String =
                 clean(line).chars().map(|c| if c < ' ' { ' ' } else { c }).take(width).collect();
@@ -135,6 +138,18 @@ impl Messages {
         if self.drawn.swap(false, Ordering::Relaxed) {
             let _ = write!(io::stderr(), "\r\x1b[K");
         }
+    }
+
+    /// Draws nothing until the returned value is dropped, so that a person can type.
+    pub(crate) fn hold(&self) -> Held<'_> {
+        self.held.fetch_add(1, Ordering::Relaxed);
+        self.clear();
+        Held(&self.held)
+    }
+
+    /// Something that belongs to a question, and is told however quiet the rest is.
+    pub(crate) fn say(&self, text: impl Display) {
+        self.print(text);
     }
 
     /// Asks something that is answered on the same line; the answer is read by the caller.
@@ -152,6 +167,16 @@ impl Messages {
         }
         self.clear();
         let _ = writeln!(io::stderr(), "{}", clean_painted(&text.to_string()));
+    }
+}
+
+/// A question is open: see [`Messages::hold`].
+#[derive(Debug)]
+pub(crate) struct Held<'a>(&'a AtomicUsize);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

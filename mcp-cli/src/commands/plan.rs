@@ -7,6 +7,7 @@ use mcp_agent::{
     stack::StackOptions,
     toolbox::{McpToolset, Toolset},
 };
+use mcp_client::HubOptions;
 use serde_json::{Value, json};
 
 use crate::{
@@ -124,8 +125,11 @@ async fn start(
     patterns: &[String],
     context: &Context,
 ) -> Result<Arc<dyn Toolset>> {
-    let hub =
-        context.start_with(chosen.servers, |options| options.await_restart = await_restart).await?;
+    let prepare = |options: &mut HubOptions| {
+        options.await_restart = await_restart;
+        context.let_servers_ask(options);
+    };
+    let hub = context.start_with(chosen.servers, prepare).await?;
     hub.report_problems(chosen.problems);
     let tools = wait(&context.messages, McpToolset::of_hub(hub.clone()), |elapsed| {
         format!("starting servers  {}", show_time(elapsed))

@@ -20,7 +20,8 @@ use crate::{
     args::Output,
     ask::ask,
     context::Context,
-    error_report::Result,
+    error_report::{Report, Result},
+    exit_code::ErrorCode,
     measure::{number, show_time},
     printer::Printer,
     progress::{Reached, call_line, spinner},
@@ -142,10 +143,11 @@ impl Turn<'_> {
         let mut asking: Option<Asking<'_>> = None;
         let mut waiting: VecDeque<AgentEvent> = VecDeque::new();
         let mut listening = true;
+        context.elicitation.open();
         while seen.ended.is_none() {
             tokio::select! {
                 event = run.next() => match event {
-                    Some(Ok(event)) if asking.is_some() => waiting.push_back(event),
+                    Some(Ok(event)) if asking.is_some() || context.typing.is_taken() => waiting.push_back(event),
                     Some(Ok(event)) => seen.take(event, context, printer, tools, streams)?,
                     Some(Err(error)) => seen.ended = Some(Err(error)),
                     None => seen.ended = Some(Err(AgentError::AlreadyFinished)),
@@ -167,16 +169,27 @@ impl Turn<'_> {
                         seen.take(event, context, printer, tools, streams)?;
                     }
                 }
-                _ = ticks.tick(), if context.messages.is_live() && asking.is_none() => {
+                // A server may have asked too.
+                _ = ticks.tick(), if asking.is_none() && !context.typing.is_taken() => {
+                    for event in waiting.drain(..) {
+                        seen.take(event, context, printer, tools, streams)?;
+                    }
                     seen.draw(context, printer);
                 }
             }
         }
+        context.elicitation.close();
         context.messages.clear();
         if let Some(asking) = asking {
             // The answer is of no use any more, but its line must not be taken for the next one.
             context.messages.note("press Enter to go on");
             asking.await?;
+        }
+        if context.typing.is_left() {
+            context.messages.note("press Enter to go on");
+            context.typing.line().await.map_err(|cause| {
+                Report::new(ErrorCode::Unexpected, "cannot read from the terminal").cause(cause)
+            })?;
         }
         for event in waiting {
             seen.take(event, context, printer, tools, streams)?;
@@ -347,6 +360,7 @@ fn show_card(line: &str, context: &Context, printer: &mut Printer, streams: bool
 /// Asks a person about a call.
 async fn put(question: Question, label: Label, context: &Context) -> Result<()> {
     let Question { request, answer } = question;
+    let _floor = context.typing.floor().await;
     let call = &request.call;
     if !context.settings.interactive {
         context.messages.note(format_args!(

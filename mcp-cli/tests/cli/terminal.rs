@@ -136,6 +136,37 @@ fn a_chat_asks_before_it_writes() {
 }
 
 #[test]
+fn what_a_server_asks_is_answered_during_a_call() {
+    let sandbox = Sandbox::new();
+    sandbox.add_server("asks.py");
+    let ended = on_terminal(&sandbox, "mcp call greet -- python3 asks.py", "y\nAda\ns");
+    let text = &ended.stdout;
+    assert_eq!(ended.code, Some(0), "{text}");
+    assert!(text.contains("`asks` asks:\r\n  Who are you?\r\n"), "{text}");
+    assert!(text.contains(r#"{"action": "accept", "content": {"name": "Ada"}}"#), "{text}");
+    // Nobody is there: then there is nothing to call.
+    let listed = sandbox.mcp(&["tools", "--json", "--", "python3", "asks.py"]).stdout;
+    assert!(listed.contains("asks") && !listed.contains("greet"), "{listed}");
+}
+
+#[test]
+fn what_a_server_asks_is_answered_in_a_chat() {
+    let sandbox = Sandbox::new();
+    sandbox.add_server("asks.py");
+    let call = Answer::Calls(vec![("mcp__asks__greet", json!({}))]);
+    let model = Model::start(vec![call, Answer::Text("Hello.")]);
+    let line =
+        format!("mcp chat --base-url {} -m scripted --approve auto -- python3 asks.py", model.url);
+    let ended = on_terminal(&sandbox, &line, "greet me\ny\nAda\ns\n/exit");
+    let text = &ended.stdout;
+    assert_eq!(ended.code, Some(0), "{text}");
+    assert!(text.contains("name: Ada"), "{text}");
+    assert!(text.contains("Hello."), "{text}");
+    let told = model.requests()[1].to_string();
+    assert!(told.contains("accept") && told.contains("Ada"), "{told}");
+}
+
+#[test]
 fn a_change_is_shown_while_a_person_types() {
     let model = Model::start(vec![Answer::Text("On Friday.")]);
     let sandbox = Sandbox::new();
