@@ -388,6 +388,7 @@ impl Service {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
         let (spans, passes_baggage) = (options.spans, options.passes_baggage);
+        let guard = access::known_publicly(guard, &trusted);
         let access = Arc::new(Access::new(guard.clone(), token, &trusted));
         let place = Arc::new(LoginPlace::new(&access, options.logins));
         let own = OwnServers::new(&hub, &place, &limits);

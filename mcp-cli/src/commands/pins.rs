@@ -36,19 +36,23 @@ pub(super) async fn run(
         }
         PinsAction::Show { target, kept } => {
             let kept = PinsKept::open(&kept).await?;
-            let (key, now) = offered(&target, &kept, context).await?;
+            let (key, now, is_of_caller) = offered(&target, &kept, context).await?;
             // A server that was never used with a model has nothing to differ from.
-            let drift = kept.load(&key).await?.map_or_else(Vec::new, |pins| pins.drift(&now));
+            let mut drift = kept.load(&key).await?.map_or_else(Vec::new, |pins| pins.drift(&now));
+            drift.retain(|one| one.now.is_some() || !is_of_caller);
             show(&drift, printer)?;
             Ok(if drift.is_empty() { ExitCode::Success } else { ExitCode::Refused })
         }
         PinsAction::Accept { target, tool, kept } => {
             let kept = PinsKept::open(&kept).await?;
-            let (key, now) = offered(&target, &kept, context).await?;
+            let (key, now, is_of_caller) = offered(&target, &kept, context).await?;
             let accept = |pinned: Option<ServerPins>| {
                 let mut pins = pinned.unwrap_or_else(|| now.clone());
                 let mut drift = pins.drift(&now);
-                drift.retain(|one| tool.as_ref().is_none_or(|tool| *tool == one.tool));
+                drift.retain(|one| match &tool {
+                    Some(tool) => *tool == one.tool,
+                    None => one.now.is_some() || !is_of_caller,
+                });
                 for one in &drift {
                     match &one.now {
                         Some(pin) => _ = pins.tools.insert(one.tool.clone(), pin.clone()),
@@ -95,9 +99,16 @@ fn list(servers: BTreeMap<String, ServerPins>, printer: &mut Printer) -> Result<
     Ok(ExitCode::Success)
 }
 
-/// The key of a server's pins, and its tools as they are now.
-async fn offered(target: &str, kept: &PinsKept, context: &Context) -> Result<(String, ServerPins)> {
+/// The key of a server's pins, its tools as they are now, and whether those are of one caller: what
+/// is not among them may be there for others.
+async fn offered(
+    target: &str,
+    kept: &PinsKept,
+    context: &Context,
+) -> Result<(String, ServerPins, bool)> {
     let configured = context.settings.configured()?;
+    let of_callers = configured.servers.iter().filter(|one| one.is_per_caller());
+    let of_callers: Vec<_> = of_callers.map(|one| one.name.clone()).collect();
     let named: Vec<Target> = targets::parse(&[target.to_owned()])?;
     let chosen = choose(&named, &[], &configured, &ServerOptions::default())?;
     if let Some(problem) = chosen.problems.first() {
@@ -110,7 +121,8 @@ async fn offered(target: &str, kept: &PinsKept, context: &Context) -> Result<(St
     let status = context.wait_for(&hub, &name).await?;
     let client = ready(&status)?;
     let tools = client.list_tools().await.map_err(|error| failure::call(&name, &error))?;
-    Ok((pins::key(&status), ServerPins::of(&tools.items)))
+    let is_of_caller = of_callers.contains(&name);
+    Ok((pins::key(&status), ServerPins::of(&tools.items), is_of_caller))
 }
 
 fn show(drift: &[Drift], printer: &mut Printer) -> Result<()> {

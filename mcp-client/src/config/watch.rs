@@ -90,6 +90,8 @@ impl ConfigWatch {
                 return Ok(());
             }
             self.stirred.notified().await;
+            // A link may lead elsewhere now, to the same content as yet.
+            self.follow()?;
         }
     }
 

@@ -185,7 +185,7 @@ impl OAuthError {
         match self {
             Self::Delivery { .. }
             | Self::Token(TokenError::Delivery { .. })
-            | Self::Store(TokenStoreError::Locked { .. }) => true,
+            | Self::Store(TokenStoreError::Locked { .. } | TokenStoreError::Failed(_)) => true,
             Self::Status { status, .. } | Self::Token(TokenError::Unexpected { status, .. }) => {
                 passing(*status)
             }

@@ -30,6 +30,8 @@ pub(super) struct Book {
     last: Link,
     /// Where the file has to be cut off, after half a line was written.
     torn_at: Option<u64>,
+    /// Whether writing to it waits for nobody else.
+    is_at_hand: bool,
 }
 
 impl Book {
@@ -42,7 +44,8 @@ impl Book {
             options.mode(0o600);
         }
         let file = options.open(path)?;
-        Ok(Self { path: path.to_owned(), file, length: 0, last: Link::default(), torn_at: None })
+        let (path, last, is_at_hand) = (path.to_owned(), Link::default(), is_at_hand(&file));
+        Ok(Self { path, file, length: 0, last, torn_at: None, is_at_hand })
     }
 
     /// Appends a line.
@@ -50,8 +53,12 @@ impl Book {
         self.locked(|book| book.append_locked(what))
     }
 
-    /// Appends a line if no other process is about to; `None` if one is.
+    /// Appends a line if nothing has to be waited for: another process, or a machine that has the
+    /// file. `None` otherwise.
     pub(super) fn append_at_once(&mut self, what: &impl Serialize) -> Option<io::Result<()>> {
+        if !self.is_at_hand {
+            return None;
+        }
         match self.file.try_lock() {
             Ok(()) => Some(self.while_locked(|book| book.append_locked(what))),
             Err(TryLockError::WouldBlock) => None,
@@ -135,6 +142,24 @@ impl Book {
         self.length = length;
         Ok(())
     }
+}
+
+/// Whether a file is one of a file system of this machine. A pipe waits for its reader, and a file
+/// that is elsewhere for its network.
+#[cfg(target_os = "linux")]
+fn is_at_hand(file: &File) -> bool {
+    // btrfs, ext2 to ext4, f2fs, overlay, tmpfs, xfs, zfs: as statfs(2) lists them.
+    const LOCAL: [i64; 7] =
+        [0x9123_683E, 0xEF53, 0xF2F5_2010, 0x794C_7630, 0x0102_1994, 0x5846_5342, 0x2FC1_2FC1];
+    let is_file = file.metadata().is_ok_and(|metadata| metadata.is_file());
+    #[expect(clippy::useless_conversion, reason = "it is another number on other machines")]
+    let system = rustix::fs::fstatfs(file).map(|system| i64::from(system.f_type));
+    is_file && system.is_ok_and(|system| LOCAL.contains(&system))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn is_at_hand(_: &File) -> bool {
+    false
 }
 
 /// The last line, without its end; `None` if it has none, or is far too long.

@@ -98,9 +98,7 @@ impl AuditLog {
 
     /// Appends a line some time.
     pub(super) fn append_later(&self, entry: Entry) {
-        if self.write_at_once(&entry).is_none() {
-            self.send(Job::Record(Box::new(entry), None));
-        }
+        self.send(Job::Record(Box::new(entry), None));
     }
 
     /// Appends a line here and now, if nobody else writes and nothing has to be waited for: two

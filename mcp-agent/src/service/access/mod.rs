@@ -28,6 +28,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_client::Secret;
 use mcp_transport::serve::Guard;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use url::Url;
 
 pub(super) use self::jwt::Shown;
 pub use self::{
@@ -49,6 +50,16 @@ use super::{
 
 /// How soon a token may be shown again that could not be checked.
 const KEYS_AGAIN: Duration = Duration::from_secs(5);
+
+/// Also answers where the service is reached, and the pages that browsers got from there: behind a
+/// proxy that is another host.
+pub(super) fn known_publicly(guard: Guard, settings: &AccessSettings) -> Guard {
+    let url = settings.public_url.as_deref().and_then(|url| Url::parse(url).ok());
+    match url.as_ref().and_then(|url| Some((url.host_str()?, url.origin()))) {
+        Some((host, origin)) => guard.allow_host(host).allow_origin(origin.ascii_serialization()),
+        None => guard,
+    }
+}
 
 /// What a request must show.
 #[derive(Debug)]
@@ -256,7 +267,26 @@ fn bearer(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Uri;
+
     use super::*;
+
+    #[test]
+    fn pages_that_came_through_a_proxy_are_answered() {
+        let mut settings = AccessSettings::default();
+        let passes = |settings: &AccessSettings, host: &str, origin: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("host", host.parse().unwrap());
+            headers.insert("origin", origin.parse().unwrap());
+            let guard = known_publicly(Guard::default(), settings);
+            guard.check(&headers, &Uri::from_static("/connect/id")).is_ok()
+        };
+        assert!(!passes(&settings, "127.0.0.1:8000", "https://tools.example"));
+        settings.public_url = Some("https://tools.example/".to_owned());
+        assert!(passes(&settings, "127.0.0.1:8000", "https://tools.example"));
+        assert!(passes(&settings, "tools.example", "https://tools.example"));
+        assert!(!passes(&settings, "127.0.0.1:8000", "http://tools.example.evil.example"));
+    }
 
     #[tokio::test]
     async fn only_the_token_itself_is_taken() {

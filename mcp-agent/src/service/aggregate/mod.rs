@@ -37,7 +37,7 @@ mod way;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use mcp_client::{CallErrorKind, CatalogLists, Hub, Server, ServerError};
+use mcp_client::{CallErrorKind, CatalogLists, Hub, Server, ServerError, StateKind};
 use mcp_protocol::{
     cache_hint::CacheScope,
     capabilities::{
@@ -368,6 +368,20 @@ impl Aggregate {
         self.0.own.servers(&self.0.view).into_iter()
     }
 
+    /// The servers that the caller has no connection of their own to yet.
+    fn unknown_servers(&self) -> impl Iterator<Item = Server> {
+        self.servers().filter(|server| server.state() == StateKind::PerCaller)
+    }
+
+    /// Whether a name may be one of a server whose names are not known yet: another server's of the
+    /// same name is not to be taken for it.
+    fn may_be_of_unknown(&self, name: &str) -> bool {
+        let begins = |server: &Server| {
+            name.strip_prefix(server.name()).is_some_and(|rest| rest.starts_with("__"))
+        };
+        name.contains("__") && self.unknown_servers().any(|server| begins(&server))
+    }
+
     /// The server of this name, or a replica, as it is for this principal.
     fn server(&self, name: &str) -> Option<Server> {
         self.0.own.named(name, &self.0.view.principal)
@@ -437,7 +451,10 @@ impl Aggregate {
             let name = params.name.clone();
             Some((server.name().to_owned(), name, ToolHints::default(), Ok(None)))
         };
-        let mut found = find(&self.known());
+        let mut found = None;
+        if !self.may_be_of_unknown(&params.name) {
+            found = find(&self.known());
+        }
         if found.is_none() {
             found = find(&self.look_for(CatalogLists::TOOLS, caller).await).or_else(login);
         }
@@ -471,12 +488,14 @@ impl Aggregate {
             found.map(|(server, _, prompt)| (server.name().to_owned(), prompt.name.clone()))
         };
         let lists = CatalogLists { prompts: true, ..NO_LISTS };
-        let found = match find(&self.known()) {
-            Some(found) => found,
-            None => find(&self.look_for(lists, caller).await)
-                .ok_or_else(|| unknown("prompt", &params.name))?,
-        };
-        let (server, name) = found;
+        let mut found = None;
+        if !self.may_be_of_unknown(&params.name) {
+            found = find(&self.known());
+        }
+        if found.is_none() {
+            found = find(&self.look_for(lists, caller).await);
+        }
+        let (server, name) = found.ok_or_else(|| unknown("prompt", &params.name))?;
         if let Some(measured) = caller.measured {
             measured.is_of(&server, &name);
         }
@@ -494,7 +513,8 @@ impl Aggregate {
         let uri: Arc<str> = params.uri.into();
         let mut round = Round::read(params.input_responses, params.request_state)?;
         let mut offered = self.known();
-        if offered.readers(&uri).is_empty() {
+        let may_be_elsewhere = !offered.lists(&uri) && self.unknown_servers().next().is_some();
+        if may_be_elsewhere || offered.readers(&uri).is_empty() {
             offered = self.look_for(CatalogLists { resources: true, ..NO_LISTS }, caller).await;
         }
         let mut last = None;
@@ -519,20 +539,26 @@ impl Aggregate {
         mut params: CompleteParams,
         caller: &Caller<'_>,
     ) -> Result<RawJson, ErrorObject> {
-        let offered = self.known();
-        let server = match &mut params.reference {
+        let find = |offered: &Offered, params: &mut CompleteParams| match &mut params.reference {
             CompletionReference::Prompt { name, .. } => {
                 let prompts = offered.prompts();
                 let found = prompts.into_iter().find(|(_, known, _)| known == name);
                 let (server, _, prompt) = found.ok_or_else(|| unknown("prompt", name))?;
                 name.clone_from(&prompt.name);
-                server
+                Ok(server.clone())
             }
             CompletionReference::Resource { uri } => {
-                offered.owner_of_template(uri).ok_or_else(|| unknown("template", uri))?
+                let owner = offered.owner_of_template(uri);
+                owner.cloned().ok_or_else(|| unknown("template", uri))
             }
-            _ => return Err(unknown("reference", "of this kind")),
+            _ => Err(unknown("reference", "of this kind")),
         };
+        let mut found = find(&self.known(), &mut params);
+        if found.is_err() && self.unknown_servers().next().is_some() {
+            let lists = CatalogLists { prompts: true, resources: true, ..NO_LISTS };
+            found = find(&self.look_for(lists, caller).await, &mut params);
+        }
+        let server = found?;
         params.meta = None;
         let params = &params;
         let complete =
@@ -553,11 +579,11 @@ impl Aggregate {
 
 const NO_LISTS: CatalogLists = CatalogLists { tools: false, prompts: false, resources: false };
 
-/// Whether a method is about one thing, whose server is all that it needs, or about none.
+/// Whether a method is about one thing, which is looked for where it is not known, or about none.
 fn is_about_one(method: &str) -> bool {
     const METHODS: [&str; 5] =
         ["ping", "tools/call", "prompts/get", "resources/read", "completion/complete"];
-    METHODS.contains(&method) || method.starts_with("tasks/")
+    METHODS.contains(&method)
 }
 
 /// Whether a method is more than a look at what there is.

@@ -182,6 +182,12 @@ impl<'a> Offered<'a> {
         all.collect()
     }
 
+    /// Whether a server lists this URI.
+    pub(super) fn lists(&self, uri: &str) -> bool {
+        let mut all = self.contents().flat_map(|(_, catalog)| &catalog.resources.listing.items);
+        all.any(|resource| resource.uri == uri)
+    }
+
     /// The servers that may know this URI: the one that lists it, else all that have templates.
     pub(super) fn readers(&self, uri: &str) -> Vec<&Server> {
         let lists = |catalog: &Catalog| {

@@ -20,6 +20,7 @@ use tokio::{
     time::{Instant, error::Elapsed, sleep, timeout, timeout_at},
 };
 
+use super::tokens::LOCK_PATIENCE;
 use crate::{shared::Presence, store::StoreError};
 
 /// How long to wait for a connection.
@@ -76,8 +77,9 @@ pub(super) struct Lent {
 
 impl Lender {
     pub(super) fn new(place: String, options: PgConnectOptions) -> Self {
-        let pool = |connections| {
+        let pool = |connections, patience| {
             pool_of(connections)
+                .acquire_timeout(patience)
                 .after_connect(|connection, _| {
                     let set = sqlx::query("SELECT set_config('statement_timeout', $1, false)")
                         .bind(STATEMENT.as_millis().to_string());
@@ -93,7 +95,9 @@ impl Lender {
                 })
                 .connect_lazy_with(options.clone())
         };
-        let (pool, locks, looking) = (pool(CONNECTIONS), pool(LOCKS), pool(1));
+        // Who waits for a lock waits for others to renew tokens, which is no fault of the server.
+        let locks = pool(LOCKS, LOCK_PATIENCE);
+        let (pool, looking) = (pool(CONNECTIONS, CONNECT), pool(1, CONNECT));
         let presence = watch::Sender::new(Presence::Here);
         Self { place, options, pool, locks, looking, presence, doubts: Notify::new() }
     }

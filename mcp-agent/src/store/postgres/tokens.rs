@@ -7,16 +7,22 @@ use mcp_client::{
     oauth::{StoreEntry, StoreLock, TokenStore, TokenStoreError},
 };
 use mcp_transport::BoxFuture;
-use tokio::select;
+use tokio::{select, time::timeout};
 
 use super::PostgresStore;
 use crate::store::StoreError;
 
 /// How long to wait for another replica that renews a token.
-const LOCK_PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const LOCK_PATIENCE: Duration = Duration::from_secs(30);
 
 /// What PostgreSQL says when a lock was waited for in vain.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// How long to wait with new tokens for a server that is away.
+const SAVE_PATIENCE: Duration = Duration::from_secs(10);
+
+const SAVE: &str = "INSERT INTO mcp_tokens VALUES ($1, $2)
+    ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed";
 
 const AWAY: &str = "it went away while a lock was waited for";
 
@@ -57,11 +63,16 @@ impl TokenStore for PostgresStore {
             let name = entry.name();
             let sealed = self.0.key.seal(&place(&name), value.reveal().as_bytes());
             let sealed = sealed.map_err(|error| TokenStoreError::Failed(error.into()))?;
-            let write = sqlx::query(
-                "INSERT INTO mcp_tokens VALUES ($1, $2)
-                 ON CONFLICT (name) DO UPDATE SET sealed = excluded.sealed",
-            );
-            let written = self.0.lender.execute(write.bind(&name).bind(sealed)).await;
+            let write = sqlx::query(SAVE);
+            let lender = &self.0.lender;
+            let mut written = lender.execute(write.bind(&name).bind(sealed.clone())).await;
+            // What renewed these tokens is spent: they are worth waiting for the server.
+            if let Err(StoreError::Away { .. }) = &written
+                && timeout(SAVE_PATIENCE, lender.here()).await.is_ok()
+            {
+                let write = sqlx::query(SAVE);
+                written = lender.execute(write.bind(&name).bind(sealed)).await;
+            }
             written.map(drop).map_err(failed)
         })
     }
@@ -103,7 +114,8 @@ impl TokenStore for PostgresStore {
             };
             locked.map_err(|error: sqlx::Error| {
                 let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-                if code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+                let is_busy = matches!(error, sqlx::Error::PoolTimedOut);
+                if is_busy || code.as_deref() == Some(LOCK_NOT_AVAILABLE) {
                     return TokenStoreError::Locked { after: LOCK_PATIENCE };
                 }
                 failed(lender.failed(error))
