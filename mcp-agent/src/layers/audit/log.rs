@@ -4,7 +4,11 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, TryLockError, mpsc},
+    sync::{
+        Arc, Mutex, PoisonError, TryLockError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread::{self, JoinHandle},
 };
 
@@ -32,6 +36,8 @@ struct Writer {
     path: PathBuf,
     /// Whoever holds it writes.
     scribe: Arc<Mutex<Scribe>>,
+    /// How many jobs the thread has not done yet: lines stay in order.
+    left: Arc<AtomicUsize>,
     /// Taken when the log ends.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -57,7 +63,9 @@ impl AuditLog {
         let (jobs, work) = mpsc::channel::<Job>();
         let scribe = Arc::new(Mutex::new(Scribe::new(book)));
         let trouble = Trouble::default();
-        let (of_thread, told) = (Arc::clone(&scribe), Arc::clone(&trouble));
+        let left = Arc::new(AtomicUsize::new(0));
+        let (of_thread, told, undone) =
+            (Arc::clone(&scribe), Arc::clone(&trouble), Arc::clone(&left));
         let thread = thread::Builder::new().name("mcp-audit".to_owned()).spawn(move || {
             for job in work {
                 let mut scribe = of_thread.lock().unwrap_or_else(PoisonError::into_inner);
@@ -66,6 +74,7 @@ impl AuditLog {
                     Job::TryAgain(done) => (scribe.try_again(), Some(done)),
                 };
                 let outcome = note(&told, outcome);
+                undone.fetch_sub(1, Ordering::Release);
                 drop(scribe);
                 if let Some(done) = done {
                     // Whoever waited is gone; the record is made all the same.
@@ -74,7 +83,7 @@ impl AuditLog {
             }
         })?;
         let thread = Mutex::new(Some(thread));
-        Ok(Self(Arc::new(Writer { path, scribe, jobs: Some(jobs), thread, trouble })))
+        Ok(Self(Arc::new(Writer { path, scribe, left, jobs: Some(jobs), thread, trouble })))
     }
 
     /// Where the file is.
@@ -104,6 +113,9 @@ impl AuditLog {
     /// Appends a line here and now, if nobody else writes and nothing has to be waited for: two
     /// changes of threads for each call would cost more than all else that is done for it.
     fn write_at_once(&self, entry: &Entry) -> Option<Outcome> {
+        if self.0.left.load(Ordering::Acquire) > 0 {
+            return None;
+        }
         let mut scribe = match self.0.scribe.try_lock() {
             Ok(scribe) => scribe,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -120,6 +132,7 @@ impl AuditLog {
     }
 
     fn send(&self, job: Job) {
+        self.0.left.fetch_add(1, Ordering::Relaxed);
         let sent = self.0.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if !sent {
             *self.0.trouble.lock().unwrap_or_else(PoisonError::into_inner) =
