@@ -416,6 +416,14 @@ impl Slot {
         if self.is_per_caller {
             return self.resting(ServerState::PerCaller);
         }
+        {
+            // At once, so that who calls now waits for it. The supervisor tells of it.
+            let mut known = self.known();
+            if matches!(known.state, ServerState::NeedsAuth(_) | ServerState::Down(_)) {
+                known.state = ServerState::Starting;
+                known.retry_at = None;
+            }
+        }
         self.wish.send_modify(|wish| {
             wish.run = true;
             wish.turn += 1;

@@ -174,9 +174,7 @@ impl Authorizer {
     pub async fn logout(&self) -> Result<Revocation, OAuthError> {
         self.0.load().await?;
         let turn = self.0.turns.take().await;
-        let credential = self.0.current();
-        self.0.forget().await?;
-        let revocation = match credential {
+        let revocation = match self.0.forget().await? {
             Some(credential) => self.0.revoke(&credential).await,
             None => Revocation::NoTokens,
         };
@@ -219,7 +217,9 @@ impl Core {
         let Some(mut credential) = self.current() else { return Ok(()) };
         if credential.tokens.is_stale(SystemTime::now()) {
             self.renew_early(&credential).await;
-            credential = self.current().unwrap_or(credential);
+            // Somebody may have logged out elsewhere.
+            let Some(current) = self.current() else { return Ok(()) };
+            credential = current;
         }
         headers.insert(header::AUTHORIZATION, credential.header.clone());
         if let Some(key) = &credential.tokens.dpop_key {

@@ -24,4 +24,8 @@ impl Grant for EarlierLogin {
     fn refreshes(&self) -> bool {
         true
     }
+
+    fn only_takes_over(&self) -> bool {
+        true
+    }
 }

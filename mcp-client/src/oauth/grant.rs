@@ -49,6 +49,12 @@ pub trait Grant: Send + Sync + fmt::Debug + 'static {
         false
     }
 
+    /// Whether it takes over what others have got and gets nothing by itself, so that what is gone
+    /// from the store is not there any more.
+    fn only_takes_over(&self) -> bool {
+        false
+    }
+
     /// The id of the protocol extension that this is; clients declare it.
     fn extension(&self) -> Option<&'static str> {
         None
@@ -83,6 +89,10 @@ impl<G: Grant + ?Sized> Grant for Arc<G> {
 
     fn steps_up(&self) -> bool {
         (**self).steps_up()
+    }
+
+    fn only_takes_over(&self) -> bool {
+        (**self).only_takes_over()
     }
 
     fn extension(&self) -> Option<&'static str> {

@@ -121,21 +121,31 @@ impl Core {
     }
 
     /// Removes the tokens, here and in the store, and the registration of the client if no other
-    /// server's tokens are its own.
-    pub(super) async fn forget(&self) -> Result<(), OAuthError> {
-        let credential = self.state().credential.take();
-        if let Some(credential) = &credential {
-            self.settings.store.remove(&credential.entry()).await?;
+    /// server's tokens are its own. Gives what the tokens were at last.
+    pub(super) async fn forget(&self) -> Result<Option<Credential>, OAuthError> {
+        let store = &self.settings.store;
+        let mut newest = None;
+        if let Some(known) = self.current() {
+            let entry = known.entry();
+            // A refresh under way would bring them back, and has others to take back.
+            let _lock = store.lock(&entry).await?;
+            let kept = store.load_tokens(&entry).await?;
+            let tokens = kept.unwrap_or_else(|| known.tokens.clone());
+            newest = Some(Credential::new(tokens, known.client.clone())?);
+            store.remove(&entry).await?;
+            store.remove(&self.last_used()).await?;
+        } else {
+            store.remove(&self.last_used()).await?;
         }
-        self.settings.store.remove(&self.last_used()).await?;
+        self.state().credential = None;
         // That of several callers is good for the others.
-        if let Some(credential) = credential.filter(|_| self.settings.caller.is_none()) {
+        if let Some(credential) = newest.as_ref().filter(|_| self.settings.caller.is_none()) {
             // The server may have forgotten the client, which only the person's browser would show.
-            let LastUsed { issuer, resource, client_id } = LastUsed::of(&credential);
+            let LastUsed { issuer, resource, client_id } = LastUsed::of(credential);
             let note = |known: &mut Registration| known.unused_for(&client_id, &resource);
             self.settings.note_use(&issuer, note).await?;
         }
-        Ok(())
+        Ok(newest)
     }
 
     /// Gets better tokens than those that were refused.
@@ -253,7 +263,11 @@ impl Core {
         }
         let credential = Arc::new(Credential::new(tokens, at.into_client())?);
         let old = self.current();
-        self.keep(&credential).await?;
+        {
+            // A refresh under way would be written over it.
+            let _lock = settings.store.lock(&credential.entry()).await?;
+            self.keep(&credential).await?;
+        }
         if let Some(old) = old.filter(|old| old.entry() != credential.entry()) {
             settings.store.remove(&old.entry()).await?;
         }

@@ -89,11 +89,30 @@ impl Core {
 
     async fn exchange(&self, old: &Credential, found: Arc<Found>) -> Result<(), OAuthError> {
         let store = &*self.settings.store;
-        let tokens = renewed(store, &old.entry(), Some(&old.tokens.access_token), |stored| {
-            // Another process may have been here first, and then the refresh token is another too.
-            self.redeem(old, stored.unwrap_or_else(|| old.tokens.clone()), &found)
-        })
-        .await?;
+        let takes_over = self.settings.grant.only_takes_over();
+        let found_here = &*found;
+        let outcome =
+            renewed(store, &old.entry(), Some(&old.tokens.access_token), |stored| async move {
+                let kept = match stored {
+                    // Another process may have been here first, and then the refresh token is
+                    // another too.
+                    Some(stored) => stored,
+                    // Somebody has logged out.
+                    None if takes_over => {
+                        return Err(OAuthError::NotLoggedIn {
+                            scopes: Vec::new(),
+                            for_more: false,
+                        });
+                    }
+                    None => old.tokens.clone(),
+                };
+                self.redeem(old, kept, found_here).await
+            })
+            .await;
+        if matches!(outcome, Err(OAuthError::NotLoggedIn { .. })) {
+            self.state().credential = None;
+        }
+        let tokens = outcome?;
         let credential = Arc::new(Credential::new(tokens, old.client.clone())?);
         let mut state = self.state();
         state.credential = Some(credential);
