@@ -100,6 +100,14 @@ impl Stand {
         self.come_back(&back, &cookie).await
     }
 
+    /// The path by which somebody can log in, without a call.
+    async fn wish(&self, who: &str) -> String {
+        let asked = json!({"server_name": "mail"}).to_string();
+        let wanted = self.serving.ask("POST", "/mcp/logins", who, Some(&asked)).await;
+        assert_eq!(wanted.status, 201, "{wanted:?}");
+        self.path(wanted.json()["url"].as_str().unwrap())
+    }
+
     async fn logins(&self, who: &str) -> Value {
         let told = self.serving.ask("GET", "/mcp/logins", who, None).await;
         assert_eq!(told.status, 200, "{told:?}");
@@ -280,10 +288,7 @@ async fn a_login_outlives_the_service_and_is_nobody_elses() {
     let options = || ServiceOptions::new().logins(Arc::clone(&store));
     let Stand { mailbox, serving, access, ada, bob } = {
         let stand = Stand::with(options()).await;
-        let asked = json!({"server_name": "mail"}).to_string();
-        let wanted = stand.serving.ask("POST", "/mcp/logins", &stand.ada, Some(&asked)).await;
-        assert_eq!(wanted.status, 201, "{wanted:?}");
-        let path = stand.path(wanted.json()["url"].as_str().unwrap());
+        let path = stand.wish(&stand.ada).await;
         assert_eq!(stand.log_in(&stand.ada, &path, "ada").await.status, 200);
         stand
     };
@@ -379,6 +384,76 @@ async fn an_answer_that_comes_to_another_replica_is_handed_over() {
     // The tokens are those of both.
     let logins = other.ask("GET", "/mcp/logins", &stand.ada, None).await.json();
     assert_eq!(logins["logins"][0]["logged_in"], true, "{logins}");
+    other.end().await;
+    stand.serving.end().await;
+}
+
+#[tokio::test]
+async fn who_logs_in_again_is_who_they_are_now() {
+    let stand = Stand::new().await;
+    let path = stand.told(&stand.whoami(&stand.ada).await);
+    assert_eq!(stand.log_in(&stand.ada, &path, "ada").await.status, 200);
+    assert_eq!(said(&stand.whoami(&stand.ada).await), "ada");
+    let path = stand.wish(&stand.ada).await;
+    assert_eq!(stand.log_in(&stand.ada, &path, "robert").await.status, 200);
+    assert_eq!(said(&stand.whoami(&stand.ada).await), "robert");
+    let tools = stand.serving.ask("GET", "/mcp/tools", &stand.ada, None).await.body;
+    assert!(tools.contains("only_robert") && !tools.contains("only_ada"), "{tools}");
+    stand.serving.end().await;
+}
+
+/// Whoever logs out, or is let in no more, has no login under way.
+#[tokio::test]
+async fn a_login_that_was_begun_ends_with_a_logout_and_with_its_principal() {
+    let stand = Stand::new().await;
+    let path = stand.wish(&stand.ada).await;
+    let (url, cookie) = stand.begin(&stand.ada, &path).await;
+    let back = stand.consent(&url, "ada").await;
+    let out = stand.serving.ask("DELETE", "/mcp/logins/mail", &stand.ada, None).await;
+    assert_eq!((out.status, &out.json()["revoked"]), (200, &json!(false)), "{out:?}");
+    assert_eq!(stand.come_back(&back, &cookie).await.status, 410);
+
+    let (url, cookie) = stand.begin(&stand.ada, &path).await;
+    let back = stand.consent(&url, "ada").await;
+    let mut left = stand.access.clone();
+    left.keys.remove(0);
+    stand.serving.service.set_access(&left);
+    assert_eq!(stand.come_back(&back, &cookie).await.status, 410);
+    assert!(stand.mailbox.world().consent.token_requests.is_empty());
+    stand.serving.end().await;
+}
+
+#[tokio::test]
+async fn logins_and_logouts_at_one_replica_are_those_of_all() {
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    let options = || {
+        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
+        ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
+    };
+    let stand = Stand::with(options()).await;
+    let other =
+        Serving::start(vec![entry(&stand.mailbox)], options().access(stand.access.clone())).await;
+    let call = json!({"server_name": "mail", "tool_name": "whoami"}).to_string();
+    let there = || other.ask("POST", "/mcp/tools/call", &stand.ada, Some(&call));
+    assert_eq!(there().await.status, 403);
+    let path = stand.told(&stand.whoami(&stand.ada).await);
+    assert_eq!(stand.log_in(&stand.ada, &path, "ada").await.status, 200);
+    // Nobody is asked to log in once more.
+    assert_eq!(said(&there().await), "ada");
+    assert_eq!(said(&stand.whoami(&stand.ada).await), "ada");
+
+    let out = stand.serving.ask("DELETE", "/mcp/logins/mail", &stand.ada, None).await;
+    assert_eq!((out.status, &out.json()["revoked"]), (200, &json!(true)), "{out:?}");
+    stand.mailbox.world().end_all();
+    let refused = there().await;
+    assert_eq!((refused.status, &refused.json()["code"]), (403, &json!("login_required")));
+    // What is gone from the store is neither redeemed nor brought back.
+    {
+        let world = stand.mailbox.world();
+        let mut asked = world.consent.token_requests.iter();
+        assert!(asked.all(|form| form["grant_type"] == "authorization_code"));
+    }
+    assert_eq!(stand.logins(&stand.ada).await[0]["logged_in"], false);
     other.end().await;
     stand.serving.end().await;
 }

@@ -461,6 +461,7 @@ impl Service {
         let trusted = self.access();
         self.0.endpoints.keep(|principal| trusted.still_knows(principal));
         self.0.own.keep(move |principal| trusted.still_knows(principal));
+        self.0.logins.keep();
     }
 
     fn access(&self) -> Arc<access::Authority> {

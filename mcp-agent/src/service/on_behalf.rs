@@ -64,6 +64,18 @@ impl Middleware for OnBehalf {
     ) -> BoxFuture<'a, Result<Reply, CallError>> {
         match self.lead(&mut call) {
             Ok(None) => next.call(call),
+            // It may have been made at another replica.
+            Err(CallError::LoginRequired(wish)) if self.logins.is_shared() => {
+                Box::pin(async move {
+                    if !self.logins.is_made_elsewhere(wish.id()).await {
+                        return Err(CallError::LoginRequired(wish));
+                    }
+                    match self.lead(&mut call)? {
+                        Some(reply) => Ok(reply),
+                        None => next.call(call).await,
+                    }
+                })
+            }
             Ok(Some(reply)) => Box::pin(std::future::ready(Ok(reply))),
             Err(error) => Box::pin(async move { Err(error) }),
         }

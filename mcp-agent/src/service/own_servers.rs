@@ -6,11 +6,13 @@
 //! its principal that may concern the server, and ends when nobody has used it for a while, when
 //! there are too many, or with the entry of the configuration.
 
+mod logged_in;
+
 use std::{
     collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use futures_util::future::join_all;
@@ -80,12 +82,6 @@ struct Key {
     kind: u64,
 }
 
-impl Key {
-    fn is(&self, server: &str, caller: &str, kind: u64) -> bool {
-        self.server == server && *self.caller == *caller && self.kind == kind
-    }
-}
-
 struct Open {
     hub: Hub,
     /// Which of the entries that had the name.
@@ -97,6 +93,8 @@ struct Open {
     subject: Option<Arc<Subject>>,
     used: Instant,
     begun: Instant,
+    /// Since when the login is there with which it was begun anew last.
+    tried: Option<SystemTime>,
     /// Ends with it.
     _following: JoinSet<()>,
 }
@@ -186,9 +184,8 @@ impl OwnServers {
         let kind = shown.map_or(0, |shown| shown.kind);
         let key = Key { server: name.clone(), caller: principal.id().into(), kind };
         let mut open = self.open();
-        // Somebody may have been let in and be known no more by the time of this. Over standard
-        // streams there is only the owner, whoever is let in.
-        if *principal != Principal::owner() && !self.knows(principal) {
+        // Somebody may have been let in and be known no more by the time of this.
+        if !self.lets_in(principal) {
             return Err(NotOwn::Nobody(Arc::new(ServerError::NeedsCaller { server: name })));
         }
         let mut newest = shown.filter(|_| !logs_in).cloned();
@@ -291,6 +288,7 @@ impl OwnServers {
             subject,
             used: now,
             begun: now,
+            tried: None,
             _following: following,
         }
     }
@@ -368,23 +366,6 @@ impl OwnServers {
     /// How many callers a server is connected for.
     pub(super) fn count(&self, server: &str) -> usize {
         self.open().keys().filter(|key| key.server == server).count()
-    }
-
-    /// Begins a connection anew that waits for a login of its caller.
-    pub(super) fn begin_anew(&self, server: &str, caller: &str, kind: u64) {
-        let open = self.open();
-        let theirs = open.iter().filter(|(key, _)| key.is(server, caller, kind));
-        for (_, one) in theirs {
-            let waits = |own: &Server| own.state() == StateKind::NeedsAuth;
-            if one.hub.server(server).is_some_and(|own| waits(&own)) {
-                one.hub.restart(server);
-            }
-        }
-    }
-
-    /// Ends the connection of a caller who has logged out.
-    pub(super) fn forget(&self, server: &str, caller: &str, kind: u64) {
-        self.end_all(|key, _| key.is(server, caller, kind));
     }
 
     /// Ends what belongs to principals that are not known any more, and begins nothing for them

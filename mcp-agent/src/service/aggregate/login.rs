@@ -98,9 +98,15 @@ impl Aggregate {
             return Some(terms.declined(server));
         }
         let logins = &self.0.logins;
+        let principal = &self.0.view.principal;
         // One that is not known, or not good any more, is for the call to see.
-        let wish = logins.again(id, &self.0.view.principal)?;
-        let is_made = consent == Consent::Given && timeout(PATIENCE, logins.wait(id)).await.is_ok();
+        let wish = logins.again(id, principal)?;
+        let is_made = consent == Consent::Given && {
+            // Beyond what one may have waiting it is only looked.
+            let place = logins.place_to_wait(principal.id());
+            let patience = if place.is_some() { PATIENCE } else { Duration::ZERO };
+            timeout(patience, logins.wait_for_call(id)).await.is_ok()
+        };
         (!is_made).then(|| terms.login(&wish))
     }
 }

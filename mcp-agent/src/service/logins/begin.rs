@@ -75,8 +75,15 @@ impl Logins {
     }
 
     /// Begins a login, which goes on beside requests.
-    fn start(&self, id: &str, wanted: Wanted, server: &Server) -> Result<Flow, Problem> {
+    fn start(
+        &self,
+        id: &str,
+        wanted: Wanted,
+        principal: Principal,
+        server: &Server,
+    ) -> Result<Flow, Problem> {
         let base = self.base()?;
+        let entry = server.identity().entry;
         let (seen, visits) = mpsc::channel(VISITS);
         let seen = Mutex::new(seen);
         let agent = Redirected::new(format!("{base}{CALLBACK}"), move |visit: PendingVisit| {
@@ -105,7 +112,7 @@ impl Logins {
             // The browser may not wait for it.
             let _ = tell.send(outcome);
         });
-        Ok(Flow { wanted, visits, outcome, begun: Instant::now() })
+        Ok(Flow { wanted, principal, entry, visits, outcome, begun: Instant::now() })
     }
 
     pub(super) fn base(&self) -> Result<String, Problem> {
@@ -171,7 +178,7 @@ pub(in crate::service) async fn begin(
     let turn = logins.turn(&name);
     // The semaphore is never closed.
     let permit = turn.acquire().await;
-    let mut flow = logins.start(&id, wanted, &server)?;
+    let mut flow = logins.start(&id, wanted, principal, &server)?;
     let visit = match flow.next().await {
         Next::Visit(visit) => visit,
         Next::Over(Err(error)) => return Err(failed(&name, &error)),

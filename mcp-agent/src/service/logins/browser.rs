@@ -1,7 +1,9 @@
 //! The cookie by which the browser that comes back is known to be the one that began the login.
 //!
-//! Its value is sealed for the `state` of the login, so that any replica can tell without having
-//! begun it.
+//! Its value is sealed for the `state` of the login and the time, so that any replica can tell without
+//! having begun it.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use mcp_transport::serve::{SessionKeyError, SessionKeys};
@@ -26,7 +28,7 @@ pub(super) fn remember(
     state: &str,
     is_secure: bool,
 ) -> Result<Option<HeaderValue>, SessionKeyError> {
-    let value = keys.seal_text(PURPOSE, state)?;
+    let value = keys.seal_text(PURPOSE, &format!("{} {state}", now().as_secs()))?;
     Ok(cookie(state, &value, PATIENCE.as_secs(), is_secure))
 }
 
@@ -50,8 +52,22 @@ pub(super) fn began(keys: &SessionKeys, headers: &HeaderMap, state: &str, is_sec
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
     pairs.any(|(known, value)| {
-        known.trim() == name && keys.open_text(PURPOSE, value.trim()).as_deref() == Some(state)
+        known.trim() == name
+            && keys.open_text(PURPOSE, value.trim()).is_some_and(|text| is_good(&text, state))
     })
+}
+
+/// Whether what was sealed is for this login, and it is not over: a browser may keep a cookie for
+/// longer than it was told.
+fn is_good(text: &str, state: &str) -> bool {
+    let Some((since, of)) = text.split_once(' ') else { return false };
+    let since = since.parse().map(Duration::from_secs);
+    of == state && since.is_ok_and(|since| now().saturating_sub(since) <= PATIENCE)
+}
+
+/// Since 1970.
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -81,6 +97,11 @@ mod tests {
             assert!(!began(&keys, &HeaderMap::new(), "s-1", is_secure));
             let other = SessionKeys::random().unwrap();
             assert!(!began(&other, &ours, "s-1", is_secure));
+            // One that a browser has kept for too long.
+            let since = now().as_secs() - 601;
+            let value = keys.seal_text(PURPOSE, &format!("{since} s-1")).unwrap();
+            let late = headers(&format!("{}={value}", name("s-1", is_secure)));
+            assert!(!began(&keys, &late, "s-1", is_secure));
             // The value of one login under the name of another.
             let (_, value) = pair.split_once('=').unwrap();
             let moved = headers(&format!("{}={value}", name("s-2", is_secure)));

@@ -18,7 +18,7 @@ use super::{
     },
     browser,
     flows::Next,
-    handover::Outcome,
+    handover::{NOT_MEANT, Outcome},
     place::{CALLBACK, CLIENT},
 };
 
@@ -70,8 +70,11 @@ pub(in crate::service) async fn answer(
         }
         .response(forget);
     };
-    visit.answer(format!("{base}{CALLBACK}?{query}"));
     let server = flow.wanted.server.clone();
+    if !logins.is_meant(&flow) {
+        return Said::refused(&server, NOT_MEANT).response(forget);
+    }
+    visit.answer(format!("{base}{CALLBACK}?{query}"));
     match flow.next().await {
         Next::Over(Ok(())) => Said::done(&server).response(forget),
         Next::Over(Err(error)) => Said::refused(&server, &chain(&error)).response(forget),

@@ -12,7 +12,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::wanted::Wanted;
+use super::{super::access::Principal, wanted::Wanted};
 
 /// How long a person may take at the authorization server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
@@ -37,6 +37,10 @@ struct Waiting {
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) wanted: Wanted,
+    /// Who began it.
+    pub(super) principal: Principal,
+    /// Which of the entries that had the server's name was meant.
+    pub(super) entry: u64,
     /// Where the browser has to go next.
     pub(super) visits: mpsc::Receiver<PendingVisit>,
     pub(super) outcome: oneshot::Receiver<Result<(), OAuthError>>,
@@ -97,6 +101,14 @@ impl Flows {
         let state = visit.state();
         waiting.insert(state.clone(), Waiting { visit, flow });
         Ok(state)
+    }
+
+    /// Gives up those that are not meant any more.
+    pub(super) fn keep(&self, is_meant: impl Fn(&Flow) -> bool) {
+        let given_up: Vec<_> =
+            self.lock().extract_if(|_, waiting| !is_meant(&waiting.flow)).collect();
+        // Outside the lock: each ends a login.
+        drop(given_up);
     }
 
     /// Whether a login waits for its browser.

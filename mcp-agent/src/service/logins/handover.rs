@@ -4,16 +4,20 @@
 //! there, and the one that waits for it takes it and leaves what came of it. Both look for as long as
 //! somebody waits, and no longer.
 
-use std::time::Duration;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use mcp_client::{
     Secret,
-    oauth::{StoreEntry, TokenStoreError},
+    oauth::{StoreEntry, TokenStore, TokenStoreError},
 };
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use tokio::{
-    sync::Semaphore,
+    sync::oneshot,
     time::{sleep, timeout},
 };
 
@@ -33,8 +37,44 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// How many browsers wait so at a time.
 const BROWSERS: usize = 32;
 
-pub(super) fn places() -> Semaphore {
-    Semaphore::new(BROWSERS)
+/// Why a login is not finished that was begun rightly.
+pub(super) const NOT_MEANT: &str =
+    "the server, or who may use it, is another than when it was begun";
+
+/// The logins whose browsers wait for another replica, by their `state`.
+#[derive(Debug, Default)]
+pub(super) struct Handing(Mutex<HashSet<String>>);
+
+/// One of them, until it is dropped.
+#[derive(Debug)]
+struct Handed {
+    all: Arc<Handing>,
+    state: String,
+}
+
+impl Handing {
+    /// `None` where one waits for this login already, or too many wait.
+    fn take(self: &Arc<Self>, state: &str) -> Option<Handed> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_free = all.len() < BROWSERS && all.insert(state.to_owned());
+        is_free.then(|| Handed { all: Arc::clone(self), state: state.to_owned() })
+    }
+}
+
+impl Drop for Handed {
+    fn drop(&mut self) {
+        self.all.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.state);
+    }
+}
+
+/// What was seen of an answer that may come to another replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    /// Nobody waits for it any more.
+    Over,
+    /// It has come, and its outcome is told.
+    Told,
 }
 
 /// What came of a login.
@@ -60,15 +100,15 @@ impl Logins {
         if !self.0.place.is_shared() {
             return;
         }
-        let (weak, state) = (self.weak(), state.to_owned());
+        let (weak, place, state) = (self.weak(), Arc::clone(&self.0.place), state.to_owned());
         self.aside(async move {
             let looking = async {
                 loop {
                     sleep(LOOK).await;
-                    let Some(shared) = weak.upgrade() else { return };
+                    let Some(shared) = weak.upgrade() else { return Seen::Over };
                     match Self(shared).take_answer(&state).await {
-                        Ok(true) => return,
-                        Ok(false) => {}
+                        Ok(Seen::Nothing) => {}
+                        Ok(seen) => return seen,
                         Err(error) => {
                             let reason = chain(&error);
                             tracing::warn!(%reason, "an answer may be at another replica");
@@ -77,32 +117,42 @@ impl Logins {
                 }
             };
             // One that takes longer is given up.
-            let _ = timeout(PATIENCE, looking).await;
+            if timeout(PATIENCE, looking).await != Ok(Seen::Told) {
+                return;
+            }
+            // Whoever waits for the outcome takes it away, unless nobody does any more.
+            sleep(LIMIT).await;
+            if let Err(error) = place.store().remove(&entry("login outcome", &state)).await {
+                tracing::warn!(reason = %chain(&error), "the outcome of a login stays in the store");
+            }
         });
     }
 
-    /// Whether it is over.
-    async fn take_answer(&self, state: &str) -> Result<bool, TokenStoreError> {
+    async fn take_answer(&self, state: &str) -> Result<Seen, TokenStoreError> {
         if !self.0.flows.waits(state) {
-            return Ok(true);
+            return Ok(Seen::Over);
         }
         let (store, left) = (self.0.place.store(), entry("login answer", state));
-        let Some(query) = store.load(&left).await? else { return Ok(false) };
+        let Some(query) = store.load(&left).await? else { return Ok(Seen::Nothing) };
         store.remove(&left).await?;
         let (Some((visit, mut flow)), Some(base)) = (self.0.flows.take(state), self.0.place.base())
         else {
-            return Ok(true);
+            return Ok(Seen::Over);
         };
-        visit.answer(format!("{base}{CALLBACK}?{}", query.reveal()));
-        let error = match flow.next().await {
-            Next::Over(Ok(())) => None,
-            Next::Over(Err(error)) => Some(chain(&error)),
-            Next::Visit(_) => Some("the service is registered anew; try again".to_owned()),
+        let error = if self.is_meant(&flow) {
+            visit.answer(format!("{base}{CALLBACK}?{}", query.reveal()));
+            match flow.next().await {
+                Next::Over(Ok(())) => None,
+                Next::Over(Err(error)) => Some(chain(&error)),
+                Next::Visit(_) => Some("the service is registered anew; try again".to_owned()),
+            }
+        } else {
+            Some(NOT_MEANT.to_owned())
         };
         let outcome = Outcome { server: flow.wanted.server, error };
         let outcome = Secret::new(serde_json::json!(outcome).to_string());
         store.save(&entry("login outcome", state), &outcome).await?;
-        Ok(true)
+        Ok(Seen::Told)
     }
 
     /// Leaves an answer to the replica that waits for it. `None` where nobody does.
@@ -114,21 +164,36 @@ impl Logins {
         if !self.0.place.is_shared() {
             return Ok(None);
         }
-        let Ok(_place) = self.0.handing.try_acquire() else { return Ok(None) };
-        let store = self.0.place.store();
-        let (left, coming) = (entry("login answer", state), entry("login outcome", state));
-        store.save(&left, &Secret::new(query)).await?;
-        let waiting = async {
-            loop {
-                if let Some(outcome) = store.load(&coming).await? {
-                    return Ok(serde_json::from_str(outcome.reveal()).ok());
-                }
-                sleep(LOOK / 4).await;
-            }
-        };
-        let outcome = timeout(LIMIT, waiting).await.unwrap_or(Ok(None));
-        store.remove(&left).await?;
-        store.remove(&coming).await?;
-        outcome
+        let Some(handed) = self.0.handing.take(state) else { return Ok(None) };
+        let (place, query) = (Arc::clone(&self.0.place), Secret::new(query));
+        let (tell, told) = oneshot::channel();
+        // The browser may go: what was left for another replica is taken away all the same.
+        self.aside(async move {
+            let outcome = hand_over(place.store(), &handed.state, &query).await;
+            drop(handed);
+            let _ = tell.send(outcome);
+        });
+        told.await.unwrap_or(Ok(None))
     }
+}
+
+async fn hand_over(
+    store: &dyn TokenStore,
+    state: &str,
+    query: &Secret,
+) -> Result<Option<Outcome>, TokenStoreError> {
+    let (left, coming) = (entry("login answer", state), entry("login outcome", state));
+    store.save(&left, query).await?;
+    let waiting = async {
+        loop {
+            if let Some(outcome) = store.load(&coming).await? {
+                return Ok(serde_json::from_str(outcome.reveal()).ok());
+            }
+            sleep(LOOK / 4).await;
+        }
+    };
+    let outcome = timeout(LIMIT, waiting).await.unwrap_or(Ok(None));
+    store.remove(&left).await?;
+    store.remove(&coming).await?;
+    outcome
 }

@@ -17,6 +17,7 @@ mod handover;
 mod place;
 mod rest;
 mod telling;
+mod waiting;
 mod wanted;
 
 use std::{
@@ -32,7 +33,6 @@ use mcp_transport::serve::SessionKeys;
 use tokio::{
     sync::{Semaphore, broadcast},
     task::JoinSet,
-    time::sleep,
 };
 
 pub(super) use self::{
@@ -42,7 +42,11 @@ pub(super) use self::{
     rest::{Login, LoginList, NewLogin, WantedLogin, create, list, log_out},
     telling::{is_tool_of, tool_for},
 };
-use self::{flows::Flows, wanted::Wanted};
+use self::{
+    flows::{Flow, Flows},
+    handover::Handing,
+    wanted::Wanted,
+};
 use super::{
     access::{Principal, Shown},
     own_servers::OwnServers,
@@ -53,9 +57,6 @@ use crate::caller::{CallError, LoginRequired};
 
 /// How many logins a listener may be behind.
 const DONE: usize = 64;
-
-/// How soon it is seen that a login was made at another replica.
-const LOOK: Duration = Duration::from_secs(2);
 
 /// How long it is remembered that somebody has logged in: longer than anybody waits for it.
 const REMEMBERED: Duration = Duration::from_secs(900);
@@ -72,7 +73,9 @@ struct Shared {
     keys: Option<SessionKeys>,
     flows: Flows,
     /// Browsers that wait for another replica.
-    handing: Semaphore,
+    handing: Arc<Handing>,
+    /// How many requests of each principal wait for a login.
+    waiting: Arc<Mutex<HashMap<String, usize>>>,
     /// One at a time finds out who the service is at the authorization server of a server, so that it
     /// is registered there once.
     turns: Mutex<HashMap<String, Arc<Semaphore>>>,
@@ -117,7 +120,8 @@ impl Logins {
             place: Arc::clone(place),
             keys,
             flows: Flows::default(),
-            handing: handover::places(),
+            handing: Arc::default(),
+            waiting: Arc::default(),
             turns: Mutex::default(),
             done: broadcast::Sender::new(DONE),
             lately: Mutex::default(),
@@ -189,50 +193,15 @@ impl Logins {
         self.0.done.subscribe()
     }
 
-    /// Waits until the login with this id has been made, here or at another replica. Never ends for
-    /// one that is not.
-    pub(super) async fn wait(&self, id: &str) {
-        let wanted = self.0.keys.as_ref().and_then(|keys| Wanted::open(keys, id));
-        let Some(wanted) = wanted else { return std::future::pending().await };
-        let mut done = self.done();
-        while !self.is_made(&wanted).await {
-            tokio::select! {
-                // One that comes too late to be heard of is seen all the same.
-                _ = done.recv() => {}
-                () = sleep(LOOK), if self.0.place.is_shared() => {}
-            }
-        }
-        // It may have been made at another replica.
-        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
-    }
-
-    async fn is_made(&self, wanted: &Wanted) -> bool {
-        let key = (wanted.caller(), wanted.server.clone());
-        if self.lately().get(&key).is_some_and(|time| wanted.is_before(*time)) {
-            return true;
-        }
-        if !self.0.place.is_shared() {
-            return false;
-        }
-        let Some(server) = self.0.hub.server(&wanted.server) else { return false };
-        let Ok(kept) = self.0.place.kept(&server, &wanted.caller()) else { return false };
-        match kept.tokens().await {
-            Ok(Some(tokens)) => {
-                let has = |scope: &String| tokens.scopes_requested.contains(scope);
-                wanted.is_before(tokens.obtained_at) && wanted.scopes.iter().all(has)
-            }
-            Ok(None) => false,
-            Err(error) => {
-                tracing::debug!(%error, "it cannot be seen whether somebody has logged in");
-                false
-            }
-        }
-    }
-
     /// Takes over that somebody has logged in.
     fn is_done(&self, id: &str, wanted: &Wanted) {
         // First of all, so that whoever sees that it is made finds the connection begun.
-        self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
+        if wanted.scopes.is_empty() {
+            // It may be another account than before.
+            self.0.own.renew(&wanted.server, &wanted.principal, wanted.kind);
+        } else {
+            self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
+        }
         let now = SystemTime::now();
         let mut lately = self.lately();
         lately.retain(|_, time| now.duration_since(*time).is_ok_and(|since| since < REMEMBERED));
@@ -245,6 +214,18 @@ impl Logins {
             principal: wanted.principal.as_str().into(),
             server: wanted.server.as_str().into(),
         });
+    }
+
+    /// Whether what a login was begun for is there as it was, by the rules of now.
+    fn is_meant(&self, flow: &Flow) -> bool {
+        let server = self.server(&flow.wanted.server, &flow.principal);
+        self.0.own.lets_in(&flow.principal)
+            && server.is_some_and(|server| server.identity().entry == flow.entry)
+    }
+
+    /// Gives up the logins of principals that are not known any more.
+    pub(super) fn keep(&self) {
+        self.0.flows.keep(|flow| self.0.own.lets_in(&flow.principal));
     }
 
     fn lately(&self) -> MutexGuard<'_, HashMap<(CallerId, String), SystemTime>> {

@@ -7,9 +7,13 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use mcp_client::{Server, oauth::Revocation};
+use mcp_client::{
+    Server,
+    oauth::{OAuthError, Revocation},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
 
 use super::{
     super::{
@@ -170,19 +174,39 @@ pub(in crate::service) async fn log_out(
 ) -> Result<Json<Login>, Problem> {
     let server = found(&service, &name, &principal)?;
     let logins = &service.0.logins;
-    let outcome = match logins.0.place.kept(&server, &caller(&principal)) {
-        Ok(kept) => kept.logout().await,
-        Err(error) => Err(error),
-    };
-    let revocation = outcome
-        .map_err(|error| Problem::new(ProblemCode::Unexpected, chain(&error)).server(&name))?;
-    if let Revocation::Failed(error) = &revocation {
-        tracing::warn!(server = name, reason = %chain(error), "tokens could not be taken back");
-    }
+    let caller = caller(&principal);
+    let failed =
+        |error: OAuthError| Problem::new(ProblemCode::Unexpected, chain(&error)).server(&name);
+    let kept = logins.0.place.kept(&server, &caller).map_err(failed)?;
     let scope = Scope::current();
     let kind = scope.request().and_then(|request| request.shown()).map_or(0, |shown| shown.kind);
+    // What is there is of use no more from now on, nor is a login that was begun.
     logins.0.own.forget(&name, principal.id(), kind);
-    tracing::info!(server = name, principal = principal.id(), "logged out");
+    logins.0.flows.keep(|flow| flow.wanted.server != name || flow.wanted.caller() != caller);
+    let (tell, told) = oneshot::channel();
+    let (own, theirs) = (logins.0.own.clone(), (name.clone(), principal.id().to_owned()));
+    // To its end, also when the client does not wait for it.
+    logins.aside(async move {
+        let (server, principal) = theirs;
+        let outcome = kept.logout().await;
+        // A connection may have been begun before the tokens were gone.
+        own.forget(&server, &principal, kind);
+        match &outcome {
+            Ok(Revocation::Failed(error)) => {
+                let reason = chain(error);
+                tracing::warn!(server, principal, %reason, "tokens could not be taken back");
+            }
+            Ok(_) => tracing::info!(server, principal, "logged out"),
+            Err(error) => {
+                let reason = chain(error);
+                tracing::warn!(server, principal, %reason, "somebody could not be logged out");
+            }
+        }
+        // The client may not wait for it.
+        let _ = tell.send(outcome);
+    });
+    let ended = || Problem::new(ProblemCode::Unexpected, "the service is ending").server(&name);
+    let revocation = told.await.map_err(|_| ended())?.map_err(failed)?;
     let revoked = Some(matches!(revocation, Revocation::Revoked { .. }));
     Ok(Json(Login { revoked, ..Login::none(&server) }))
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Logins {
-    fn read(&self, id: &str) -> Option<Wanted> {
+    pub(super) fn read(&self, id: &str) -> Option<Wanted> {
         Wanted::open(self.0.keys.as_ref()?, id)
     }
 
