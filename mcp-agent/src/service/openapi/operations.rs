@@ -109,6 +109,8 @@ pub(super) const OPERATIONS: &[Operation] = &[
         body NewLogin, 201 Answer::Json(schema_of::<WantedLogin>)),
     operation!("delete", "/mcp/logins/{server}", "removeLogin", "Logs out of a server",
         200 Answer::Json(schema_of::<Login>)),
+    operation!("get", "/connect/{id}", "showLoginPage",
+        "The page on which a person logs in to a server", 200 Answer::Text("text/html")),
     operation!("get", "/connect/{id}/wanted", "showWantedLogin",
         "What the person who opens the address of a login is about to do",
         200 Answer::Json(schema_of::<WantedBy>)),
