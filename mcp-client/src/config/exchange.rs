@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{OAuthEntry, TransportEntry, fields::Fields};
+use super::{OAuthEntry, TransportEntry, fields::Fields, per_caller};
 use crate::oauth::{IssuedToken, SubjectToken};
 
 /// The member `exchange` of an entry's `oauth`: the server gets no credentials of this program's
@@ -84,14 +84,8 @@ impl ExchangeEntry {
         if oauth.exchange.is_none() {
             return Ok(());
         }
-        let fault = match transport {
-            TransportEntry::Stdio { .. } => "is for servers that are reached by URL",
-            TransportEntry::Remote { headers, .. }
-                if headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
-            {
-                "takes the place of the header `Authorization`; remove one of them"
-            }
-            _ if has_replicas => "is for servers without `replicas`",
+        let fault = match per_caller::fault(transport, has_replicas) {
+            Some(fault) => fault,
             _ if oauth.token_url.is_none() => "needs `tokenUrl` beside it",
             _ if oauth.client_id.is_none() => "needs `clientId` beside it",
             _ => return Ok(()),

@@ -1,6 +1,22 @@
-//! Servers at which each caller of a service logs in, as a file declares them.
+//! Servers that each caller of a service has a connection of their own to, as a file declares them:
+//! by a login of theirs, or by an exchange of tokens.
 
 use super::{OAuthEntry, TransportEntry};
+
+/// Why a server cannot be reached on behalf of callers, in whichever way.
+pub(super) fn fault(transport: &TransportEntry, has_replicas: bool) -> Option<&'static str> {
+    match transport {
+        TransportEntry::Stdio { .. } => Some("is for servers that are reached by URL"),
+        TransportEntry::Remote { headers, .. }
+            if headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
+        {
+            Some("takes the place of the header `Authorization`; remove one of them")
+        }
+        TransportEntry::Remote { .. } => {
+            has_replicas.then_some("is for servers without `replicas`")
+        }
+    }
+}
 
 /// Refuses an entry whose `oauth` says `perCaller` where that cannot work.
 pub(super) fn check(
@@ -11,14 +27,8 @@ pub(super) fn check(
     if !oauth.per_caller {
         return Ok(());
     }
-    let fault = match transport {
-        TransportEntry::Stdio { .. } => "is for servers that are reached by URL",
-        TransportEntry::Remote { headers, .. }
-            if headers.keys().any(|name| name.eq_ignore_ascii_case("authorization")) =>
-        {
-            "takes the place of the header `Authorization`; remove one of them"
-        }
-        _ if has_replicas => "is for servers without `replicas`",
+    let fault = match fault(transport, has_replicas) {
+        Some(fault) => fault,
         _ if oauth.exchange.is_some() => "and `exchange` are two ways to the same; remove one",
         _ if oauth.token_url.is_some() => {
             "has people log in, and `tokenUrl` is for programs; remove one of them"

@@ -24,6 +24,22 @@ use super::{
 use crate::caller::{Call, CallError, Operation, ToolHints};
 
 impl Aggregate {
+    /// What is offered by a name: among what is known, or after the caller's servers were asked.
+    async fn find<T>(
+        &self,
+        name: &str,
+        lists: CatalogLists,
+        caller: &Caller<'_>,
+        find: impl Fn(&Offered<'_>) -> Option<T>,
+    ) -> Option<T> {
+        if !self.may_be_of_unknown(name)
+            && let Some(found) = find(&self.known())
+        {
+            return Some(found);
+        }
+        find(&self.look_for(lists, caller).await)
+    }
+
     pub(super) async fn call_tool(
         &self,
         params: CallToolParams,
@@ -43,14 +59,8 @@ impl Aggregate {
             let name = params.name.clone();
             Some((server.name().to_owned(), name, ToolHints::default(), Ok(None)))
         };
-        let mut found = None;
-        if !self.may_be_of_unknown(&params.name) {
-            found = find(&self.known());
-        }
-        if found.is_none() {
-            found = find(&self.look_for(CatalogLists::TOOLS, caller).await).or_else(login);
-        }
-        let found = found.ok_or_else(|| unknown("tool", &params.name))?;
+        let found = self.find(&params.name, CatalogLists::TOOLS, caller, find).await;
+        let found = found.or_else(login).ok_or_else(|| unknown("tool", &params.name))?;
         let (server, name, hints, task) = found;
         if let Some(measured) = caller.measured {
             measured.is_of(&server, &name);
@@ -80,13 +90,7 @@ impl Aggregate {
             found.map(|(server, _, prompt)| (server.name().to_owned(), prompt.name.clone()))
         };
         let lists = CatalogLists { prompts: true, ..NO_LISTS };
-        let mut found = None;
-        if !self.may_be_of_unknown(&params.name) {
-            found = find(&self.known());
-        }
-        if found.is_none() {
-            found = find(&self.look_for(lists, caller).await);
-        }
+        let found = self.find(&params.name, lists, caller, find).await;
         let (server, name) = found.ok_or_else(|| unknown("prompt", &params.name))?;
         if let Some(measured) = caller.measured {
             measured.is_of(&server, &name);
