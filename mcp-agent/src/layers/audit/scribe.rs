@@ -12,37 +12,44 @@ use super::{
 /// What takes longer is left to the thread.
 const AT_ONCE: Duration = Duration::from_millis(2);
 
-/// How long it stays with the thread then.
-const SLOW_FOR: Duration = Duration::from_secs(5);
+/// After how many lines in a row that took no time the thread is not needed any more. It may have
+/// been another process that had the processor meanwhile, and not the file that was slow.
+const QUICK_LINES: u32 = 32;
 
 #[derive(Debug)]
 pub(super) struct Scribe {
     book: Book,
     gap: Option<Gap>,
-    /// Until when the file is taken for a slow one.
-    slow_until: Option<Instant>,
+    /// How many more lines must take no time before the file is not taken for a slow one.
+    distrust: u32,
 }
 
 impl Scribe {
     pub(super) fn new(book: Book) -> Self {
-        Self { book, gap: None, slow_until: None }
+        Self { book, gap: None, distrust: 0 }
     }
 
     pub(super) fn record(&mut self, entry: &Entry) -> io::Result<()> {
+        let began = Instant::now();
         let written = self.close_gap().and_then(|()| self.book.append(entry));
+        self.took(began.elapsed());
         written.inspect_err(|error| self.gap(error).unrecorded += 1)
     }
 
     /// Writes a line if nothing speaks for that it takes time; `None` if something does.
     pub(super) fn record_at_once(&mut self, entry: &Entry) -> Option<io::Result<()>> {
-        let began = Instant::now();
-        if self.gap.is_some() || self.slow_until.is_some_and(|until| began < until) {
+        if self.gap.is_some() || self.distrust > 0 {
             return None;
         }
+        let began = Instant::now();
         let written = self.book.append_at_once(entry)?;
-        let end = Instant::now();
-        self.slow_until = (end - began > AT_ONCE).then(|| end + SLOW_FOR);
+        self.took(began.elapsed());
         Some(written.inspect_err(|error| self.gap(error).unrecorded += 1))
+    }
+
+    fn took(&mut self, time: Duration) {
+        let is_slow = time > AT_ONCE;
+        self.distrust = if is_slow { QUICK_LINES } else { self.distrust.saturating_sub(1) };
     }
 
     pub(super) fn try_again(&mut self) -> io::Result<()> {
