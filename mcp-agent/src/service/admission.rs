@@ -11,9 +11,8 @@ use std::{
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -116,24 +115,27 @@ impl Drop for Place<'_> {
 
 /// Lets in what there is room for. A request has its turn until its answer begins; what streams
 /// after that is bounded by the layers of calls, or listens.
-pub(super) async fn admit(
-    State(admission): State<Arc<Admission>>,
+pub(super) async fn admit<F>(
+    admission: &Admission,
     request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     // Those who watch over the process must hear from it most of all when it is overloaded.
     if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
-        return next.run(request).await;
+        return next(request).await;
     }
     let admitted = async {
         let request = admission.read(request).await?;
         if listens(request.method(), request.headers()) {
             let permit = admission.stream()?;
-            let response = next.run(request).await;
+            let response = next(request).await;
             return Ok(response.map(|body| carrying(body, permit)));
         }
         let _turn = admission.turn().await?;
-        Ok(next.run(request).await)
+        Ok(next(request).await)
     };
     admitted.await.unwrap_or_else(|problem: Problem| problem.into_response())
 }

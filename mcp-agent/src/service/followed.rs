@@ -11,9 +11,8 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderValue, Method, StatusCode},
-    middleware::Next,
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode},
     response::Response,
 };
 use hyper::body::{Frame, SizeHint};
@@ -29,23 +28,29 @@ use super::{
 use crate::spans::{NewSpan, Span};
 
 /// The header that names a request, in both directions.
-const REQUEST_ID: &str = "x-request-id";
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Those of W3C Trace Context and Baggage.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+const BAGGAGE: HeaderName = HeaderName::from_static("baggage");
 /// How much of a path is noted.
 const MAX_PATH_CHARS: usize = 256;
 
 /// Follows a request. Who watches over the process is noted only where everything is.
-pub(super) async fn follow(
-    State(service): State<Service>,
+pub(super) async fn follow<F>(
+    service: &Service,
     mut request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let notes = RequestNotes::new(request_id(request.headers()), service.0.passes_baggage);
     let header = HeaderValue::try_from(&notes.id);
     let outside = Scope::new(None, notes);
     let trace = {
-        let header =
-            |name: &'static str| request.headers().get(name).and_then(|value| value.to_str().ok());
-        outside.read_trace(header("traceparent"), header("tracestate"), header("baggage"))
+        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+        outside.read_trace(header(&TRACEPARENT), header(&TRACESTATE), header(&BAGGAGE))
     };
     let path = request.uri().path();
     let is_quiet = matches!(path, "/healthz" | "/readyz" | "/metrics") || path == "/";
@@ -73,7 +78,7 @@ pub(super) async fn follow(
     };
     // For what is done in a task of its own.
     request.extensions_mut().insert(serve::Beside::new(scope.clone()));
-    let mut response = scope.clone().within(next.run(request)).await;
+    let mut response = scope.clone().within(next(request)).await;
     end.status = Some(response.status());
     if let Ok(id) = header {
         response.headers_mut().insert(REQUEST_ID, id);
@@ -84,7 +89,7 @@ pub(super) async fn follow(
 /// The request's own, if others can make use of it; else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte);
-    let given = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     if let Some(given) = given
         && (1..=128).contains(&given.len())
         && given.bytes().all(fits)

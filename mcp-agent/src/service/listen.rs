@@ -22,6 +22,10 @@ use super::{
 /// The smallest head that hyper can be bound to.
 const LEAST_HEAD_BYTES: usize = 8 << 10;
 
+/// How many headers hyper has room for beside the request itself; another number has it ask for
+/// memory with each.
+const HEADERS_AT_HAND: usize = 100;
+
 /// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
@@ -44,11 +48,10 @@ pub(super) async fn serve(
     let mut now = phase.clone();
     let head_bytes = limits.head_bytes.max(LEAST_HEAD_BYTES);
     let mut builder = http1::Builder::new();
-    builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle)
-        .max_headers(limits.headers)
-        .max_buf_size(head_bytes);
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.idle).max_buf_size(head_bytes);
+    if limits.headers != HEADERS_AT_HAND {
+        builder.max_headers(limits.headers);
+    }
     loop {
         tokio::select! {
             // The sender is gone only with the service.

@@ -117,8 +117,9 @@ use std::{
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
-    middleware,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::Response,
     routing::{any, delete, get, post},
 };
 use mcp_client::{
@@ -546,11 +547,17 @@ impl Service {
             .method_not_allowed_fallback(health::no_such_method)
             // What is larger was refused before.
             .layer(DefaultBodyLimit::disable())
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.admission), admission::admit))
-            .layer(middleware::from_fn_with_state(Arc::clone(&self.0.access), access::check))
-            .layer(middleware::from_fn_with_state(self.clone(), followed::follow))
+            .layer(middleware::from_fn_with_state(self.clone(), let_in))
             .with_state(self.clone())
     }
+}
+
+/// What every request goes through, outside in: one layer, since each costs every call its boxes.
+async fn let_in(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let Shared { access, admission, .. } = &*service.0;
+    let admitted = |request| admission::admit(admission, request, |request| next.run(request));
+    let checked = |request| access::check(access, request, admitted);
+    followed::follow(&service, request, checked).await
 }
 
 fn endpoint(guard: &Guard, limits: &ServiceLimits, keys: Option<SessionKeys>) -> HttpServeConfig {

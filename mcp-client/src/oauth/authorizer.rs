@@ -211,12 +211,13 @@ impl Core {
         if !self.is_ours(target) {
             return Ok(());
         }
+        // What is rare is in boxes, since it would make what is done for every request large.
         if !self.state().loaded {
-            self.load().await?;
+            Box::pin(self.load()).await?;
         }
         let Some(mut credential) = self.current() else { return Ok(()) };
         if credential.tokens.is_stale(SystemTime::now()) {
-            self.renew_early(&credential).await;
+            Box::pin(self.renew_early(&credential)).await;
             // Somebody may have logged out elsewhere.
             let Some(current) = self.current() else { return Ok(()) };
             credential = current;

@@ -27,7 +27,7 @@ mod dial;
 mod endpoint;
 mod events;
 mod gate;
-mod headers;
+pub(crate) mod headers;
 mod http_transport;
 mod legacy_cancel;
 mod legacy_session;

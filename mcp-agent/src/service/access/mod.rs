@@ -19,9 +19,8 @@ use std::{
 };
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, Method, StatusCode, header},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -197,18 +196,21 @@ pub fn random_token() -> io::Result<Secret> {
 
 /// Refuses requests for foreign hosts, of foreign pages, and of whoever is not let in or not for
 /// this. Whoever is becomes the [`Principal`] of the request.
-pub(super) async fn check(
-    State(access): State<Arc<Access>>,
+pub(super) async fn check<F>(
+    access: &Access,
     request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     if let Err(reason) = access.guard.check(request.headers(), request.uri()) {
         return Problem::new(ProblemCode::Refused, reason).into_response();
     }
     let (mut parts, body) = request.into_parts();
     let path = parts.uri.path();
     if is_open(&parts.method, path) {
-        return next.run(Request::from_parts(parts, body)).await;
+        return next(Request::from_parts(parts, body)).await;
     }
     let trusted = access.trusted();
     let refuse =
@@ -238,7 +240,7 @@ pub(super) async fn check(
         request.is_of(&principal, shown);
     }
     parts.extensions.insert(principal);
-    next.run(Request::from_parts(parts, body)).await
+    next(Request::from_parts(parts, body)).await
 }
 
 /// What everybody may ask for.

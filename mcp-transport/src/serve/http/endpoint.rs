@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     error::BoxError,
+    http::headers::{LAST_EVENT_ID, PROTOCOL_VERSION, SESSION_ID},
     serve::{Beside, Peer, Service, outgoing::Outgoing},
 };
 
@@ -77,12 +78,14 @@ impl HttpEndpoint {
         if head.uri.path() != self.config.path {
             return reply::status(StatusCode::NOT_FOUND);
         }
+        let version = shown_version(&head.headers);
         let client = Client {
             headers: &head.headers,
+            version: version.as_ref(),
             principal: head.extensions.get(),
             beside: head.extensions.get(),
         };
-        let is_modern = shown_version(&head.headers).is_some_and(|v| v.era() == Era::Modern);
+        let is_modern = client.is_modern();
         match head.method {
             Method::POST => match self.read(&head.headers, body).await {
                 Ok(text) => self.post(client, &text).await,
@@ -158,7 +161,7 @@ impl HttpEndpoint {
                 }
                 Ok(Era::Legacy) => {}
             }
-        } else if shown_version(headers).is_some_and(|version| version.era() == Era::Modern) {
+        } else if client.is_modern() {
             return match (is_batch, messages.pop()) {
                 (false, Some(Message::Notification(notification))) => {
                     self.modern_notification(notification)
@@ -224,7 +227,7 @@ impl HttpEndpoint {
             return *too_many_sessions();
         }
         let mut response = reply::json(StatusCode::OK, answer.text);
-        response.headers_mut().insert("mcp-session-id", id);
+        response.headers_mut().insert(SESSION_ID, id);
         response
     }
 
@@ -254,7 +257,6 @@ impl HttpEndpoint {
         client: Client<'_>,
         messages: Vec<Message>,
     ) -> Result<Reply, Box<Reply>> {
-        let headers = client.headers;
         let session = self.session(client)?;
         let is_single = messages.len() == 1;
         let mut requests = Vec::new();
@@ -293,7 +295,7 @@ impl HttpEndpoint {
             return Ok(reply::json(StatusCode::OK, first.text));
         }
         // Older clients would take an event without data for a message.
-        let primed = shown_version(headers).is_some_and(|v| v >= ProtocolVersion::V2025_11_25);
+        let primed = client.version.is_some_and(|v| *v >= ProtocolVersion::V2025_11_25);
         Ok(reply::events(Events::numbered(reader, number).primed(primed)))
     }
 
@@ -305,7 +307,7 @@ impl HttpEndpoint {
             return Err(refuse(StatusCode::NOT_ACCEPTABLE, reason));
         }
         let session = self.session(client)?;
-        let Some(position) = headers.get("last-event-id") else {
+        let Some(position) = headers.get(&LAST_EVENT_ID) else {
             if session.unasked.is_attached() {
                 return Err(refuse(StatusCode::CONFLICT, "the session has its stream already"));
             }
@@ -350,7 +352,7 @@ impl HttpEndpoint {
 
     /// The session that a legacy request names.
     fn session(&self, client: Client<'_>) -> Result<Arc<Session>, Box<Reply>> {
-        if shown_version(client.headers).is_some_and(|version| !version.is_supported()) {
+        if client.version.is_some_and(|version| !version.is_supported()) {
             let reason = "the protocol version of the header is not known";
             return Err(refuse(StatusCode::BAD_REQUEST, reason));
         }
@@ -387,8 +389,16 @@ impl fmt::Debug for HttpEndpoint {
 #[derive(Clone, Copy)]
 struct Client<'a> {
     headers: &'a HeaderMap,
+    /// What the header names.
+    version: Option<&'a ProtocolVersion>,
     principal: Option<&'a Principal>,
     beside: Option<&'a Beside>,
+}
+
+impl Client<'_> {
+    fn is_modern(&self) -> bool {
+        self.version.is_some_and(|version| version.era() == Era::Modern)
+    }
 }
 
 const NO_SESSION: &str = "there is no such session";
@@ -407,7 +417,7 @@ fn refuse(status: StatusCode, reason: &str) -> Box<Reply> {
 }
 
 fn session_id(headers: &HeaderMap) -> Result<&str, Box<Reply>> {
-    let id = headers.get("mcp-session-id").and_then(|id| id.to_str().ok());
+    let id = headers.get(&SESSION_ID).and_then(|id| id.to_str().ok());
     id.ok_or_else(|| {
         let reason = "no `Mcp-Session-Id`, and no `_meta` of a revision that does without";
         let error = ErrorObject::new(error_code::INVALID_PARAMS, reason);
@@ -416,7 +426,7 @@ fn session_id(headers: &HeaderMap) -> Result<&str, Box<Reply>> {
 }
 
 fn shown_version(headers: &HeaderMap) -> Option<ProtocolVersion> {
-    let text = headers.get("mcp-protocol-version")?.to_str().ok()?;
+    let text = headers.get(&PROTOCOL_VERSION)?.to_str().ok()?;
     Some(ProtocolVersion::new(text.trim().to_owned()))
 }
 

@@ -61,11 +61,20 @@ impl Guard {
     }
 
     fn is_own(&self, host: &str) -> bool {
+        // As nearly all say it: a name that is known, and perhaps a port.
+        let port = host.bytes().rev().take_while(u8::is_ascii_digit).count();
+        let name = host[..host.len() - port].strip_suffix(':').unwrap_or(host);
+        if self.is_known(name) {
+            return true;
+        }
         let Ok(authority) = host.parse::<http::uri::Authority>() else { return false };
         if authority.as_str().contains('@') {
             return false;
         }
-        let name = authority.host();
+        self.is_known(authority.host())
+    }
+
+    fn is_known(&self, name: &str) -> bool {
         ["localhost", "127.0.0.1", "[::1]"]
             .into_iter()
             .chain(self.hosts.iter().map(String::as_str))

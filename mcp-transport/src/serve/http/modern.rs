@@ -1,6 +1,6 @@
 //! What the modern lifecycle asks of a POST: headers that repeat the body.
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use mcp_protocol::{
     error_code, header_values,
     jsonrpc::{ErrorObject, Request},
@@ -8,6 +8,8 @@ use mcp_protocol::{
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
+
+use crate::http::headers::{METHOD, NAME, PROTOCOL_VERSION};
 
 /// The members of `params` that headers repeat.
 #[derive(Default, Deserialize)]
@@ -35,13 +37,15 @@ struct Meta<'a> {
 /// # Errors
 /// It is modern, and its headers or its `_meta` are not as they must be.
 pub(super) fn check(request: &Request, headers: &HeaderMap) -> Result<Era, ErrorObject> {
-    let shown = text(headers, "mcp-protocol-version")?;
+    let shown = text(headers, &PROTOCOL_VERSION)?;
+    let era_of = |version: &str| ProtocolVersion::new(version.to_owned()).era();
+    let shows_modern = shown.is_some_and(|version| era_of(version) == Era::Modern);
+    if !shows_modern && !may_name_version(&request.params) {
+        return Ok(Era::Legacy);
+    }
     let params: Params<'_> = serde_json::from_slice(&request.params).unwrap_or_default();
     let named = params.meta.as_ref().and_then(|meta| meta.version.as_ref());
-    let era_of = |version: &str| ProtocolVersion::new(version.to_owned()).era();
-    let is_modern = shown.is_some_and(|version| era_of(version) == Era::Modern)
-        || (named.is_some() && &*request.method != "initialize");
-    if !is_modern {
+    if !shows_modern && (named.is_none() || &*request.method == "initialize") {
         return Ok(Era::Legacy);
     }
     let missing = |key: &str| {
@@ -54,7 +58,7 @@ pub(super) fn check(request: &Request, headers: &HeaderMap) -> Result<Era, Error
     if params.meta.as_ref().is_none_or(|meta| meta.capabilities.is_none()) {
         return Err(missing("io.modelcontextprotocol/clientCapabilities"));
     }
-    compare("mcp-method", text(headers, "mcp-method")?, &request.method)?;
+    compare("mcp-method", text(headers, &METHOD)?, &request.method)?;
     let name = match &*request.method {
         "tools/call" | "prompts/get" => params.name,
         "resources/read" => params.uri,
@@ -62,7 +66,7 @@ pub(super) fn check(request: &Request, headers: &HeaderMap) -> Result<Era, Error
         _ => None,
     };
     if let Some(name) = name.as_ref().and_then(Value::as_str) {
-        let shown = text(headers, "mcp-name")?;
+        let shown = text(headers, &NAME)?;
         let decoded = shown.map(header_values::decode).transpose();
         let decoded = decoded.map_err(|error| mismatch(error.to_string()))?;
         compare("mcp-name", decoded.as_deref(), name)?;
@@ -70,7 +74,13 @@ pub(super) fn check(request: &Request, headers: &HeaderMap) -> Result<Era, Error
     Ok(Era::Modern)
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, ErrorObject> {
+/// Whether it is worth a look: a key may be written with escapes.
+fn may_name_version(params: &[u8]) -> bool {
+    memchr::memmem::find(params, b"io.modelcontextprotocol/protocolVersion").is_some()
+        || memchr::memchr(b'\\', params).is_some()
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ErrorObject> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
