@@ -436,10 +436,16 @@ fn is_kind(value: Option<&HeaderValue>, kind: &str) -> bool {
     text.split(';').next().is_some_and(|found| found.trim().eq_ignore_ascii_case(kind))
 }
 
+/// What the specification has clients accept: all that is asked about here.
+const JSON_OR_EVENTS: &str = "application/json, text/event-stream";
+
 /// Whether the client takes this media type. Without `Accept` it takes all.
 fn accepts(headers: &HeaderMap, kind: &str) -> bool {
-    if !headers.contains_key(header::ACCEPT) {
-        return true;
+    match headers.get(header::ACCEPT) {
+        None => return true,
+        // As most clients say it, so that it need not be taken apart.
+        Some(all) if all == JSON_OR_EVENTS => return true,
+        Some(_) => {}
     }
     let group = kind.split('/').next().unwrap_or_default();
     headers

@@ -1,11 +1,14 @@
 //! What the modern lifecycle asks of a POST: headers that repeat the body.
 
+use std::sync::LazyLock;
+
 use http::{HeaderMap, HeaderName};
 use mcp_protocol::{
     error_code, header_values,
     jsonrpc::{ErrorObject, Request},
     version::{Era, ProtocolVersion},
 };
+use memchr::memmem::Finder;
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
@@ -74,10 +77,13 @@ pub(super) fn check(request: &Request, headers: &HeaderMap) -> Result<Era, Error
     Ok(Era::Modern)
 }
 
+/// Made once: it costs more than a search.
+static VERSION_KEY: LazyLock<Finder<'_>> =
+    LazyLock::new(|| Finder::new("io.modelcontextprotocol/protocolVersion"));
+
 /// Whether it is worth a look: a key may be written with escapes.
 fn may_name_version(params: &[u8]) -> bool {
-    memchr::memmem::find(params, b"io.modelcontextprotocol/protocolVersion").is_some()
-        || memchr::memchr(b'\\', params).is_some()
+    VERSION_KEY.find(params).is_some() || memchr::memchr(b'\\', params).is_some()
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ErrorObject> {
