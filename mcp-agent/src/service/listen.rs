@@ -1,6 +1,6 @@
 //! Connections of clients: bounded in number and patience, and closed without cutting anybody off.
 
-use std::{convert::Infallible, io, pin::pin};
+use std::{convert::Infallible, io, pin::pin, time::Duration};
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use mcp_transport::serve::accept;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::interval};
 use tower_service::Service as _;
 
 use super::{
@@ -25,6 +25,10 @@ const LEAST_HEAD_BYTES: usize = 8 << 10;
 /// How many headers hyper has room for beside the request itself; another number has it ask for
 /// memory with each.
 const HEADERS_AT_HAND: usize = 100;
+
+/// How often a timer ends that nothing waits for. A timer that ends before all others has the
+/// runtime interrupt its own sleep, by two system calls; with this one around, no call's is that.
+const TICK: Duration = Duration::from_secs(1);
 
 /// What becomes of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,8 +56,10 @@ pub(super) async fn serve(
     if limits.headers != HEADERS_AT_HAND {
         builder.max_headers(limits.headers);
     }
+    let mut tick = interval(TICK);
     loop {
         tokio::select! {
+            _ = tick.tick() => {}
             // The sender is gone only with the service.
             () = async { drop(now.wait_for(|phase| *phase != Phase::Serving).await) } => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
