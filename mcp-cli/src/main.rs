@@ -64,9 +64,10 @@ mod server_line;
 mod terminal_text;
 mod theme;
 
-use std::{env, process, time::Duration};
+use std::{env, io, process, time::Duration};
 
 use clap::Parser as _;
+use tokio::runtime::{Builder, Runtime};
 
 use self::{
     args::{Cli, Command},
@@ -107,10 +108,9 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
                 .cause(error.to_string())
         })?;
     }
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-            Report::new(ErrorCode::Unexpected, "cannot start the runtime").cause(error.to_string())
-        })?;
+    let runtime = runtime(&cli.command).map_err(|error| {
+        Report::new(ErrorCode::Unexpected, "cannot start the runtime").cause(error.to_string())
+    })?;
     let mut printer = Printer::new(context.settings.output, context.settings.stdout_theme);
     let outcome = runtime.block_on(async {
         // These hear Ctrl-C themselves: in a chat it stops the answer, and a service ends in order.
@@ -132,6 +132,20 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
         Err(CliError::Report(report)) => Ok(report.exit_code()),
         outcome => outcome,
     }
+}
+
+/// One thread does everything, but for a service: that one has many clients.
+fn runtime(command: &Command) -> io::Result<Runtime> {
+    let threads = match command {
+        Command::Serve(args) => args.threads(),
+        _ => 1,
+    };
+    let mut builder =
+        if threads > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
+    if threads > 1 {
+        builder.worker_threads(threads);
+    }
+    builder.enable_all().build()
 }
 
 /// Runs a command until Ctrl-C, which drops it: calls under way are cancelled at their servers.

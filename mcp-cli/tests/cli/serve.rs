@@ -42,6 +42,28 @@ fn a_service_is_one_mcp_server() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn as_many_threads_work_as_are_wanted() {
+    let sandbox = Sandbox::new();
+    for (wanted, workers) in [("1", 0), ("3", 3)] {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_mcp"));
+        let words = ["serve", "--listen", "127.0.0.1:0", "--no-model", "--no-token", "-o", "json"];
+        command.args(words).args(["--threads", wanted, "--", "mcp", "demo-server"]);
+        let mut serving = Serving(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut told = String::new();
+        BufReader::new(serving.0.stdout.take().unwrap()).read_line(&mut told).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+        let url = format!("{}/mcp", told["url"].as_str().unwrap());
+        let ended = sandbox.mcp(&["call", &url, "calculator", "expression=6*7"]);
+        assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{}", ended.stderr);
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", serving.0.id())).unwrap();
+        let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
+        let named = names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("tokio-rt")));
+        assert_eq!(named.count(), workers, "--threads {wanted}");
+    }
+}
+
+#[test]
 fn a_service_speaks_over_standard_streams_too() {
     let words = ["call", "calculator", "expression=6*7", "--", "mcp", "serve", "--stdio", "--"];
     let words: Vec<_> = words.iter().copied().chain(["mcp", "demo-server"]).collect();
