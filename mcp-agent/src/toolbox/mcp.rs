@@ -189,24 +189,23 @@ impl McpToolset {
     /// Asks all servers for their tools again, side by side. Returns whether anything changed.
     /// Snapshots that were taken before stay as they are.
     pub async fn refresh(&self) -> bool {
-        match &self.servers {
-            Servers::Clients(clients) => self.replace(ask(clients).await, 0),
-            of_hubs => {
-                let before = self.snapshot().generation;
-                let servers: Vec<_> = of_hubs
-                    .servers()
-                    .into_iter()
-                    .filter(|server| server.status().state.client().is_some())
-                    .collect();
-                let lists = servers.iter().map(|one| one.refresh_catalog(CatalogLists::TOOLS));
-                for (server, list) in servers.iter().zip(future::join_all(lists).await) {
-                    if let Err(error) = list {
-                        tracing::debug!(server = server.name(), %error, "its tools are kept");
-                    }
-                }
-                self.snapshot().generation != before
+        if let Servers::Clients(clients) = &self.servers {
+            return self.replace(ask(clients).await, 0);
+        }
+        let before = self.snapshot().generation;
+        let servers: Vec<_> = self
+            .servers
+            .servers()
+            .into_iter()
+            .filter(|server| server.status().state.client().is_some())
+            .collect();
+        let lists = servers.iter().map(|one| one.refresh_catalog(CatalogLists::TOOLS));
+        for (server, list) in servers.iter().zip(future::join_all(lists).await) {
+            if let Err(error) = list {
+                tracing::debug!(server = server.name(), %error, "its tools are kept");
             }
         }
+        self.snapshot().generation != before
     }
 
     /// Takes in what the hub knows, if it knows anything new.
@@ -320,7 +319,9 @@ impl McpToolset {
     pub(super) fn hub(&self) -> Option<&Hub> {
         match &self.servers {
             Servers::Hub(hub) => Some(hub),
-            _ => None,
+            #[cfg(feature = "service")]
+            Servers::Several(_) => None,
+            Servers::Clients(_) => None,
         }
     }
 
