@@ -1,10 +1,14 @@
 //! Conversations of a store over REST.
 
 use mcp_agent::{
-    Agent,
-    model::scripted::{Scene, ScriptedModel},
+    Agent, Journal, JournalError,
+    model::{
+        BoxFuture,
+        scripted::{Scene, ScriptedModel},
+    },
+    run::{Feed, Run, RunId},
     service::ServiceOptions,
-    store::{SqliteStore, StoreKey},
+    store::{SqliteStore, Store, StoreError, StoreKey, Stored},
 };
 use serde_json::json;
 
@@ -46,4 +50,57 @@ async fn they_are_listed_shown_forked_exported_and_deleted() {
     let without = Serving::start(vec![], ServiceOptions::new()).await;
     assert_eq!(without.get("/mcp/conversations").await.status, 404);
     without.end().await;
+}
+
+/// Takes nothing new, as a database does that went away since it was read last.
+#[derive(Debug)]
+struct Away(SqliteStore);
+
+fn away() -> StoreError {
+    StoreError::Away { place: "postgres://db".to_owned(), source: "no answer".into() }
+}
+
+impl Journal for Away {
+    fn begin<'a>(&'a self, _: &'a Run) -> BoxFuture<'a, Result<(), JournalError>> {
+        Box::pin(async { Err(JournalError::new(away())) })
+    }
+
+    fn record<'a>(&'a self, _: &'a Feed, _: &'a Run) -> BoxFuture<'a, Result<(), JournalError>> {
+        Box::pin(async { Err(JournalError::new(away())) })
+    }
+}
+
+impl Store for Away {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<Stored>, StoreError>> {
+        self.0.list()
+    }
+
+    fn load<'a>(
+        &'a self,
+        id: &'a RunId,
+        at: Option<u64>,
+    ) -> BoxFuture<'a, Result<Run, StoreError>> {
+        self.0.load(id, at)
+    }
+
+    fn remove<'a>(&'a self, id: &'a RunId) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.0.remove(id)
+    }
+}
+
+#[tokio::test]
+async fn a_fork_that_a_store_does_not_take_for_now_can_be_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = StoreKey::of_file(&folder.path().join("key")).unwrap();
+    let store = SqliteStore::open(folder.path().join("conversations.db"), key).unwrap();
+    let model = ScriptedModel::new([Scene::text("Hello Ada!")]);
+    let agent = Agent::builder(model).journal(store.clone()).build();
+    let run = agent.run("Greet Ada").await.unwrap().run;
+    let options = ServiceOptions::new().conversations(Away(store));
+    let serving = Serving::start(vec![], options).await;
+    let path = format!("/mcp/conversations/{}/fork", run.id().as_str());
+    let refused = serving.post(&path, &json!({})).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    assert!(refused.head.contains("retry-after: 1"), "{}", refused.head);
+    serving.end().await;
 }

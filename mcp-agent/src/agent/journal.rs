@@ -33,4 +33,13 @@ impl JournalError {
     pub fn new(source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self(source.into())
     }
+
+    /// The reason, if it is one of this kind; else the error as it was.
+    ///
+    /// # Errors
+    /// The reason is something else.
+    #[cfg(feature = "service")]
+    pub(crate) fn downcast<E: Error + 'static>(self) -> Result<E, Self> {
+        self.0.downcast().map(|reason| *reason).map_err(Self)
+    }
 }

@@ -21,6 +21,7 @@ use super::{
     read_json,
 };
 use crate::{
+    JournalError,
     run::{Run, RunId},
     store::{Store, StoreError, Stored, to_markdown},
 };
@@ -88,6 +89,15 @@ impl From<StoreError> for Problem {
     }
 }
 
+impl From<JournalError> for Problem {
+    fn from(error: JournalError) -> Self {
+        match error.downcast::<StoreError>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::new(ProblemCode::Unexpected, chain(&error)),
+        }
+    }
+}
+
 pub(super) async fn list(
     State(service): State<Service>,
     principal: Principal,
@@ -130,8 +140,7 @@ pub(super) async fn fork(
     let store = service.store(&principal)?;
     let stored = store.find(&name).await?;
     let fork = store.load(&stored.id, at).await?.fork();
-    let begun = store.begin(&fork).await;
-    begun.map_err(|error| Problem::new(ProblemCode::Unexpected, chain(&error)))?;
+    store.begin(&fork).await?;
     let forked = store.find(fork.id().as_str()).await?;
     Ok((StatusCode::CREATED, Json(Conversation::from(&forked))))
 }
