@@ -457,3 +457,28 @@ async fn logins_and_logouts_at_one_replica_are_those_of_all() {
     other.end().await;
     stand.serving.end().await;
 }
+
+/// People reload pages.
+#[tokio::test]
+async fn a_page_that_is_opened_again_says_what_came_of_the_login() {
+    let stand = Stand::new().await;
+    for (refuses, first, again, title) in
+        [(true, 400, 410, "This login is over"), (false, 200, 200, "This login is finished")]
+    {
+        stand.mailbox.world().consent.refuses = refuses;
+        let path = stand.wish(&stand.ada).await;
+        let (url, cookie) = stand.begin(&stand.ada, &path).await;
+        let back = stand.consent(&url, "ada").await;
+        let answer = stand.come_back(&back, &cookie).await;
+        assert_eq!(answer.status, first, "{answer:?}");
+        let kept = line(&answer, "set-cookie").split(';').next().unwrap();
+        let reloaded = stand.come_back(&back, &format!("cookie: {kept}\r\n")).await;
+        assert_eq!(reloaded.status, again, "{reloaded:?}");
+        assert!(reloaded.body.contains(title), "{}", reloaded.body);
+        // Nobody else is told anything.
+        assert_eq!(stand.come_back(&back, "").await.status, 403);
+    }
+    let asked = stand.mailbox.world().consent.token_requests.len();
+    assert_eq!(asked, 1, "the code is redeemed once");
+    stand.serving.end().await;
+}

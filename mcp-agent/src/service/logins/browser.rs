@@ -8,10 +8,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use axum::http::{HeaderMap, HeaderValue, header};
 use mcp_transport::serve::{SessionKeyError, SessionKeys};
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
 use super::flows::PATIENCE;
 
 const PURPOSE: &str = "login browser";
+
+/// What a browser keeps once its login is over.
+const OVER: &str = "login over";
+
+/// What came of a login that is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Over {
+    pub(super) server: String,
+    pub(super) logged_in: bool,
+}
 
 /// Where cookies are for https alone, no other host of the same domain can set this one.
 fn name(state: &str, is_secure: bool) -> String {
@@ -32,6 +43,19 @@ pub(super) fn remember(
     Ok(cookie(state, &value, PATIENCE.as_secs(), is_secure))
 }
 
+/// Has it remember what came of it instead: people reload pages, at any replica.
+pub(super) fn is_over(
+    keys: &SessionKeys,
+    state: &str,
+    over: &Over,
+    is_secure: bool,
+) -> Option<HeaderValue> {
+    let text = format!("{} {state} {}", now().as_secs(), serde_json::json!(over));
+    // Without it a reload is told less.
+    let value = keys.seal_text(OVER, &text).ok()?;
+    cookie(state, &value, PATIENCE.as_secs(), is_secure)
+}
+
 /// Has it forget that.
 pub(super) fn forget(state: &str, is_secure: bool) -> Option<HeaderValue> {
     cookie(state, "", 0, is_secure)
@@ -48,21 +72,43 @@ fn cookie(state: &str, value: &str, seconds: u64, is_secure: bool) -> Option<Hea
 
 /// Whether a browser is the one that began the login with this `state`.
 pub(super) fn began(keys: &SessionKeys, headers: &HeaderMap, state: &str, is_secure: bool) -> bool {
-    let name = name(state, is_secure);
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
-    pairs.any(|(known, value)| {
-        known.trim() == name
-            && keys.open_text(PURPOSE, value.trim()).is_some_and(|text| is_good(&text, state))
+    kept(headers, state, is_secure).any(|value| {
+        keys.open_text(PURPOSE, value).is_some_and(|text| good(&text, state).is_some())
     })
 }
 
-/// Whether what was sealed is for this login, and it is not over: a browser may keep a cookie for
-/// longer than it was told.
-fn is_good(text: &str, state: &str) -> bool {
-    let Some((since, of)) = text.split_once(' ') else { return false };
-    let since = since.parse().map(Duration::from_secs);
-    of == state && since.is_ok_and(|since| now().saturating_sub(since) <= PATIENCE)
+/// What came of the login with this `state`, as far as this browser has seen it.
+pub(super) fn saw_over(
+    keys: &SessionKeys,
+    headers: &HeaderMap,
+    state: &str,
+    is_secure: bool,
+) -> Option<Over> {
+    kept(headers, state, is_secure).find_map(|value| {
+        let text = keys.open_text(OVER, value)?;
+        serde_json::from_str(good(&text, state)?).ok()
+    })
+}
+
+/// The values of the cookies of a login.
+fn kept<'a>(
+    headers: &'a HeaderMap,
+    state: &str,
+    is_secure: bool,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let name = name(state, is_secure);
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
+    pairs.filter(move |(known, _)| known.trim() == name).map(|(_, value)| value.trim())
+}
+
+/// What was sealed beside the time and the `state`, if it is for this login, and not too old: a
+/// browser may keep a cookie for longer than it was told.
+fn good<'a>(text: &'a str, state: &str) -> Option<&'a str> {
+    let (since, rest) = text.split_once(' ')?;
+    let (of, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let since = since.parse().map(Duration::from_secs).ok()?;
+    (of == state && now().saturating_sub(since) <= PATIENCE).then_some(rest)
 }
 
 /// Since 1970.
@@ -106,6 +152,22 @@ mod tests {
             let (_, value) = pair.split_once('=').unwrap();
             let moved = headers(&format!("{}={value}", name("s-2", is_secure)));
             assert!(!began(&keys, &moved, "s-2", is_secure));
+            assert_eq!(saw_over(&keys, &ours, "s-1", is_secure), None);
+        }
+    }
+
+    #[test]
+    fn what_came_of_a_login_is_known_to_its_browser_and_begins_nothing() {
+        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
+        let over = Over { server: "the mail".to_owned(), logged_in: true };
+        for is_secure in [true, false] {
+            let set = is_over(&keys, "s-1", &over, is_secure).unwrap();
+            let mut headers = HeaderMap::new();
+            let pair = set.to_str().unwrap().split("; ").next().unwrap();
+            headers.insert(header::COOKIE, pair.parse().unwrap());
+            assert_eq!(saw_over(&keys, &headers, "s-1", is_secure), Some(over.clone()));
+            assert_eq!(saw_over(&keys, &headers, "s-2", is_secure), None);
+            assert!(!began(&keys, &headers, "s-1", is_secure));
         }
     }
 }

@@ -16,7 +16,7 @@ use super::{
         Service, dashboard,
         problem::{Problem, ProblemCode, chain},
     },
-    browser,
+    browser::{self, Over},
     flows::Next,
     handover::{NOT_MEANT, Outcome},
     place::{CALLBACK, CLIENT},
@@ -54,30 +54,38 @@ pub(in crate::service) async fn answer(
         return Said::nothing().response(None);
     };
     let is_secure = base.starts_with("https://");
+    if let Some(over) = browser::saw_over(keys, &headers, &state, is_secure) {
+        return Said::before(&over).response(None);
+    }
     if !browser::began(keys, &headers, &state, is_secure) {
         return Said::another_browser().response(None);
     }
     let forget = browser::forget(&state, is_secure);
+    let end = |server: &str, outcome: Result<(), String>| {
+        let over = Over { server: server.to_owned(), logged_in: outcome.is_ok() };
+        let said = match outcome {
+            Ok(()) => Said::done(server),
+            Err(why) => Said::refused(server, &why),
+        };
+        said.response(browser::is_over(keys, &state, &over, is_secure))
+    };
     let Some((visit, mut flow)) = logins.0.flows.take(&state) else {
         return match logins.hand_over(&state, &query).await {
-            Ok(Some(Outcome { server, error: None })) => Said::done(&server),
-            Ok(Some(Outcome { server, error: Some(why) })) => Said::refused(&server, &why),
-            Ok(None) => Said::over(),
+            Ok(Some(Outcome { server, error })) => end(&server, error.map_or(Ok(()), Err)),
+            Ok(None) => Said::over().response(forget),
             Err(error) => {
                 tracing::warn!(reason = %chain(&error), "an answer cannot be handed over");
-                Said::over()
+                Said::over().response(forget)
             }
-        }
-        .response(forget);
+        };
     };
     let server = flow.wanted.server.clone();
     if !logins.is_meant(&flow) {
-        return Said::refused(&server, NOT_MEANT).response(forget);
+        return end(&server, Err(NOT_MEANT.to_owned()));
     }
     visit.answer(format!("{base}{CALLBACK}?{query}"));
     match flow.next().await {
-        Next::Over(Ok(())) => Said::done(&server).response(forget),
-        Next::Over(Err(error)) => Said::refused(&server, &chain(&error)).response(forget),
+        Next::Over(outcome) => end(&server, outcome.map_err(|error| chain(&error))),
         // The service has to ask as another client than before.
         Next::Visit(visit) => {
             let url = HeaderValue::try_from(visit.url().as_str());
@@ -121,6 +129,25 @@ impl Said {
             ),
             detail: Some(reason.to_owned()),
         }
+    }
+
+    /// Somebody opens the page once more.
+    fn before(over: &Over) -> Self {
+        let server = &over.server;
+        let (status, title, text) = if over.logged_in {
+            let text = format!(
+                "You have logged in to {server} already, and need not do it again. You can close \
+                 this page and go back."
+            );
+            (StatusCode::OK, "This login is finished", text)
+        } else {
+            let text = format!(
+                "This login to {server} came to nothing, and its address is used up. To try again, \
+                 ask your program again: it gives a new address."
+            );
+            (StatusCode::GONE, "This login is over", text)
+        };
+        Self { status, title, text, detail: None }
     }
 
     fn another_browser() -> Self {
