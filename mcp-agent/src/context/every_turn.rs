@@ -38,15 +38,17 @@ impl EveryTurn {
 
 impl Hooks for EveryTurn {
     fn before_model<'a>(&'a self, request: &'a ModelRequest) -> BoxFuture<'a, ModelCallAction> {
-        let last = request.messages.iter().rposition(|message| message.role == Role::User);
-        let action = match (last, self.0.to_part()) {
-            (Some(last), Some(pinned)) => {
-                let mut request = request.clone();
-                request.messages[last].parts.insert(0, pinned);
-                ModelCallAction::AskThis(Box::new(request))
+        Box::pin(async move {
+            self.0.settled().await;
+            let last = request.messages.iter().rposition(|message| message.role == Role::User);
+            match (last, self.0.to_part()) {
+                (Some(last), Some(pinned)) => {
+                    let mut request = request.clone();
+                    request.messages[last].parts.insert(0, pinned);
+                    ModelCallAction::AskThis(Box::new(request))
+                }
+                _ => ModelCallAction::Ask,
             }
-            _ => ModelCallAction::Ask,
-        };
-        Box::pin(std::future::ready(action))
+        })
     }
 }

@@ -13,7 +13,7 @@ use mcp_protocol::subscriptions::SubscriptionFilter;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 
 use super::{ContextPart, ServerSource};
@@ -22,6 +22,9 @@ use crate::{
     model::{Part, Parts},
     tokens::{EstimatedTokens, TokenCounter},
 };
+
+/// How long a question waits for what is being read again.
+const SETTLE_LIMIT: Duration = Duration::from_secs(2);
 
 /// What to pin, and how much of it the model is shown.
 #[derive(Clone, Debug)]
@@ -77,6 +80,24 @@ struct Shared {
     state: Mutex<State>,
     /// Counts changes of the state.
     version: watch::Sender<u64>,
+    /// How many times something is being read again.
+    reading: watch::Sender<usize>,
+}
+
+/// Something is being read again, until this is dropped.
+struct Reading<'a>(&'a watch::Sender<usize>);
+
+impl<'a> Reading<'a> {
+    fn begin(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 #[derive(Default)]
@@ -134,6 +155,7 @@ impl LiveContext {
             options,
             state: Mutex::default(),
             version: watch::Sender::new(0),
+            reading: watch::Sender::new(0),
         });
         let mut hearing = JoinSet::new();
         let starting = servers.clients().into_iter().filter_map(|(server, client)| {
@@ -231,6 +253,17 @@ impl LiveContext {
         let told = self.shared.lock().told;
         // The sender lives as long as this.
         let _ = version.wait_for(|version| *version > told).await;
+    }
+
+    /// Waits, not for long, until nothing is being read again: what a call has changed is mostly
+    /// told before the call ends, and read while it does.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(super) async fn settled(&self) {
+        let mut reading = self.shared.reading.subscribe();
+        // Of a server that is slow the old state is better than none.
+        let _ = timeout(SETTLE_LIMIT, reading.wait_for(|count| *count == 0)).await;
     }
 
     /// A question with what is new before it: everything at first, then what changed since the turn
@@ -365,6 +398,7 @@ impl Shared {
 
     async fn read_all(&self, server: &str, client: &Client, uris: &[String]) {
         const PARALLEL: usize = 8;
+        let _reading = Reading::begin(&self.reading);
         let reads = uris.iter().cloned().map(|uri| {
             let client = client.clone();
             async move {

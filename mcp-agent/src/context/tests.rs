@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use mcp_client::Client;
 use mcp_protocol::{
     jsonrpc::{ErrorObject, Request},
@@ -22,9 +23,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    Agent,
+    Agent, Hooks as _, ModelCallAction,
     model::{
-        Part, Parts,
+        Message, ModelRequest, Part, Parts,
         scripted::{Scene, ScriptedModel},
     },
     tokens::{EstimatedTokens, TokenCounter},
@@ -37,6 +38,10 @@ struct Files {
     peer: Mutex<Option<Peer>>,
     /// How many of the next requests for the list fail.
     failing_lists: AtomicU32,
+    /// Held while nothing can be read.
+    reads: tokio::sync::Mutex<()>,
+    /// A read has come.
+    asked: tokio::sync::Notify,
 }
 
 impl Files {
@@ -78,6 +83,10 @@ impl Service for Files {
         Box::pin(async move {
             *self.peer.lock().unwrap() = Some(peer.clone());
             let params: Value = serde_json::from_slice(&request.params).unwrap_or_default();
+            if &*request.method == "resources/read" {
+                self.asked.notify_one();
+                drop(self.reads.lock().await);
+            }
             let texts = self.texts.lock().unwrap();
             let result = match &*request.method {
                 "initialize" => json!({
@@ -198,6 +207,25 @@ async fn a_conversation_hears_of_changes_between_its_turns() {
 /// Waits for a change, however long the next attempt is away.
 async fn changed(live: &LiveContext) {
     tokio::time::timeout(Duration::from_secs(3600), live.changed()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_model_is_asked_once_what_has_changed_is_read_again() {
+    let files = Files::of([("notes:///plan.md", "Ship on Friday.")]);
+    let servers = servers(&[("files", &files)]).await;
+    let live = LiveContext::start(servers, ["notes:///*"], LiveOptions::default()).await;
+    files.asked.notified().await;
+    let hooks = EveryTurn::new(live);
+    let request = ModelRequest::new(vec![Message::user("When?")]);
+    let held = files.reads.lock().await;
+    files.write("notes:///plan.md", "Ship on Monday.").await;
+    files.asked.notified().await;
+    let mut asking = hooks.before_model(&request);
+    assert!((&mut asking).now_or_never().is_none());
+    drop(held);
+    let ModelCallAction::AskThis(request) = asking.await else { panic!("nothing is pinned") };
+    let said = request.messages[0].parts[0].as_text().unwrap();
+    assert!(said.contains("Ship on Monday."), "{said}");
 }
 
 #[tokio::test(start_paused = true)]
