@@ -70,6 +70,12 @@ impl Flow {
     }
 }
 
+/// Takes out those whose browsers have not come back in time.
+fn over(waiting: &mut HashMap<String, Waiting>) -> Vec<Waiting> {
+    let late = waiting.extract_if(|_, one| one.flow.begun.elapsed() >= PATIENCE);
+    late.map(|(_, one)| one).collect()
+}
+
 /// The service ends, or the login was given up for newer ones.
 fn ended() -> OAuthError {
     OAuthError::TimedOut { after: PATIENCE }
@@ -83,23 +89,33 @@ impl Flows {
     /// Whether there is room for another.
     pub(super) fn has_room(&self) -> Result<(), TooMany> {
         let mut waiting = self.lock();
-        waiting.retain(|_, one| one.flow.begun.elapsed() < PATIENCE);
-        if waiting.len() < IN_ALL { Ok(()) } else { Err(TooMany) }
+        let given_up = over(&mut waiting);
+        let has_room = waiting.len() < IN_ALL;
+        drop(waiting);
+        // Outside the lock: each ends a login.
+        drop(given_up);
+        if has_room { Ok(()) } else { Err(TooMany) }
     }
 
     /// Has a login wait for its browser, which comes back with the `state` that is returned.
     pub(super) fn wait(&self, visit: PendingVisit, flow: Flow) -> Result<String, TooMany> {
-        self.has_room()?;
         let mut waiting = self.lock();
+        let mut given_up = over(&mut waiting);
+        if waiting.len() >= IN_ALL {
+            return Err(TooMany);
+        }
         let whose = |one: &Waiting| one.flow.wanted.principal == flow.wanted.principal;
         while waiting.values().filter(|one| whose(one)).count() >= OF_ONE {
             let theirs = waiting.iter().filter(|(_, one)| whose(one));
             let oldest = theirs.min_by_key(|(_, one)| one.flow.begun).map(|(at, _)| at.clone());
             let Some(oldest) = oldest else { break };
-            waiting.remove(&oldest);
+            given_up.extend(waiting.remove(&oldest));
         }
         let state = visit.state();
         waiting.insert(state.clone(), Waiting { visit, flow });
+        drop(waiting);
+        // Outside the lock: each ends a login.
+        drop(given_up);
         Ok(state)
     }
 
@@ -121,5 +137,93 @@ impl Flows {
     pub(super) fn take(&self, state: &str) -> Option<(PendingVisit, Flow)> {
         let Waiting { visit, flow } = self.lock().remove(state)?;
         (flow.begun.elapsed() < PATIENCE).then_some((visit, flow))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use mcp_client::oauth::{Redirected, UserAgent as _};
+    use tokio::{task::JoinSet, time::advance};
+    use url::Url;
+
+    use super::*;
+    use crate::service::access::{AccessRules, Role};
+
+    /// A browser that is sent away with a `state`; the login ends when the visit is dropped.
+    async fn sent(state: &str, logins: &mut JoinSet<()>) -> PendingVisit {
+        let (tell, mut visits) = mpsc::unbounded_channel();
+        let agent = Redirected::new("https://tools.example/connect/callback", move |visit| {
+            tell.send(visit).unwrap();
+        });
+        let visit = agent.prepare(&[]).await.unwrap();
+        let url = Url::parse(&format!("https://id.example/authorize?state={state}")).unwrap();
+        logins.spawn(async move { drop(visit.visit(url).await) });
+        visits.recv().await.unwrap()
+    }
+
+    fn flow(name: &str) -> Flow {
+        let principal = Principal::new(name, Role::User, AccessRules::default());
+        let wanted = Wanted::new("mail", &principal, None, &[]);
+        let ((_, visits), (_, outcome)) = (mpsc::channel(1), oneshot::channel());
+        Flow { wanted, principal, entry: 0, visits, outcome, begun: Instant::now() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_login_of_one_gives_way_and_a_browser_comes_back_once() {
+        let (flows, mut logins) = (Flows::default(), JoinSet::new());
+        for number in 0..=OF_ONE {
+            let visit = sent(&format!("ada-{number}"), &mut logins).await;
+            flows.wait(visit, flow("ada")).unwrap();
+            advance(Duration::from_secs(1)).await;
+        }
+        let visit = sent("bob", &mut logins).await;
+        flows.wait(visit, flow("bob")).unwrap();
+        // Its login has ended, and no other.
+        logins.join_next().await.unwrap().unwrap();
+        assert!(!flows.waits("ada-0") && flows.waits("ada-1") && flows.waits("bob"));
+        assert_eq!(logins.len(), OF_ONE + 1);
+        assert!(flows.take("ada-1").is_some());
+        assert!(flows.take("ada-1").is_none());
+        advance(PATIENCE).await;
+        assert!(!flows.waits("bob") && flows.take("bob").is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_late_makes_room() {
+        let (flows, mut logins) = (Flows::default(), JoinSet::new());
+        for number in 0..IN_ALL {
+            let visit = sent(&number.to_string(), &mut logins).await;
+            flows.wait(visit, flow(&number.to_string())).unwrap();
+        }
+        assert!(flows.has_room().is_err());
+        let visit = sent("more", &mut logins).await;
+        flows.wait(visit, flow("more")).unwrap_err();
+        advance(PATIENCE).await;
+        flows.has_room().unwrap();
+        assert!(!flows.waits("0"));
+    }
+
+    /// Browsers come at once: no more are taken in than there is room for, and each answer once.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn bounds_hold_for_many_at_once() {
+        let (flows, mut logins) = (Arc::new(Flows::default()), JoinSet::new());
+        let mut coming = JoinSet::new();
+        for number in 0..IN_ALL + 64 {
+            let visit = sent(&number.to_string(), &mut logins).await;
+            let flows = Arc::clone(&flows);
+            coming.spawn(async move { flows.wait(visit, flow(&number.to_string())).is_ok() });
+        }
+        let taken = coming.join_all().await.into_iter().filter(|taken| *taken).count();
+        assert_eq!((taken, flows.lock().len()), (IN_ALL, IN_ALL));
+        let state = flows.lock().keys().next().unwrap().clone();
+        let mut taking = JoinSet::new();
+        for _ in 0..16 {
+            let (flows, state) = (Arc::clone(&flows), state.clone());
+            taking.spawn(async move { flows.take(&state).is_some() });
+        }
+        let taken = taking.join_all().await.into_iter().filter(|taken| *taken).count();
+        assert_eq!(taken, 1);
     }
 }

@@ -197,3 +197,23 @@ async fn hand_over(
     store.remove(&coming).await?;
     outcome
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_browser_waits_for_a_login_and_not_too_many_in_all() {
+        let all = Arc::<Handing>::default();
+        let first = all.take("first").unwrap();
+        assert!(all.take("first").is_none());
+        let others: Vec<_> = (1..BROWSERS).map(|n| all.take(&n.to_string()).unwrap()).collect();
+        assert!(all.take("more").is_none());
+        drop(first);
+        // What was refused has taken nobody's place.
+        let again = all.take("more").unwrap();
+        assert!(all.take("first").is_none());
+        drop((again, others));
+        assert!(all.0.lock().unwrap().is_empty());
+    }
+}
