@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use mcp_client::{
@@ -361,6 +362,36 @@ async fn tokens_are_taken_back_at_the_end() {
     let revocation = authorizer.logout().await.unwrap();
     assert!(matches!(revocation, Revocation::Failed(OAuthError::Token(_))), "{revocation:?}");
     assert!(authorizer.tokens().await.unwrap().is_none());
+}
+
+// covers: auth-revocation
+#[tokio::test]
+async fn tokens_of_another_account_are_taken_back_once_it_is_replaced() {
+    let server = ProtectedServer::start().await.unwrap();
+    let endpoint = format!("{}/revoke", server.issuer());
+    server.world().more_metadata = json!({"revocation_endpoint": endpoint});
+    let authorizer = pasted().at(&server.url()).unwrap();
+    let is = |person: &str| {
+        let claims = URL_SAFE_NO_PAD.encode(json!({"sub": person}).to_string());
+        server.world().id_token = Some(format!("e30.{claims}."));
+    };
+    let revoked = || {
+        let world = server.world();
+        world.revocations.iter().map(|form| form["token"].clone()).collect::<Vec<_>>()
+    };
+    // Of one account they may be of one grant, which would end as a whole; also where it is not said.
+    for person in [None, Some("ada"), Some("ada")] {
+        person.into_iter().for_each(is);
+        authorizer.login().await.unwrap();
+        assert!(revoked().is_empty());
+    }
+    is("robert");
+    authorizer.login().await.unwrap();
+    assert_eq!(revoked(), ["refresh-3", "access-3"]);
+    // A server that cannot be told changes nothing here.
+    is("ada");
+    server.world().keeps_tokens = true;
+    assert_eq!(authorizer.login().await.unwrap().access_token.reveal(), "access-5");
 }
 
 // covers: auth-tokens-bound

@@ -36,6 +36,8 @@ pub struct World {
     pub expires_in: Option<u64>,
     /// The person says no.
     pub refuses: bool,
+    /// Says who the person is (OpenID Connect).
+    pub id_token: Option<String>,
     /// The metadata of the MCP server answers 503.
     pub overloaded: bool,
     /// Where the metadata of the MCP server redirects to.
@@ -83,6 +85,9 @@ impl World {
             json!({"access_token": access, "refresh_token": refresh, "token_type": "Bearer"});
         if let Some(seconds) = self.expires_in {
             tokens["expires_in"] = seconds.into();
+        }
+        if let Some(id_token) = &self.id_token {
+            tokens["id_token"] = id_token.as_str().into();
         }
         (self.access_token, self.refresh_token) = (Some(access), Some(refresh));
         tokens

@@ -24,6 +24,7 @@ use mcp_transport::{
 use tokio::time::Instant;
 use url::Url;
 
+use self::acquisition::Acquired;
 pub(super) use self::acquisition::LastUsed;
 pub use self::revocation::Revocation;
 use self::turns::Turns;
@@ -145,20 +146,25 @@ impl Authorizer {
     }
 
     /// Gets tokens now, whether or not there are some, rather than when the server asks for them.
+    /// Those of another account or client that they replace are taken back where the authorization
+    /// server does that (RFC 7009).
     ///
     /// # Errors
     /// No tokens can be had.
     ///
     /// # Cancel safety
-    /// Dropping the future abandons the flow.
+    /// Dropping the future abandons the flow, or leaves what was replaced good at the server.
     pub async fn login(&self) -> Result<TokenSet, OAuthError> {
         let core = &self.0;
         core.load().await?;
         let turn = core.turns.take().await;
         core.state().step_ups.clear();
         let challenges = core.web.knock().await?;
-        let credential = core.acquire(&challenges).await?;
+        let Acquired { credential, replaced } = core.acquire(&challenges).await?;
         drop(turn);
+        if let Some(replaced) = replaced {
+            core.revoke_replaced(&replaced, &credential).await;
+        }
         Ok(credential.tokens.clone())
     }
 

@@ -53,6 +53,13 @@ impl LastUsed {
     }
 }
 
+/// New tokens, which are kept.
+pub(super) struct Acquired {
+    pub(super) credential: Arc<Credential>,
+    /// Those in whose place they are.
+    pub(super) replaced: Option<Arc<Credential>>,
+}
+
 impl Credential {
     /// Where these tokens are kept.
     pub(super) fn entry(&self) -> StoreEntry {
@@ -190,6 +197,7 @@ impl Core {
             Err(OAuthError::NotLoggedIn { scopes, .. }) if lacks_scope => {
                 return Err(OAuthError::NotLoggedIn { scopes, for_more: true }.into());
             }
+            // What was replaced is of the same grant.
             acquired => drop(acquired?),
         }
         if lacks_scope {
@@ -208,7 +216,7 @@ impl Core {
     pub(super) async fn acquire(
         &self,
         challenges: &[AuthenticateChallenge],
-    ) -> Result<Arc<Credential>, OAuthError> {
+    ) -> Result<Acquired, OAuthError> {
         let found = self.discover(challenges).await?;
         let current = self.current().filter(|one| one.tokens.issuer == found.metadata.issuer);
         let metadata = &found.metadata;
@@ -235,7 +243,7 @@ impl Core {
         found: Arc<Found>,
         scopes: &[String],
         key: Option<&DpopKey>,
-    ) -> Result<Arc<Credential>, OAuthError> {
+    ) -> Result<Acquired, OAuthError> {
         let settings = &self.settings;
         let at = Discovered::new(&self.web, settings, &found, scopes, key);
         let asking = settings.grant.is_interactive().then(|| Asking::new(self));
@@ -262,13 +270,19 @@ impl Core {
             tokens.refresh_token = None;
         }
         let credential = Arc::new(Credential::new(tokens, at.into_client())?);
-        let old = self.current();
+        let mut replaced = self.current();
         {
             // A refresh under way would be written over it.
             let _lock = settings.store.lock(&credential.entry()).await?;
+            if let Some(old) = replaced.as_ref().filter(|_| self.uses_store())
+                && old.entry() == credential.entry()
+                && let Some(newest) = settings.store.load_tokens(&old.entry()).await?
+            {
+                replaced = Some(Arc::new(Credential::new(newest, old.client.clone())?));
+            }
             self.keep(&credential).await?;
         }
-        if let Some(old) = old.filter(|old| old.entry() != credential.entry()) {
+        if let Some(old) = replaced.as_ref().filter(|old| old.entry() != credential.entry()) {
             settings.store.remove(&old.entry()).await?;
         }
         let mut state = self.state();
@@ -277,7 +291,7 @@ impl Core {
         *last = Some(found);
         *no_refresh_before = None;
         drop(state);
-        Ok(credential)
+        Ok(Acquired { credential, replaced })
     }
 
     /// Writes tokens to the store, and that they are the ones in use.

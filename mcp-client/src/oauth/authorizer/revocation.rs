@@ -1,7 +1,13 @@
 //! Taking tokens back at the authorization server (RFC 7009).
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+
 use super::{Core, Credential};
-use crate::oauth::{OAuthError, TokenEndpoint, readable};
+use crate::{
+    Secret,
+    oauth::{OAuthError, TokenEndpoint, readable},
+};
 
 /// What became of tokens at the authorization server when a person logged out. Here and in the
 /// store they are forgotten in any case.
@@ -35,6 +41,17 @@ impl Core {
         }
     }
 
+    /// Has tokens taken back in whose place others are now, where that leaves these good. That it
+    /// cannot be done is no error: they end by themselves.
+    pub(super) async fn revoke_replaced(&self, replaced: &Credential, now: &Credential) {
+        if !is_apart(replaced, now) {
+            return;
+        }
+        if let Revocation::Failed(error) = self.revoke(replaced).await {
+            tracing::info!(%error, "tokens that were replaced could not be taken back");
+        }
+    }
+
     /// False where the server has no endpoint for it.
     async fn try_revoke(&self, credential: &Credential) -> Result<bool, OAuthError> {
         let tokens = &credential.tokens;
@@ -54,4 +71,25 @@ impl Core {
         at.revoke(endpoint, &tokens.access_token, "access_token").await?;
         Ok(true)
     }
+}
+
+/// Whether tokens are known to be of another grant than others. To several logins of one account by
+/// one client many servers see one grant, which ends as a whole with any of its refresh tokens
+/// (RFC 7009 section 2.1): the login of now would end with the one before.
+fn is_apart(one: &Credential, other: &Credential) -> bool {
+    let subject = |of: &Credential| of.tokens.id_token.as_ref().and_then(subject);
+    one.entry() != other.entry()
+        || matches!((subject(one), subject(other)), (Some(one), Some(other)) if one != other)
+}
+
+/// Whom an ID token speaks of. It came from the token endpoint itself, which is as good as its
+/// signature (OpenID Connect Core section 3.1.3.7).
+fn subject(id_token: &Secret) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Claims {
+        sub: String,
+    }
+    let claims = id_token.reveal().split('.').nth(1)?;
+    let claims = URL_SAFE_NO_PAD.decode(claims).ok()?;
+    serde_json::from_slice(&claims).ok().map(|Claims { sub }| sub)
 }
