@@ -2,7 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures_util::{FutureExt as _, future::join_all};
 use mcp_agent::{
@@ -15,11 +19,13 @@ use mcp_agent::{
     stack::StackOptions,
 };
 use mcp_client::{
-    Change, Client, EraChoice, Hub, HubOptions, ServerError, Started, StateKind,
+    AlertCondition, AlertRule, Change, Client, EraChoice, Hub, HubChange, HubOptions, ServerError,
+    Started, StateKind,
     config::{self, ServerConfig},
     pins::PinFile,
 };
 use serde_json::{Value, json};
+use tokio::sync::mpsc;
 
 use crate::{
     asking::{Answer, Serving},
@@ -48,7 +54,7 @@ impl Stand {
         let mut trusting = access.clone();
         let trusted: JwtIssuer = serde_json::from_value(json!({
             "issuer": issuer.url, "audience": [AUDIENCE],
-            "grant": [{"value": "*", "role": "user"}],
+            "grant": [{"value": "*", "role": "user"}, {"value": "rule", "role": "admin"}],
         }))
         .unwrap();
         trusting.issuers.push(trusted);
@@ -333,8 +339,18 @@ async fn the_chat_calls_as_whoever_asks() {
 #[tokio::test]
 async fn pins_hold_what_all_have_and_take_what_one_has_alone() {
     let folder = tempfile::tempdir().unwrap();
+    let heard = Arc::<Mutex<Vec<_>>>::default();
+    let told = Arc::clone(&heard);
     let pins = ToolPins::new(PinFile::at(folder.path().join("pins.json")));
+    let pins = pins.on_drift(move |server, drift| {
+        told.lock().unwrap().push(format!("{server}.{} {}", drift.tool, drift.kind()));
+    });
     let stand = Stand::new(ServiceOptions::new().pins(pins)).await;
+    let hub = stand.serving.service.hub();
+    let (tell, mut alerts) = mpsc::unbounded_channel();
+    let rules = vec![AlertRule::new("drift", AlertCondition::Drift)];
+    let _telling = hub.alerts(rules, move |alert| tell.send(alert.clone()).unwrap());
+    let mut events = hub.events();
     let people = [("ada", "only_ada"), ("bob", "only_bob")];
     let tools = async |client: &Client| {
         let tools = client.list_tools().anew().await.unwrap().items;
@@ -358,6 +374,29 @@ async fn pins_hold_what_all_have_and_take_what_one_has_alone() {
         let refused = stand.whoami(&header(&stand.token(who, 300))).await;
         assert_eq!(refused.json()["code"], "refused", "{refused:?}");
     }
+    // All that watch over the service hear of it, once for however many callers.
+    assert_eq!(*heard.lock().unwrap(), ["mail.whoami changed"]);
+    let alert = alerts.recv().await.unwrap();
+    assert_eq!((alert.server.as_str(), alert.firing), ("mail", true), "{alert:?}");
+    let mut drifts = Vec::new();
+    while let Ok(event) = events.try_recv() {
+        if let HubChange::Drift(tools) = event.change {
+            drifts.push(tools);
+        }
+    }
+    assert_eq!(drifts, [["whoami"]]);
+    let measured = stand.get(&stand.admin, "/metrics").await.body;
+    assert!(measured.contains("mcp_server_drifted_tools{server=\"mail\"} 1\n"), "{measured}");
+    // What one caller agrees to, who may, is good for all.
+    let mut claims = stand.issuer.claims();
+    (claims["sub"], claims["roles"]) = ("ada".into(), "rule".into());
+    let ada = header(&stand.key.sign(&claims));
+    assert_eq!(stand.whoami(&ada).await.json()["code"], "refused");
+    let agreed = json!({"tool": "whoami"}).to_string();
+    let agreed = stand.serving.ask("POST", path, &ada, Some(&agreed)).await;
+    assert_eq!(agreed.json()["drift"][0]["tool"], "whoami", "{agreed:?}");
+    assert_eq!(heard.lock().unwrap().len(), 1);
+    assert!(!alerts.recv().await.unwrap().firing);
     for client in clients {
         client.close().await;
     }

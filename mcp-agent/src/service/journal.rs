@@ -347,6 +347,10 @@ fn note_change(journal: &Journal, server: &str, change: &HubChange) {
         HubChange::Resource(uri) => {
             journal.note("resource", json!({"server": server, "uri": &**uri}));
         }
+        // Which ones they are is for those who see them.
+        HubChange::Drift(tools) => {
+            journal.note("server", json!({"server": server, "drift": tools.len()}));
+        }
         // What later revisions of the hub tell of.
         _ => journal.note("server", json!({ "server": server })),
     }

@@ -413,9 +413,9 @@ impl Service {
         if options.pins.is_some() {
             hub.keep_catalogs(CatalogLists::TOOLS);
         }
-        let pins = options.pins.clone();
+        let pins = options.pins.map(|pins| pins.told_to(&hub));
         let (told, idle) = (spans.clone(), limits.session_idle);
-        let many = Many::new(&logins, &stack, &journal, told, keys, options.pins, &access, idle);
+        let many = Many::new(&logins, &stack, &journal, told, keys, pins.clone(), &access, idle);
         let endpoints = Endpoints::new(many, endpoint);
         let mut following = journal::follow(&journal, &hub);
         if let Some(pins) = pins {

@@ -1,7 +1,7 @@
 //! Tools are offered as they were agreed to, or not at all.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -49,6 +49,8 @@ struct Shared {
     source: Source,
     key: Arc<Key>,
     heard: Arc<Heard>,
+    /// The hub of all, which is told of what callers' own connections show.
+    hub: Option<Hub>,
     judged: Mutex<HashMap<String, Judged>>,
 }
 
@@ -111,6 +113,7 @@ impl ToolPins {
             source,
             key: Arc::new(|status| status.name.clone()),
             heard: Arc::new(|_, _| ()),
+            hub: None,
             judged: Mutex::default(),
         }))
     }
@@ -119,18 +122,31 @@ impl ToolPins {
     /// the same name at different times need more.
     #[must_use]
     pub fn keyed(self, key: impl Fn(&ServerStatus) -> String + Send + Sync + 'static) -> Self {
-        let Shared { source, heard, .. } = &*self.0;
-        let (source, heard) = (source.clone(), Arc::clone(heard));
-        Self(Arc::new(Shared { source, key: Arc::new(key), heard, judged: Mutex::default() }))
+        Self(Arc::new(Shared { key: Arc::new(key), ..self.anew() }))
     }
 
     /// Hears of every tool that goes into quarantine or is gone, with its server's name. Called
-    /// once for each while it lasts, and not from a lock.
+    /// once for each while it lasts, for however many callers, and not from a lock.
     #[must_use]
     pub fn on_drift(self, heard: impl Fn(&str, &Drift) + Send + Sync + 'static) -> Self {
-        let Shared { source, key, .. } = &*self.0;
-        let (source, key) = (source.clone(), Arc::clone(key));
-        Self(Arc::new(Shared { source, key, heard: Arc::new(heard), judged: Mutex::default() }))
+        Self(Arc::new(Shared { heard: Arc::new(heard), ..self.anew() }))
+    }
+
+    /// Has a hub know of what the connections of callers show, which are in hubs of their own.
+    pub(super) fn told_to(self, hub: &Hub) -> Self {
+        Self(Arc::new(Shared { hub: Some(hub.clone()), ..self.anew() }))
+    }
+
+    /// The same, before anything was judged.
+    fn anew(&self) -> Shared {
+        let Shared { source, key, heard, hub, .. } = &*self.0;
+        Shared {
+            source: source.clone(),
+            key: Arc::clone(key),
+            heard: Arc::clone(heard),
+            hub: hub.clone(),
+            judged: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Judged>> {
@@ -149,11 +165,24 @@ impl ToolPins {
         let (held, names): (_, Vec<String>) = judged;
         if let Some(told) = told {
             server.hub().report_drift(server.name(), names);
+            if let Some(hub) = self.0.hub.as_ref().filter(|_| is_own(server)) {
+                hub.report_drift(server.name(), self.drift_of_callers(server.name()));
+            }
             for drift in &told {
                 (self.0.heard)(server.name(), drift);
             }
         }
         held
+    }
+
+    /// The tools that are not as they were in the lists that callers have of a server just now.
+    fn drift_of_callers(&self, server: &str) -> Vec<String> {
+        let all = self.lock();
+        let lists = all.iter().filter(|(place, _)| is_place_of(place, server));
+        // Those that no catalog has any more tell of what was.
+        let lists = lists.filter(|(_, judged)| Arc::strong_count(&judged.seen) > 1);
+        let drift = lists.flat_map(|(_, judged)| judged.drift.iter().map(|one| one.tool.clone()));
+        Vec::from_iter(drift.collect::<BTreeSet<_>>())
     }
 
     /// Whether a tool is in quarantine.
@@ -282,8 +311,15 @@ impl ToolPins {
             }
             Source::Common(common) => common.change(&key, change).await?,
         };
-        if let Some(judged) = self.lock().get_mut(&place(server, &catalog.tools.listing)) {
-            judged.seen = Arc::default();
+        {
+            let mut all = self.lock();
+            let here = place(server, &catalog.tools.listing);
+            // What is agreed to holds for all callers, whose lists are judged when they ask.
+            for (place, judged) in &mut *all {
+                if *place == here || is_place_of(place, server.name()) {
+                    judged.seen = Arc::default();
+                }
+            }
         }
         self.held(server, &catalog);
         Ok(accepted)
@@ -311,10 +347,14 @@ impl ToolPins {
             return (read(judged), None);
         }
         let judged = self.look(server, Arc::clone(seen), generation);
-        let told = judged.drift.iter().filter(|drift| {
-            before.is_none_or(|before| !before.drift.iter().any(|known| known == *drift))
-        });
-        let told = told.cloned().collect();
+        // What several callers are shown is told once.
+        let known: Vec<_> = if judged.is_own {
+            let lists = all.iter().filter(|(place, _)| is_place_of(place, server.name()));
+            lists.flat_map(|(_, judged)| &judged.drift).collect()
+        } else {
+            before.iter().flat_map(|judged| &judged.drift).collect()
+        };
+        let told = judged.drift.iter().filter(|drift| !known.contains(drift)).cloned().collect();
         let result = read(&judged);
         if all.len() > OWN_LISTS {
             // Those that no catalog has any more.
@@ -409,6 +449,11 @@ fn place(server: &Server, seen: &Arc<Listing<Tool>>) -> String {
     let name = server.name();
     // As long as it is remembered no other list is in its place.
     if is_own(server) { format!("{name}\u{1f}{:p}", Arc::as_ptr(seen)) } else { name.to_owned() }
+}
+
+/// Whether a judgement is of a list that some caller has of a server.
+fn is_place_of(place: &str, server: &str) -> bool {
+    place.strip_prefix(server).is_some_and(|rest| rest.starts_with('\u{1f}'))
 }
 
 /// The tools that the configuration of a server offers, as they are now.

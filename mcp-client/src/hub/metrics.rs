@@ -38,7 +38,7 @@ pub fn prometheus_text(servers: &[ServerStatus]) -> String {
 
 fn write(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
     type Value = fn(&ServerStatus) -> u64;
-    let families: [(&str, &str, &str, Value); 5] = [
+    let families: [(&str, &str, &str, Value); 6] = [
         ("mcp_server_up", "gauge", "Whether the server is connected.", |server| {
             u64::from(server.state.client().is_some())
         }),
@@ -59,6 +59,12 @@ fn write(out: &mut String, servers: &[&ServerStatus]) -> fmt::Result {
             "counter",
             "Starts after the server had been up.",
             |server| u64::from(server.restarts),
+        ),
+        (
+            "mcp_server_drifted_tools",
+            "gauge",
+            "Tools that are not as they were agreed to.",
+            |server| u64::try_from(server.drift.len()).unwrap_or(u64::MAX),
         ),
     ];
     for (name, kind, help, value) in families {
