@@ -447,3 +447,51 @@ async fn a_call_of_one_server_connects_to_no_other() {
     ada.close().await;
     stand.serving.end().await;
 }
+
+/// Whoever only listens does so for as long as their token is good; it is taken for half a minute
+/// beyond its end, as clocks differ.
+#[tokio::test]
+async fn what_is_listened_to_ends_with_the_token() {
+    let mut limits = ServiceLimits::default();
+    limits.caller_idle = Duration::from_secs(4);
+    let stand = Stand::new(ServiceOptions::new().limits(limits)).await;
+    let token = |who: &str| {
+        let mut claims = stand.issuer.claims();
+        (claims["sub"], claims["exp"]) = (who.into(), (now() - 26).into());
+        stand.key.sign(&claims)
+    };
+    let mut listening = Vec::new();
+    let people =
+        [("ada", EraChoice::Modern), ("ada", EraChoice::Legacy), ("bob", EraChoice::Legacy)];
+    for (who, era) in people {
+        let token = token(who);
+        let client = Client::http(format!("http://{}/mcp", stand.serving.address))
+            .header("authorization", format!("Bearer {token}"))
+            .era(era)
+            .connect()
+            .await
+            .unwrap();
+        assert_eq!(client.call_tool("whoami", json!({})).await.unwrap().joined_text(), who);
+        let inbox = client.watch_resource(format!("mail://{who}"));
+        inbox.ready().await;
+        listening.push((client, inbox));
+    }
+    // Who goes on listening with a newer token is still told.
+    let newer = stand.token("bob", 300);
+    stand.get(&header(&newer), "/mcp").await;
+    let callers = async || {
+        let status = stand.get(&stand.admin, "/mcp/servers").await.json();
+        status["servers"][0]["callers"].as_u64().unwrap()
+    };
+    assert_eq!(callers().await, 2);
+    while callers().await > 1 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(stand.whoami(&header(&token("ada"))).await.status, 200);
+    assert_eq!(stand.mailbox.world().who_asked("server/discover"), ["ada", "bob", "ada"]);
+    for (client, inbox) in listening {
+        drop(inbox);
+        client.close().await;
+    }
+    stand.serving.end().await;
+}

@@ -9,7 +9,7 @@ use std::{
 use axum::{
     body::Body,
     extract::{Path, Request, State},
-    http::Uri,
+    http::{Method, Uri},
     response::{IntoResponse, Response},
 };
 use mcp_transport::serve::{self, HttpEndpoint, HttpServeConfig};
@@ -21,6 +21,7 @@ use super::{
     aggregate::{Aggregate, Many},
     carrying::carrying,
     problem::Problem,
+    scope::Scope,
     view::View,
 };
 
@@ -97,6 +98,11 @@ impl Endpoints {
     async fn answer(&self, view: View, mut request: Request) -> Response {
         // Its sessions are its own at every replica.
         request.extensions_mut().insert(serve::Principal::new(view.principal.id()));
+        if request.method() == Method::GET
+            && let Some(shown) = Scope::current().request().and_then(|request| request.shown())
+        {
+            self.many.own.listens_on(&view.principal, shown);
+        }
         let path = path_of(&view);
         if let Some(uri) = moved(request.uri(), &path) {
             *request.uri_mut() = uri;

@@ -7,6 +7,7 @@
 //! there are too many, or with the entry of the configuration.
 
 mod logged_in;
+mod token_end;
 
 use std::{
     collections::HashMap,
@@ -42,6 +43,9 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// The least time between looks at what is idle.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// The most: tokens end meanwhile.
+const RARE_LOOK: Duration = Duration::from_secs(10);
 
 /// How much text of lists and resources is kept for one caller.
 const CACHE_BYTES: usize = 1 << 20;
@@ -93,6 +97,8 @@ struct Open {
     subject: Option<Arc<Subject>>,
     used: Instant,
     begun: Instant,
+    /// When its caller's token ends, the one that lasts longest, if it does; in seconds since 1970.
+    ends: Option<f64>,
     /// Since when the login is there with which it was begun anew last.
     tried: Option<SystemTime>,
     /// Ends with it.
@@ -191,6 +197,7 @@ impl OwnServers {
         let mut newest = shown.filter(|_| !logs_in).cloned();
         if let Some(known) = open.get_mut(&key).filter(|known| known.entry == entry) {
             known.used = Instant::now();
+            known.lasts_for(shown);
             self.take_rules(known, &server);
             let mut is_new = false;
             if let (Some(subject), Some(shown)) = (&known.subject, &newest) {
@@ -215,7 +222,8 @@ impl OwnServers {
             };
             ended.extend(open.remove(&oldest));
         }
-        let begun = self.begin(&server, entry, principal, newest, &key);
+        let mut begun = self.begin(&server, entry, principal, newest, &key);
+        begun.lasts_for(shown);
         let own = begun.hub.server(&name);
         open.insert(key, begun);
         drop(open);
@@ -288,6 +296,7 @@ impl OwnServers {
             subject,
             used: now,
             begun: now,
+            ends: None,
             tried: None,
             _following: following,
         }
@@ -381,10 +390,11 @@ impl OwnServers {
         known(principal)
     }
 
-    /// Ends what nobody has used for long, and what belongs to an entry that is another now.
+    /// Ends what nobody has used for long or may use any more, and what belongs to an entry that is
+    /// another now.
     pub(super) async fn follow(self) {
         let mut events = self.0.hub.events();
-        let mut looks = interval((self.0.idle / 4).max(LOOK));
+        let mut looks = interval((self.0.idle / 4).clamp(LOOK, RARE_LOOK));
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -403,7 +413,10 @@ impl OwnServers {
                 },
                 _ = looks.tick() => {
                     let idle = self.0.idle;
-                    self.end_all(|_, open| !open.hub.is_shared() && open.used.elapsed() >= idle);
+                    self.end_all(|_, open| {
+                        let is_over = open.used.elapsed() >= idle || open.token_has_ended();
+                        is_over && !open.hub.is_shared()
+                    });
                 }
             }
         }

@@ -15,6 +15,7 @@ use mcp_client::Secret;
 use moka::future::Cache;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
+use tokio::time::sleep;
 use url::{Host, Url};
 
 use super::{
@@ -28,6 +29,8 @@ use crate::stable_hash::StableHash;
 
 /// How far clocks may differ.
 const LEEWAY_S: f64 = 30.0;
+/// How long to sleep for the end of a token at most: the clock may be set.
+const STEP: Duration = Duration::from_secs(5);
 /// A larger token is not looked at.
 const MAX_BYTES: usize = 16 << 10;
 /// How long a token that was found good is not checked again.
@@ -215,7 +218,17 @@ pub(in crate::service) struct Shown {
 
 impl Shown {
     pub(in crate::service) fn has_ended(&self) -> bool {
-        now() >= self.ends
+        until(self.ends).is_zero()
+    }
+
+    /// Waits until it has ended.
+    pub(in crate::service) async fn end(&self) {
+        loop {
+            match until(self.ends) {
+                Duration::ZERO => return,
+                left => sleep(left.min(STEP)).await,
+            }
+        }
     }
 }
 
@@ -386,6 +399,12 @@ pub(super) fn said_issuer(token: &str) -> Option<String> {
 
 fn part<T: DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+}
+
+/// How long it is until a time in seconds since 1970; nothing once it has come.
+pub(in crate::service) fn until(time: f64) -> Duration {
+    // What is too far to be told is far enough.
+    Duration::try_from_secs_f64((time - now()).max(0.0)).unwrap_or(Duration::MAX)
 }
 
 /// Seconds since 1970.

@@ -4,6 +4,7 @@
 //! decides which paths are open (`requirement`), its rules which servers and tools are there.
 
 pub(super) mod challenge;
+mod ending;
 mod jwks;
 mod jwt;
 mod keys;
@@ -29,7 +30,7 @@ use mcp_transport::serve::Guard;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use url::Url;
 
-pub(super) use self::jwt::Shown;
+pub(super) use self::jwt::{Shown, until};
 pub use self::{
     jwt::{Grant, JwtAlgorithm, JwtIssuer},
     keys::{ApiKey, KeyDigest},
@@ -236,11 +237,22 @@ where
     if let Err(problem) = principal.must_be(needed) {
         return refuse(problem, Some("insufficient_scope"));
     }
+    // Calls that were let in go on to their end; what is only listened to does not.
+    let listens = shown.clone().filter(|_| parts.method == Method::GET);
     if let Some(request) = Scope::current().request() {
         request.is_of(&principal, shown);
     }
     parts.extensions.insert(principal);
-    next(Request::from_parts(parts, body)).await
+    let response = next(Request::from_parts(parts, body)).await;
+    match listens {
+        Some(shown) if is_stream(&response) => response.map(|body| ending::with(body, shown)),
+        _ => response,
+    }
+}
+
+fn is_stream(response: &Response) -> bool {
+    let kind = response.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
 /// What everybody may ask for.

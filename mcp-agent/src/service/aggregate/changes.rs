@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     model::BoxFuture,
-    service::{own_servers::OwnServers, tool_pins::ToolPins, view::View},
+    service::{access::Shown, own_servers::OwnServers, tool_pins::ToolPins, view::View},
 };
 
 /// All lists.
@@ -269,6 +269,14 @@ pub(super) async fn tell(
     Ok(())
 }
 
+/// Waits until a token has ended; for ever where none was shown.
+async fn end_of(shown: Option<&Arc<Shown>>) {
+    match shown {
+        Some(shown) => shown.end().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Tells a client of changes of one resource, until the server is in the hub no more.
 pub(super) async fn follow(mut watch: ServerWatch, uri: String, peer: Peer, meta: Option<Meta>) {
     while let Some(change) = watch.next().await {
@@ -325,7 +333,13 @@ impl Aggregate {
         let announcing = announce(counts, granted, peer.clone(), Some(meta.clone()));
         let following = async { while watches.next().await.is_some() {} };
         let telling = async { while tasks.next().await.is_some() {} };
-        tokio::join!(announcing, following, telling);
+        let shown = caller.scope.request().and_then(|request| request.shown());
+        let streaming = async { tokio::join!(announcing, following, telling) };
+        tokio::select! {
+            _ = streaming => {}
+            // Whoever goes on listening shows another.
+            () = end_of(shown) => {}
+        }
         finish!(SubscriptionsListenResult { meta: Some(meta), ..Default::default() }, Era::Modern)
     }
 

@@ -221,15 +221,27 @@ impl Conversation {
         write(&EmptyResult::default())
     }
 
-    /// `resources/subscribe`.
-    pub(super) async fn subscribe(&self, uri: String) -> Result<RawJson, ErrorObject> {
+    /// `resources/subscribe`, by whoever has shown a token of this kind, if it was one.
+    pub(super) async fn subscribe(
+        &self,
+        uri: String,
+        kind: Option<u64>,
+    ) -> Result<RawJson, ErrorObject> {
         let watch = self.aggregate.watch_resource(&uri).await;
         let watch = watch.ok_or_else(|| unknown("resource", &uri))?;
         let mut state = self.lock();
         let subscribed = state.subscribed.get_or_insert_default();
         while subscribed.tasks.try_join_next().is_some() {}
         let following = follow(watch, uri.clone(), self.client.clone(), None);
-        let task = subscribed.tasks.spawn(following);
+        let (own, principal) =
+            (self.aggregate.0.own.clone(), self.aggregate.0.view.principal.clone());
+        let task = subscribed.tasks.spawn(async move {
+            let Some(kind) = kind else { return following.await };
+            tokio::select! {
+                () = following => {}
+                () = own.token_end(&principal, kind) => {}
+            }
+        });
         if let Some(former) = subscribed.by_uri.insert(uri, task) {
             former.abort();
         }

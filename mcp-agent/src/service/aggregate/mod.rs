@@ -85,7 +85,7 @@ use crate::{spans::Spans, stack::Stack};
 #[derive(Clone)]
 pub(super) struct Many {
     pub(super) hub: Hub,
-    own: OwnServers,
+    pub(super) own: OwnServers,
     logins: Logins,
     pub(super) journal: Arc<Journal>,
     stack: Stack,
@@ -292,7 +292,9 @@ impl Aggregate {
                 conversation.set_log_level(params::<SetLevelParams>(&request)?.level).await
             }
             ("resources/subscribe", Some(conversation)) if era == Era::Legacy => {
-                conversation.subscribe(params::<ResourceParams>(&request)?.uri).await
+                let shown = caller.scope.request().and_then(|request| request.shown());
+                let kind = shown.map(|shown| shown.kind);
+                conversation.subscribe(params::<ResourceParams>(&request)?.uri, kind).await
             }
             ("resources/unsubscribe", Some(conversation)) if era == Era::Legacy => {
                 conversation.unsubscribe(&params::<ResourceParams>(&request)?.uri)

@@ -40,7 +40,8 @@ impl OwnServers {
         let now = self.hub().server(server);
         let now = now.filter(|now| now.identity().entry == old.entry && wants_login(now));
         if let Some(now) = now.filter(|_| self.lets_in(&old.principal)) {
-            let begun = self.begin(&now, old.entry, &old.principal, None, &key);
+            let mut begun = self.begin(&now, old.entry, &old.principal, None, &key);
+            begun.ends = old.ends;
             open.insert(key, begun);
         }
         drop(open);
