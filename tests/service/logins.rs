@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends where something is not as it should be")]
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use mcp_agent::service::{AccessRules, AccessSettings, ApiKey, Role, ServiceOptions};
 use mcp_client::{
@@ -480,5 +480,41 @@ async fn a_page_that_is_opened_again_says_what_came_of_the_login() {
     }
     let asked = stand.mailbox.world().consent.token_requests.len();
     assert_eq!(asked, 1, "the code is redeemed once");
+    stand.serving.end().await;
+}
+
+/// The tokens of before are still good, and are not used for long.
+#[tokio::test]
+async fn who_logs_in_again_at_one_replica_is_who_they_are_now_at_all() {
+    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+    let options = || {
+        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
+        ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
+    };
+    let stand = Stand::with(options()).await;
+    let other =
+        Serving::start(vec![entry(&stand.mailbox)], options().access(stand.access.clone())).await;
+    let call = json!({"server_name": "mail", "tool_name": "whoami"}).to_string();
+    let there = || other.ask("POST", "/mcp/tools/call", &stand.ada, Some(&call));
+    let path = stand.told(&stand.whoami(&stand.ada).await);
+    assert_eq!(stand.log_in(&stand.ada, &path, "ada").await.status, 200);
+    assert_eq!(said(&there().await), "ada");
+
+    let path = stand.wish(&stand.ada).await;
+    assert_eq!(stand.log_in(&stand.ada, &path, "robert").await.status, 200);
+    while said(&there().await) == "ada" {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(said(&there().await), "robert");
+    let tools = other.ask("GET", "/mcp/tools", &stand.ada, None).await.body;
+    assert!(tools.contains("only_robert") && !tools.contains("only_ada"), "{tools}");
+
+    let out = stand.serving.ask("DELETE", "/mcp/logins/mail", &stand.ada, None).await;
+    assert_eq!(out.status, 200, "{out:?}");
+    while there().await.status == 200 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stand.told(&stand.whoami(&stand.ada).await);
+    other.end().await;
     stand.serving.end().await;
 }

@@ -423,6 +423,7 @@ impl Service {
             following.spawn(async move { pins.follow(&hub).await });
         }
         following.spawn(own.clone().follow());
+        following.spawn(own.clone().follow_logins());
         let common = options.servers.map(|store| SharedServers::new(store, &hub));
         Self(Arc::new(Shared {
             hub,

@@ -6,6 +6,7 @@
 //! its principal that may concern the server, and ends when nobody has used it for a while, when
 //! there are too many, or with the entry of the configuration.
 
+mod elsewhere;
 mod logged_in;
 mod token_end;
 
@@ -19,7 +20,8 @@ use std::{
 use futures_util::future::join_all;
 use mcp_client::{
     Cache, CatalogLists, Hub, HubChange, HubEvent, OnBehalfOf, Server, ServerError, StateKind,
-    config::ServerConfig, oauth::AssertionSource,
+    config::ServerConfig,
+    oauth::{AssertionSource, StoredLogin},
 };
 use tokio::{
     sync::broadcast::{self, error::RecvError},
@@ -27,6 +29,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval},
 };
 
+use self::elsewhere::Login;
 use super::{
     access::{Principal, Shown},
     limits::ServiceLimits,
@@ -99,6 +102,12 @@ struct Open {
     begun: Instant,
     /// When its caller's token ends, the one that lasts longest, if it does; in seconds since 1970.
     ends: Option<f64>,
+    /// By the clock that replicas have too.
+    began: SystemTime,
+    /// Where its caller's login is, if it is one.
+    stored: Option<StoredLogin>,
+    /// The login that it was seen to have.
+    login: Login,
     /// Since when the login is there with which it was begun anew last.
     tried: Option<SystemTime>,
     /// Ends with it.
@@ -263,6 +272,13 @@ impl OwnServers {
         key: &Key,
     ) -> Open {
         let subject = shown.map(|shown| Arc::new(Subject::new(shown)));
+        let caller = CallerId::of(&key.caller, key.kind);
+        // Before the start, so that no login is missed that comes during it.
+        let began = SystemTime::now();
+        let stored = match subject {
+            Some(_) => None,
+            None => self.0.place.stored(server, &caller),
+        };
         let mut options = self.0.hub.options().clone();
         options.lazy = false;
         // A result that its server calls public is what it told this caller all the same.
@@ -273,7 +289,7 @@ impl OwnServers {
                 let token = source.token();
                 async move { Ok(token?) }
             })),
-            None => OnBehalfOf::Login(self.0.place.login(&CallerId::of(&key.caller, key.kind))),
+            None => OnBehalfOf::Login(self.0.place.login(&caller)),
         });
         let config = server.config();
         let entries = config.iter().map(|config| ServerConfig::clone(config)).collect();
@@ -297,6 +313,9 @@ impl OwnServers {
             used: now,
             begun: now,
             ends: None,
+            began,
+            stored,
+            login: Login::Unseen,
             tried: None,
             _following: following,
         }

@@ -94,6 +94,7 @@ pub use self::{
     redirect::ResponseError,
     redirected::{PendingVisit, Redirected},
     settings::DpopUse,
+    stored_login::StoredLogin,
     token::{TokenSet, TokenType},
     token_endpoint::TokenEndpoint,
     token_error::{TokenError, TokenErrorCode, TokenRefusal},
@@ -104,9 +105,7 @@ pub use self::{
     user_agent::{Browser, Pasted, UserAgent, Visit},
     workload_identity::WorkloadIdentity,
 };
-pub(crate) use self::{
-    bearer_source::BearerSource, grant::DeclaredGrant, stored_login::StoredLogin,
-};
+pub(crate) use self::{bearer_source::BearerSource, grant::DeclaredGrant};
 use self::{settings::Settings, token_error::readable};
 use crate::config::OAuthConfig;
 
@@ -292,7 +291,7 @@ impl OAuth {
     }
 
     /// What is kept of the login at the MCP server with this URL; `None` where nothing is kept.
-    pub(crate) fn stored_login(&self, server: &str) -> Option<StoredLogin> {
+    pub fn stored_login(&self, server: &str) -> Option<StoredLogin> {
         let server = authorizer::plain(&boundary::parse(server).ok()?).ok()?;
         let store = self.0.own_store();
         let uses_store = self.0.grant.refreshes();

@@ -5,11 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use super::{StoreEntry, TokenStore, TokenStoreError, authorizer::LastUsed};
+use super::{StoreEntry, TokenSet, TokenStore, TokenStoreError, authorizer::LastUsed};
 use crate::Secret;
 
-/// What a store holds of the login at one MCP server. It asks the store, and no server.
-pub(crate) struct StoredLogin {
+/// What a store holds of the login at one MCP server ([`OAuth::stored_login`]). It asks the store,
+/// and no server.
+///
+/// [`OAuth::stored_login`]: super::OAuth::stored_login
+#[derive(Clone, Debug)]
+pub struct StoredLogin {
     store: Arc<dyn TokenStore>,
     /// Which tokens were used last.
     entry: StoreEntry,
@@ -18,6 +22,19 @@ pub(crate) struct StoredLogin {
 impl StoredLogin {
     pub(super) fn new(store: Arc<dyn TokenStore>, entry: StoreEntry) -> Self {
         Self { store, entry }
+    }
+
+    /// The tokens that were used last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub async fn tokens(&self) -> Result<Option<TokenSet>, TokenStoreError> {
+        let Some(last) = self.store.load(&self.entry).await? else { return Ok(None) };
+        let Some(last) = LastUsed::read(&last) else { return Ok(None) };
+        self.store.load_tokens(&last.entry()).await
     }
 
     /// A number that is another after every login and logout; `None` while the store cannot be

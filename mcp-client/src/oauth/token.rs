@@ -22,6 +22,9 @@ pub struct TokenSet {
     pub id_token: Option<Secret>,
     /// When it was asked for.
     pub obtained_at: SystemTime,
+    /// When whoever it is of gave leave for it: another one after each login, and the same for what
+    /// renews it. `None` where nobody was asked, or it was kept before this was noted.
+    pub granted_at: Option<SystemTime>,
     /// When it ends, where the server said so. Counted from when it was asked for, so never late.
     pub expires_at: Option<SystemTime>,
     /// What was asked for.
@@ -79,6 +82,7 @@ mod tests {
             refresh_token: None,
             id_token: None,
             obtained_at,
+            granted_at: None,
             expires_at: seconds.map(|seconds| obtained_at + Duration::from_secs(seconds)),
             scopes_requested: Vec::new(),
             scopes_granted: Vec::new(),

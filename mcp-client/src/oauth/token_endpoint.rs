@@ -119,6 +119,7 @@ impl TokenEndpoint<'_> {
             refresh_token: response.refresh_token.map(Secret::new),
             id_token: response.id_token.map(Secret::new),
             obtained_at,
+            granted_at: None,
             expires_at: response
                 .expires_in
                 .and_then(|seconds| obtained_at.checked_add(Duration::from_secs(seconds))),

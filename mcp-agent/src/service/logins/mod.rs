@@ -200,6 +200,7 @@ impl Logins {
             // It may be another account than before.
             self.0.own.renew(&wanted.server, &wanted.principal, wanted.kind);
         } else {
+            self.0.own.goes_on(&wanted.server, &wanted.principal, wanted.kind);
             self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
         }
         let now = SystemTime::now();

@@ -8,7 +8,9 @@ use std::{
 use mcp_client::{
     CallerLogin, Server, ServerError,
     config::{ServerConfig, TransportConfig},
-    oauth::{Authorizer, EarlierLogin, Grant, MemoryTokenStore, OAuthError, TokenStore},
+    oauth::{
+        Authorizer, EarlierLogin, Grant, MemoryTokenStore, OAuthError, StoredLogin, TokenStore,
+    },
 };
 
 use super::super::access::{Access, Principal, Shown};
@@ -78,7 +80,18 @@ impl LoginPlace {
         Some(format!("http://{address}"))
     }
 
-    pub(super) fn is_shared(&self) -> bool {
+    /// What the store holds of a caller's login, to look at it again and again.
+    pub(in crate::service) fn stored(
+        &self,
+        server: &Server,
+        caller: &CallerId,
+    ) -> Option<StoredLogin> {
+        let config = server.config()?;
+        let oauth = self.login(caller).oauth(server.hub().options(), &config, EarlierLogin);
+        oauth.stored_login(url_of(&config)?)
+    }
+
+    pub(in crate::service) fn is_shared(&self) -> bool {
         self.kept.is_shared
     }
 

@@ -60,6 +60,9 @@ impl Logins {
                 () = sleep(LOOK), if self.0.place.is_shared() => {}
             }
         }
+        if !wanted.scopes.is_empty() {
+            self.0.own.goes_on(&wanted.server, &wanted.principal, wanted.kind);
+        }
         // It may have been made at another replica.
         self.0.own.begin_anew(&wanted.server, &wanted.principal, wanted.kind);
     }

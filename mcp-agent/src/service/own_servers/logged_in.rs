@@ -4,19 +4,29 @@ use std::time::SystemTime;
 
 use mcp_client::StateKind;
 
-use super::{Key, Open, OwnServers};
+use super::{Key, Open, OwnServers, elsewhere::Login};
 use crate::service::{access::Principal, logins::wants_login};
 
 impl OwnServers {
     /// Begins a connection anew that waits for a login of its caller.
     pub(in crate::service) fn begin_anew(&self, server: &str, caller: &str, kind: u64) {
-        let open = self.open();
-        if let Some(one) = open.get(&key(server, caller, kind)).filter(|one| waits(one, server)) {
+        let mut open = self.open();
+        let Some(one) = open.get_mut(&key(server, caller, kind)) else { return };
+        if waits(one, server) {
+            one.login = Login::Taken;
             one.hub.restart(server);
         }
     }
 
-    /// The same for a login that is in the store since then, once for each. Whether there is one.
+    /// Has a connection go on with whatever login is in the store, which was given for more.
+    pub(in crate::service) fn goes_on(&self, server: &str, caller: &str, kind: u64) {
+        if let Some(one) = self.open().get_mut(&key(server, caller, kind)) {
+            one.login = Login::Taken;
+        }
+    }
+
+    /// The same as [`begin_anew`](Self::begin_anew) for a login that is in the store since then,
+    /// once for each. Whether there is one.
     pub(in crate::service) fn begin_anew_with(
         &self,
         server: &str,
@@ -27,7 +37,7 @@ impl OwnServers {
         let mut open = self.open();
         let one = open.get_mut(&key(server, caller, kind)).filter(|one| waits(one, server));
         let Some(one) = one.filter(|one| one.tried != Some(since)) else { return false };
-        one.tried = Some(since);
+        (one.tried, one.login) = (Some(since), Login::Taken);
         one.hub.restart(server)
     }
 

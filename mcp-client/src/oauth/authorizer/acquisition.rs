@@ -265,6 +265,7 @@ impl Core {
             settings.store.remove(&StoreEntry::Client { issuer }).await?;
         }
         let mut tokens = outcome?;
+        tokens.granted_at = settings.grant.is_interactive().then(SystemTime::now);
         if !settings.grant.refreshes() {
             // Some servers send one all the same.
             tokens.refresh_token = None;

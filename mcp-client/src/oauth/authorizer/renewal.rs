@@ -143,6 +143,7 @@ impl Core {
                 // A server that does not replace it means it to be used again (RFC 6749 section 6).
                 new.refresh_token = new.refresh_token.or(kept.refresh_token);
                 new.id_token = new.id_token.or(kept.id_token);
+                new.granted_at = kept.granted_at;
                 new.scopes_requested = kept.scopes_requested;
                 if new.scopes_granted.is_empty() {
                     new.scopes_granted = kept.scopes_granted;

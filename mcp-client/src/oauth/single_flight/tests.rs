@@ -27,6 +27,7 @@ fn tokens(access: &str, refresh: &str) -> TokenSet {
         refresh_token: Some(Secret::new(refresh)),
         id_token: None,
         obtained_at: now,
+        granted_at: None,
         expires_at: Some(now + Duration::from_secs(3600)),
         scopes_requested: Vec::new(),
         scopes_granted: Vec::new(),

@@ -25,6 +25,8 @@ struct Record {
     id_token: Option<String>,
     obtained_at: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    granted_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     expires_at: Option<u64>,
     scopes_requested: Vec<String>,
     scopes_granted: Vec<String>,
@@ -43,6 +45,7 @@ pub(super) fn write(tokens: &TokenSet) -> Secret {
         refresh_token: tokens.refresh_token.as_ref().map(reveal),
         id_token: tokens.id_token.as_ref().map(reveal),
         obtained_at: milliseconds(tokens.obtained_at),
+        granted_at: tokens.granted_at.map(milliseconds),
         expires_at: tokens.expires_at.map(milliseconds),
         scopes_requested: tokens.scopes_requested.clone(),
         scopes_granted: tokens.scopes_granted.clone(),
@@ -70,6 +73,7 @@ pub(super) fn read(entry: &StoreEntry, text: &Secret) -> Result<TokenSet, TokenS
         refresh_token: record.refresh_token.map(Secret::new),
         id_token: record.id_token.map(Secret::new),
         obtained_at: time(record.obtained_at),
+        granted_at: record.granted_at.map(time),
         expires_at: record.expires_at.map(time),
         scopes_requested: record.scopes_requested,
         scopes_granted: record.scopes_granted,
@@ -107,6 +111,7 @@ mod tests {
             refresh_token: Some(Secret::new("refresh")),
             id_token: Some(Secret::new("id")),
             obtained_at,
+            granted_at: Some(obtained_at),
             expires_at: Some(obtained_at + Duration::from_secs(3600)),
             scopes_requested: vec!["a".to_owned(), "b".to_owned()],
             scopes_granted: vec!["a".to_owned()],
