@@ -36,7 +36,7 @@ use tokio::sync::watch;
 use url::Url;
 
 /// Consents at once: opens the URL and gives back where it redirects to.
-async fn consent(url: Url) -> Result<String, BoxError> {
+pub(crate) async fn consent(url: Url) -> Result<String, BoxError> {
     let request = http::Request::get(url.as_str()).body(Bytes::new())?;
     let answer = HttpClient::new().send(request, PlainLimits::default()).await?;
     Ok(answer.headers[http::header::LOCATION].to_str()?.to_owned())

@@ -1,11 +1,20 @@
-//! Access for programs: by their own credentials, or by a token that someone else renews.
+//! Access for programs: by their own credentials, by a token that someone else renews, or by a person
+//! who shows them who they are.
+
+use std::sync::Arc;
 
 use futures_util::future::join_all;
 use mcp_client::{
     Client, EraChoice,
-    oauth::{AssertionSource, ClientCredentials, ClientCredentialsGrant, OAuth},
+    oauth::{
+        AssertionSource, AuthorizationCode, ClientCredentials, ClientCredentialsGrant,
+        EarlierLogin, MemoryTokenStore, OAuth, OAuthError, Pasted, TokenStore,
+    },
 };
 use mcp_tests::protected_server::ProtectedServer;
+use serde_json::json;
+
+use crate::oauth::consent;
 
 // covers: auth-client-credentials
 #[tokio::test]
@@ -54,4 +63,38 @@ async fn a_token_that_is_replaced_in_its_file_is_used_without_a_new_connection()
     let error = client.list_tools().await.unwrap_err();
     assert_eq!(error.http_status().map(|status| status.as_u16()), Some(401), "{error}");
     client.close().await;
+}
+
+/// A server that has a person sign in for itself knows who issues tokens, and keeps none.
+#[tokio::test]
+async fn a_known_issuer_is_asked_for_access_that_is_not_kept() {
+    let server = ProtectedServer::start().await.unwrap();
+    server.world().more_metadata = json!({"scopes_supported": ["offline_access"]});
+    let store = Arc::new(MemoryTokenStore::new());
+    let grant = AuthorizationCode::new(Pasted::new(consent)).once();
+    let own = "http://127.0.0.1:9/mcp";
+    let oauth = OAuth::with(grant)
+        .authorization_server(server.issuer())
+        .client_at(server.issuer(), ClientCredentials::public("known"))
+        .scopes(["openid"])
+        .shared_store(Arc::clone(&store) as Arc<dyn TokenStore>);
+    let tokens = oauth.at(own).unwrap().login().await.unwrap();
+    assert_eq!((&*tokens.issuer, &*tokens.resource), (server.issuer(), own));
+    assert_eq!(tokens.refresh_token, None);
+    {
+        let world = server.world();
+        assert_eq!((world.count("POST /mcp"), world.count("GET /metadata")), (0, 0));
+        let query = &world.authorizations[0];
+        assert_eq!((&*query["resource"], &*query["scope"]), (own, "openid"));
+        assert_eq!(query.get("prompt"), None);
+    }
+    let kept = OAuth::with(EarlierLogin).shared_store(store).at(own).unwrap();
+    assert_eq!(kept.tokens().await.unwrap(), None);
+    // It is that issuer, or none.
+    let other = OAuth::with(AuthorizationCode::new(Pasted::new(consent)))
+        .authorization_server(server.issuer().replace("127.0.0.1", "localhost"))
+        .at(own)
+        .unwrap();
+    let error = other.login().await.unwrap_err();
+    assert!(matches!(error, OAuthError::IssuerMismatch { .. }), "{error:?}");
 }

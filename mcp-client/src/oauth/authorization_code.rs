@@ -20,18 +20,27 @@ use super::{
 pub struct AuthorizationCode {
     agent: Arc<dyn UserAgent>,
     patience: Duration,
+    is_once: bool,
 }
 
 impl AuthorizationCode {
     /// Asks through this agent, and waits five minutes.
     pub fn new(agent: impl UserAgent) -> Self {
-        Self { agent: Arc::new(agent), patience: Duration::from_secs(300) }
+        Self { agent: Arc::new(agent), patience: Duration::from_secs(300), is_once: false }
     }
 
     /// How long a person may take to consent.
     #[must_use]
     pub fn patience(mut self, limit: Duration) -> Self {
         self.patience = limit;
+        self
+    }
+
+    /// Gets access for now only: nothing is asked for that would renew it, and what comes is in no
+    /// store.
+    #[must_use]
+    pub fn once(mut self) -> Self {
+        self.is_once = true;
         self
     }
 
@@ -117,6 +126,6 @@ impl Grant for AuthorizationCode {
     }
 
     fn refreshes(&self) -> bool {
-        true
+        !self.is_once
     }
 }

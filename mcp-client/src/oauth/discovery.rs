@@ -37,6 +37,9 @@ impl Web {
         if let Some(url) = &self.token_url {
             return self.given(url);
         }
+        if let Some(issuer) = &self.issuer {
+            return self.named(issuer).await;
+        }
         let named = challenges
             .iter()
             .filter(|challenge| challenge.is_oauth())
@@ -128,6 +131,20 @@ impl Web {
             }
         }
         Ok(None)
+    }
+
+    /// The user said which authorization server it is.
+    async fn named(&self, issuer: &str) -> Result<Found, OAuthError> {
+        let metadata = self.authorization_server(issuer).await?;
+        let metadata =
+            metadata.ok_or_else(|| OAuthError::NoMetadata { issuer: super::readable(issuer) })?;
+        Ok(Found {
+            metadata,
+            published: true,
+            resource: canonical(self.boundary().server()),
+            resource_scopes: None,
+            bound_tokens: false,
+        })
     }
 
     /// The user said where tokens are to be had. Its origin stands for the issuer.

@@ -31,6 +31,8 @@ pub(super) struct Web {
     boundary: Boundary,
     anywhere: HttpClient,
     public: HttpClient,
+    /// The authorization server, where the user says which it is.
+    pub(super) issuer: Option<String>,
     /// Where the user says that the authorization server's metadata is.
     pub(super) metadata_url: Option<String>,
     /// Where the user says that tokens are to be had; then nothing is looked for.
@@ -51,6 +53,7 @@ impl Web {
             boundary,
             anywhere: client(),
             public: client().reach(Reach::Public),
+            issuer: settings.issuer.clone(),
             metadata_url: settings.metadata_url.clone(),
             token_url: settings.token_url.clone(),
         }
@@ -124,8 +127,11 @@ impl Web {
     }
 
     /// Asks the MCP server for something without showing a token, to hear what it wants to see.
-    /// Nothing, if it does not refuse.
+    /// Nothing, if it does not refuse, or need not be asked.
     pub(super) async fn knock(&self) -> Result<Vec<AuthenticateChallenge>, OAuthError> {
+        if self.issuer.is_some() {
+            return Ok(Vec::new());
+        }
         let server = self.boundary.server();
         let ping = Bytes::from_static(br#"{"jsonrpc":"2.0","id":0,"method":"ping"}"#);
         let mut request = request(Method::POST, server, ping)?;

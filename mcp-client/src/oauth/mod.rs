@@ -199,6 +199,13 @@ impl OAuth {
         self
     }
 
+    /// The authorization server by its issuer, where it is known beforehand: the MCP server is not
+    /// asked for it, nor for its scopes. The program may be that server itself.
+    pub fn authorization_server(mut self, issuer: impl Into<String>) -> Self {
+        self.0.issuer = Some(issuer.into());
+        self
+    }
+
     /// Where the authorization server's metadata is, for one that does not have it in the place
     /// that its issuer stands for. It must still be that issuer's.
     pub fn authorization_server_metadata(mut self, url: impl Into<String>) -> Self {

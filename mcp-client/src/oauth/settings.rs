@@ -42,6 +42,8 @@ pub(super) struct Settings {
     pub(super) client_id_metadata: Option<ClientCredentials>,
     /// Issuers that say they take documents, and did not take that one.
     refused_document: Mutex<BTreeSet<String>>,
+    /// The authorization server, where the MCP server need not be asked for it.
+    pub(super) issuer: Option<String>,
     pub(super) metadata_url: Option<String>,
     pub(super) token_url: Option<String>,
     pub(super) client_name: String,
@@ -65,6 +67,7 @@ impl Settings {
             client_issuer: Mutex::default(),
             client_id_metadata: None,
             refused_document: Mutex::default(),
+            issuer: None,
             metadata_url: None,
             token_url: None,
             client_name: "MCP client".to_owned(),
