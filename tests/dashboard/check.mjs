@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import assert from "node:assert/strict";
 import puppeteer from "puppeteer-core";
+import { signsIn } from "./sign_in.mjs";
 
 const [mcp, chromium, pictures] = process.argv.slice(2);
 const LIMIT = 30_000;
@@ -199,6 +200,10 @@ const checks = [
     await page.keyboard.press("Enter");
     await page.waitForSelector(".server");
     await context.close();
+  }],
+  ["somebody signs in at an issuer to show who they are", async ({ browser, folder }) => {
+    const picture = async (page, name) => pictures && page.screenshot({ path: join(pictures, `${name}.png`) });
+    await signsIn({ browser, mcp, folder, picture });
   }],
   ["light, dark and narrow: nothing is wider than the window", async ({ page, show, picture }) => {
     for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [900, "light"], [390, "dark"]]) {

@@ -11,6 +11,9 @@ use url::{Url, form_urlencoded};
 
 use crate::mailbox::World;
 
+/// Makes an access token of who a person is.
+pub(crate) type Sign = Box<dyn Fn(&str) -> String + Send>;
+
 /// What it does and what it saw.
 #[derive(Default)]
 pub(crate) struct Consent {
@@ -22,6 +25,10 @@ pub(crate) struct Consent {
     pub(crate) pretends: Option<&'static str>,
     /// `expires_in` of its tokens.
     pub(crate) expires_in: Option<u64>,
+    /// Makes its access tokens, where they are not those of the mailbox.
+    pub(crate) signs: Option<Sign>,
+    /// The keys that those are signed with.
+    pub(crate) keys: Vec<Value>,
     pub(crate) registrations: Vec<Value>,
     /// The queries of the authorization requests.
     pub(crate) authorizations: Vec<HashMap<String, String>>,
@@ -74,10 +81,13 @@ pub(crate) fn answer(
             "token_endpoint": format!("{origin}/token"),
             "registration_endpoint": format!("{origin}/register"),
             "revocation_endpoint": format!("{origin}/revoke"),
+            "jwks_uri": format!("{origin}/keys"),
+            "scopes_supported": ["offline_access"],
             "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["none"],
             "authorization_response_iss_parameter_supported": true,
         })),
+        ("GET", "/keys") => ok(json!({"keys": world.consent.keys})),
         ("POST", "/register") => {
             let mut client: Value = serde_json::from_slice(body).unwrap();
             world.consent.registrations.push(client.clone());
@@ -105,13 +115,15 @@ pub(crate) fn answer(
             let form = form(body);
             let issued = match form["grant_type"].as_str() {
                 "authorization_code" => {
-                    let (who, query) = world.consent.codes.remove(&form["code"])?;
+                    let known = world.consent.codes.remove(&form["code"]);
                     let verifier = digest(&SHA256, form["code_verifier"].as_bytes());
-                    let is_good = URL_SAFE_NO_PAD.encode(verifier) == query["code_challenge"]
-                        && form["redirect_uri"] == query["redirect_uri"]
-                        && form["client_id"] == query["client_id"]
-                        && form["resource"] == query["resource"];
-                    is_good.then(|| (who, query.get("scope").cloned().unwrap_or_default()))
+                    let known = known.filter(|(_, query)| {
+                        URL_SAFE_NO_PAD.encode(verifier) == query["code_challenge"]
+                            && form["redirect_uri"] == query["redirect_uri"]
+                            && form["client_id"] == query["client_id"]
+                            && form["resource"] == query["resource"]
+                    });
+                    known.map(|(who, query)| (who, query.get("scope").cloned().unwrap_or_default()))
                 }
                 _ => world.consent.refresh.remove(&form["refresh_token"]),
             };
@@ -120,7 +132,8 @@ pub(crate) fn answer(
                 return Some((400, String::new(), json!({"error": "invalid_grant"})));
             };
             let number = world.next_token();
-            let (access, refresh) = (format!("at-{who}-{number}"), format!("rt-{number}"));
+            let (usual, refresh) = (format!("at-{who}-{number}"), format!("rt-{number}"));
+            let access = world.consent.signs.as_ref().map_or(usual, |sign| sign(&who));
             let mut tokens = json!({
                 "access_token": access, "refresh_token": refresh, "token_type": "Bearer",
                 "scope": scope,

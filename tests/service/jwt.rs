@@ -23,7 +23,7 @@ pub(crate) const AUDIENCE: &str = "https://tools.example/mcp";
 pub(crate) struct Signing {
     name: &'static str,
     key: EncodingKey,
-    public: Value,
+    pub(crate) public: Value,
 }
 
 impl Signing {

@@ -115,12 +115,12 @@ impl Stand {
     }
 }
 
-fn line<'a>(answer: &'a Answer, name: &str) -> &'a str {
+pub(crate) fn line<'a>(answer: &'a Answer, name: &str) -> &'a str {
     let mut lines = answer.head.lines().filter_map(|line| line.split_once(": "));
     lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).unwrap().1
 }
 
-fn entry(mailbox: &Mailbox) -> ServerConfig {
+pub(crate) fn entry(mailbox: &Mailbox) -> ServerConfig {
     let text =
         json!({"mcpServers": {"mail": {"url": mailbox.url(), "oauth": {"perCaller": true}}}});
     let file = config::parse(&text.to_string(), Path::new("mcp.json"), &|_| None).unwrap();
@@ -128,7 +128,7 @@ fn entry(mailbox: &Mailbox) -> ServerConfig {
     file.servers.into_iter().next().unwrap()
 }
 
-fn said(answer: &Answer) -> String {
+pub(crate) fn said(answer: &Answer) -> String {
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()["content"][0]["text"].as_str().unwrap().to_owned()
 }

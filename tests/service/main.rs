@@ -33,5 +33,6 @@ mod security;
 mod sessions;
 mod shared_pins;
 mod shared_turns;
+mod sign_in;
 mod tasks;
 mod templates;

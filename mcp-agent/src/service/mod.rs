@@ -390,10 +390,10 @@ impl Service {
         }
         let (spans, passes_baggage) = (options.spans, options.passes_baggage);
         let guard = access::known_publicly(guard, &trusted);
-        let access = Arc::new(Access::new(guard.clone(), token, &trusted));
+        let keys = session_keys(options.session_keys);
+        let access = Arc::new(Access::new(guard.clone(), token, &trusted, keys.clone()));
         let place = Arc::new(LoginPlace::new(&access, options.logins));
         let own = OwnServers::new(&hub, &place, &limits);
-        let keys = session_keys(options.session_keys);
         let logins = Logins::new(&own, &place, keys.clone());
         let caller = ServerCaller::of_hub(hub.clone());
         let servers = Exchanges::new(caller, &logins, spans.clone());
@@ -510,6 +510,8 @@ impl Service {
             .route("/mcp/logins/{server}", delete(logins::log_out))
             .route("/connect/{id}", get(logins::page).post(logins::begin))
             .route("/connect/{id}/wanted", get(logins::look))
+            .route("/connect/{id}/sign-in", post(logins::begin_sign_in))
+            .route("/connect/issuers", get(logins::issuers))
             .route("/connect/callback", get(logins::answer))
             .route("/connect/client", get(logins::client))
             .route("/mcp/events", get(events::stream))

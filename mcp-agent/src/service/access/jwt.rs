@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    env,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -11,7 +12,7 @@ use jsonwebtoken::{
     Algorithm, DecodingKey,
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse},
 };
-use mcp_client::Secret;
+use mcp_client::{Secret, oauth::ClientCredentials};
 use moka::future::Cache;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -58,6 +59,16 @@ pub struct JwtIssuer {
     /// Where its keys are, if its metadata does not say so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks_url: Option<String>,
+    /// The client that this service is there. With it, people sign in at the issuer in their
+    /// browsers where this service asks who they are; without, they show a token that they have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// The variable of the environment that holds the client's secret, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_env: Option<String>,
+    /// What is asked for when somebody signs in; whatever the issuer gives when it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
     /// How its tokens may be signed. Default: all of [`JwtAlgorithm`].
     #[serde(default = "JwtAlgorithm::all")]
     pub algorithms: Vec<JwtAlgorithm>,
@@ -155,7 +166,26 @@ impl JwtIssuer {
         if self.grants.is_empty() {
             return Err(InvalidAccess::NoGrant { issuer: self.issuer.clone() });
         }
-        Ok(())
+        let is_for_sign_in = self.client_secret_env.is_some() || !self.scopes.is_empty();
+        match &self.client_id {
+            None if is_for_sign_in => Err(InvalidAccess::NoClient { issuer: self.issuer.clone() }),
+            Some(id) if id.is_empty() => {
+                Err(InvalidAccess::NoClient { issuer: self.issuer.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The client that this service is at the issuer, if people sign in there.
+    pub(in crate::service) fn client(&self) -> Result<Option<ClientCredentials>, InvalidAccess> {
+        let Some(id) = &self.client_id else { return Ok(None) };
+        let Some(variable) = &self.client_secret_env else {
+            return Ok(Some(ClientCredentials::public(id)));
+        };
+        let secret = env::var(variable).ok().filter(|secret| !secret.is_empty());
+        let secret =
+            secret.ok_or_else(|| InvalidAccess::NoSecret { variable: variable.clone() })?;
+        Ok(Some(ClientCredentials::secret(id, secret)))
     }
 
     /// What a token with these claims is good for.

@@ -21,12 +21,12 @@ use std::{
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_client::Secret;
-use mcp_transport::serve::Guard;
+use mcp_transport::serve::{Guard, SessionKeys};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use url::Url;
 
@@ -43,7 +43,7 @@ use self::{
     keys::KeyRing,
 };
 use super::{
-    dashboard,
+    dashboard, logins,
     problem::{self, Problem, ProblemCode},
     scope::Scope,
 };
@@ -65,6 +65,8 @@ pub(super) fn known_publicly(guard: Guard, settings: &AccessSettings) -> Guard {
 #[derive(Debug)]
 pub(super) struct Access {
     guard: Guard,
+    /// Seal what browsers keep that have signed in.
+    seal: Option<SessionKeys>,
     /// The one token of a service that has its owner only.
     token: Option<Secret>,
     trusted: RwLock<Arc<Authority>>,
@@ -81,9 +83,14 @@ pub(super) struct Authority {
 }
 
 impl Access {
-    pub(super) fn new(guard: Guard, token: Option<Secret>, settings: &AccessSettings) -> Self {
+    pub(super) fn new(
+        guard: Guard,
+        token: Option<Secret>,
+        settings: &AccessSettings,
+        seal: Option<SessionKeys>,
+    ) -> Self {
         let trusted = RwLock::new(Arc::new(Authority::new(token.as_ref(), settings)));
-        Self { guard, token, trusted }
+        Self { guard, seal, token, trusted }
     }
 
     pub(super) fn trusted(&self) -> Arc<Authority> {
@@ -93,6 +100,14 @@ impl Access {
     /// Whether everybody shows who they are.
     pub(super) fn tells_apart(&self) -> bool {
         !self.trusted().is_open
+    }
+
+    /// Who a browser has shown to be by signing in at an issuer, for the login that it asks for.
+    fn who_signed_in(&self, parts: &Parts, trusted: &Authority) -> Option<Principal> {
+        let is_secure = trusted.public_url().is_some_and(|url| url.starts_with("https://"));
+        let seal = self.seal.as_ref()?;
+        let principal = logins::signed_in(seal, parts.uri.path(), &parts.headers, is_secure)?;
+        trusted.still_knows(&principal).then_some(principal)
     }
 
     /// Lets others in from now on.
@@ -125,6 +140,11 @@ impl Authority {
         self.public_url.as_deref()
     }
 
+    /// The issuer, if people sign in there.
+    pub(super) fn signs_in_at(&self, issuer: &str) -> Option<&JwtIssuer> {
+        self.issuers().find(|known| known.issuer == issuer && known.client_id.is_some())
+    }
+
     /// Whether somebody who was let in once still is, as far as that can be told without a token.
     pub(super) fn still_knows(&self, principal: &Principal) -> bool {
         let owner = self.is_open && *principal == Principal::owner();
@@ -151,21 +171,10 @@ impl Authority {
         if let Some(principal) = self.keys.find(shown) {
             return Ok((principal.clone(), None));
         }
-        let issuer = if self.verifiers.is_empty() { None } else { jwt::said_issuer(shown) };
-        let verifier = issuer.and_then(|issuer| {
-            self.verifiers.iter().find(|verifier| verifier.issuer().issuer == issuer)
-        });
-        let Some(verifier) = verifier else {
-            return Err(Refusal::Invalid("the token is not known here"));
-        };
-        let judged = verifier.verify(shown).await.map_err(|refused| match refused {
-            Refused::Invalid(reason) => Refusal::Invalid(reason),
-            Refused::NoGrant => Refusal::NoGrant,
-            Refused::NoKeys(error) => Refusal::NoKeys(problem::chain(&*error)),
-        });
-        let jwt::Judged { principal, ends, kind } = judged?;
+        let (issuer, judged) = self.judge(shown).await?;
+        let jwt::Judged { principal, ends, kind } = judged;
         let shown = Shown {
-            issuer: verifier.issuer().issuer.clone(),
+            issuer: issuer.issuer.clone(),
             is_of_the_only_issuer: self.verifiers.len() == 1,
             token: Secret::new(shown),
             kind,
@@ -173,14 +182,50 @@ impl Authority {
         };
         Ok((principal, Some(Arc::new(shown))))
     }
+
+    /// What a token of an issuer is good for, and which issuer that is.
+    async fn judge(&self, token: &str) -> Result<(&JwtIssuer, jwt::Judged), Refusal> {
+        let issuer = if self.verifiers.is_empty() { None } else { jwt::said_issuer(token) };
+        let verifier = issuer.and_then(|issuer| {
+            self.verifiers.iter().find(|verifier| verifier.issuer().issuer == issuer)
+        });
+        let verifier = verifier.ok_or(Refusal::Invalid("the token is not known here"))?;
+        let judged = verifier.verify(token).await.map_err(|refused| match refused {
+            Refused::Invalid(reason) => Refusal::Invalid(reason),
+            Refused::NoGrant => Refusal::NoGrant,
+            Refused::NoKeys(error) => Refusal::NoKeys(problem::chain(&*error)),
+        })?;
+        Ok((verifier.issuer(), judged))
+    }
+
+    /// Whose token it is that an issuer has given in this moment: judged as one that a request
+    /// shows, and it has to be of that issuer.
+    pub(super) async fn signed_in(
+        &self,
+        issuer: &str,
+        token: &Secret,
+    ) -> Result<Principal, Refusal> {
+        match jwt::said_issuer(token.reveal()) {
+            None => return Err(Refusal::Invalid("it is no JSON Web Token")),
+            Some(said) if said != issuer => {
+                return Err(Refusal::Invalid("the token is of another issuer"));
+            }
+            Some(_) => {}
+        }
+        Ok(self.judge(token.reveal()).await?.1.principal)
+    }
 }
 
 /// Why somebody is not let in.
-#[derive(Debug)]
-enum Refusal {
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    #[error("no token was shown")]
     Nothing,
+    #[error("{0}")]
     Invalid(&'static str),
+    #[error("the token is good, but nothing here is granted for it")]
     NoGrant,
+    #[error("{0}")]
     NoKeys(String),
 }
 
@@ -218,14 +263,16 @@ where
         |problem, error| challenge::refuse(problem, error, &trusted, &parts.headers, &parts.uri);
     let (principal, shown) = match trusted.identify(&parts.headers).await {
         Ok(identified) => identified,
-        Err(Refusal::Nothing) => return refuse(Problem::unauthorized(), None),
+        Err(Refusal::Nothing) => match access.who_signed_in(&parts, &trusted) {
+            Some(principal) => (principal, None),
+            None => return refuse(Problem::unauthorized(), None),
+        },
         Err(Refusal::Invalid(reason)) => {
             let problem = Problem::new(ProblemCode::Refused, reason);
             return refuse(problem.with_status(StatusCode::UNAUTHORIZED), Some("invalid_token"));
         }
-        Err(Refusal::NoGrant) => {
-            let detail = "the token is good, but nothing here is granted for it";
-            let problem = Problem::new(ProblemCode::Refused, detail);
+        Err(refusal @ Refusal::NoGrant) => {
+            let problem = Problem::new(ProblemCode::Refused, refusal.to_string());
             return refuse(problem, Some("insufficient_scope"));
         }
         Err(Refusal::NoKeys(reason)) => {
@@ -257,7 +304,10 @@ fn is_stream(response: &Response) -> bool {
 
 /// What everybody may ask for.
 fn is_open(method: &Method, path: &str) -> bool {
-    let is_login = |rest: &str| *method == Method::GET && !rest.contains('/');
+    let is_login = |rest: &str| match rest.split_once('/') {
+        None => *method == Method::GET,
+        Some((_, rest)) => *method == Method::POST && rest == "sign-in",
+    };
     matches!(path, "/healthz" | "/readyz")
         || path.strip_prefix("/connect/").is_some_and(is_login)
         || dashboard::is_part(path)

@@ -50,6 +50,18 @@ pub enum InvalidAccess {
         /// The issuer.
         issuer: String,
     },
+    /// People cannot sign in at an issuer that does not know this service.
+    #[error("to sign in at `{issuer}` needs the `client_id` that this service has there")]
+    NoClient {
+        /// The issuer.
+        issuer: String,
+    },
+    /// The secret of the client is not there.
+    #[error("the variable `{variable}`, which `client_secret_env` names, is not set")]
+    NoSecret {
+        /// Its name.
+        variable: String,
+    },
 }
 
 impl AccessSettings {
@@ -72,5 +84,14 @@ impl AccessSettings {
             super::jwt::check_url(url)?;
         }
         self.issuers.iter().try_for_each(JwtIssuer::check)
+    }
+
+    /// Looks for secrets that the environment does not have: a program that only reads or changes
+    /// the settings does not need them.
+    ///
+    /// # Errors
+    /// The first one that is missing.
+    pub fn check_secrets(&self) -> Result<(), InvalidAccess> {
+        self.issuers.iter().try_for_each(|issuer| issuer.client().map(drop))
     }
 }

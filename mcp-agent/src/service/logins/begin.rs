@@ -10,7 +10,7 @@ use axum::{
 };
 use mcp_client::{
     Server,
-    oauth::{AuthorizationCode, OAuthError, PendingVisit, Redirected},
+    oauth::{AuthorizationCode, PendingVisit, Redirected},
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -26,8 +26,9 @@ use super::{
         access::Principal,
         problem::{Problem, ProblemCode, chain},
     },
-    Logins, browser,
-    flows::{Flow, Next, PATIENCE, TooMany},
+    Logins,
+    browser::{self, Kept},
+    flows::{Flow, Next, Outcome, PATIENCE, Purpose, TooMany},
     place::{CALLBACK, url_of},
     wanted::Wanted,
 };
@@ -56,14 +57,18 @@ pub(in crate::service) struct Begun {
 }
 
 impl Logins {
-    /// What an id says, if it is for whoever asks.
-    fn open(&self, id: &str, principal: &Principal) -> Result<(Wanted, Server), Problem> {
-        let wanted = self.0.keys.as_ref().and_then(|keys| Wanted::open(keys, id));
-        let wanted = wanted.ok_or_else(|| {
+    /// What an id says, whoever asks.
+    pub(super) fn wish(&self, id: &str) -> Result<Wanted, Problem> {
+        self.read(id).ok_or_else(|| {
             let detail = "this address is not good any more: ask your program again, and open the \
                           new one within ten minutes";
             Problem::new(ProblemCode::NotFound, detail)
-        })?;
+        })
+    }
+
+    /// The same, if it is for whoever asks.
+    fn open(&self, id: &str, principal: &Principal) -> Result<(Wanted, Server), Problem> {
+        let wanted = self.wish(id)?;
         if !wanted.is_for(principal) {
             let detail = "somebody else was asked to log in here. If nobody has asked you, close \
                           this page; else sign in as whom your program is";
@@ -82,37 +87,46 @@ impl Logins {
         principal: Principal,
         server: &Server,
     ) -> Result<Flow, Problem> {
-        let base = self.base()?;
         let entry = server.identity().entry;
+        let (grant, visits) = self.ask_in_browser()?;
+        let caller = wanted.caller();
+        let authorizer = self.0.place.authorizer_for(server, &caller, grant, &wanted.scopes);
+        let authorizer = authorizer.map_err(|error| failed(&wanted.server, chain(&error)))?;
+        let (tell, outcome) = oneshot::channel();
+        let (weak, id, theirs) = (self.weak(), Arc::<str>::from(id), wanted.clone());
+        self.aside(async move {
+            let outcome = match authorizer.login().await {
+                Ok(_) => {
+                    if let Some(shared) = weak.upgrade() {
+                        Self(shared).is_done(&id, &theirs);
+                    }
+                    Outcome::LoggedIn { server: theirs.server }
+                }
+                Err(error) => {
+                    let reason = chain(&error);
+                    tracing::info!(server = theirs.server, %reason, "a login came to nothing");
+                    Outcome::NotLoggedIn { server: theirs.server, reason }
+                }
+            };
+            // The browser may not wait for it.
+            let _ = tell.send(outcome);
+        });
+        let purpose = Purpose::Login { principal, entry };
+        Ok(Flow { wanted, purpose, visits, outcome, begun: Instant::now() })
+    }
+
+    /// Asks a person in the browser that is sent where the visits say.
+    pub(super) fn ask_in_browser(
+        &self,
+    ) -> Result<(AuthorizationCode, mpsc::Receiver<PendingVisit>), Problem> {
+        let base = self.base()?;
         let (seen, visits) = mpsc::channel(VISITS);
         let seen = Mutex::new(seen);
         let agent = Redirected::new(format!("{base}{CALLBACK}"), move |visit: PendingVisit| {
             // Whoever has given up sends nobody anywhere.
             let _ = seen.lock().unwrap_or_else(PoisonError::into_inner).try_send(visit);
         });
-        let grant = AuthorizationCode::new(agent).patience(PATIENCE);
-        let caller = wanted.caller();
-        let authorizer = self.0.place.authorizer_for(server, &caller, grant, &wanted.scopes);
-        let authorizer = authorizer.map_err(|error| failed(&wanted.server, &error))?;
-        let (tell, outcome) = oneshot::channel();
-        let (weak, id, theirs) = (self.weak(), Arc::<str>::from(id), wanted.clone());
-        self.aside(async move {
-            let outcome = authorizer.login().await.map(drop);
-            match &outcome {
-                Ok(()) => {
-                    if let Some(shared) = weak.upgrade() {
-                        Self(shared).is_done(&id, &theirs);
-                    }
-                }
-                Err(error) => {
-                    let reason = chain(error);
-                    tracing::info!(server = theirs.server, %reason, "a login came to nothing");
-                }
-            }
-            // The browser may not wait for it.
-            let _ = tell.send(outcome);
-        });
-        Ok(Flow { wanted, principal, entry, visits, outcome, begun: Instant::now() })
+        Ok((AuthorizationCode::new(agent).patience(PATIENCE), visits))
     }
 
     pub(super) fn base(&self) -> Result<String, Problem> {
@@ -120,6 +134,15 @@ impl Logins {
             .place
             .base()
             .ok_or_else(|| Problem::new(ProblemCode::Config, super::NoLogin::NoAddress.to_string()))
+    }
+
+    /// Tells a page where its browser goes.
+    pub(super) fn begun(&self, visit: PendingVisit, flow: Flow) -> Result<Response, Problem> {
+        let url = visit.url().to_string();
+        let kept = self.send(visit, flow)?;
+        let no_store = header::HeaderValue::from_static("no-store");
+        let headers = [(header::SET_COOKIE, kept), (header::CACHE_CONTROL, no_store)];
+        Ok((headers, Json(Begun { url })).into_response())
     }
 
     /// Has a login wait for the browser that is sent to `visit`. Gives what the browser keeps.
@@ -132,7 +155,8 @@ impl Logins {
         let state = self.0.flows.wait(visit, flow)?;
         self.await_elsewhere(&state);
         let keys = self.0.keys.as_ref();
-        let kept = keys.and_then(|keys| browser::remember(keys, &state, is_secure).ok()?);
+        let kept =
+            keys.and_then(|keys| browser::remember(keys, Kept::Began, &state, is_secure).ok()?);
         kept.ok_or_else(|| {
             Problem::new(ProblemCode::Unexpected, super::NoLogin::NoSeal.to_string())
         })
@@ -146,8 +170,9 @@ impl From<TooMany> for Problem {
     }
 }
 
-fn failed(server: &str, error: &OAuthError) -> Problem {
-    Problem::new(ProblemCode::AuthRequired, chain(error)).server(server)
+/// No login can be begun.
+fn failed(server: &str, reason: String) -> Problem {
+    Problem::new(ProblemCode::AuthRequired, reason).server(server)
 }
 
 /// What a person is about to do. Told to nobody but the one who was asked.
@@ -181,19 +206,12 @@ pub(in crate::service) async fn begin(
     let mut flow = logins.start(&id, wanted, principal, &server)?;
     let visit = match flow.next().await {
         Next::Visit(visit) => visit,
-        Next::Over(Err(error)) => return Err(failed(&name, &error)),
-        Next::Over(Ok(())) => {
+        Next::Over(Outcome::NotLoggedIn { reason, .. }) => return Err(failed(&name, reason)),
+        Next::Over(_) => {
             let detail = "the login was made without a browser; go back to your program";
             return Err(Problem::new(ProblemCode::Unexpected, detail));
         }
     };
     drop(permit);
-    let url = visit.url().to_string();
-    let kept = logins.send(visit, flow)?;
-    let headers = [(header::SET_COOKIE, kept), (header::CACHE_CONTROL, no_store())];
-    Ok((headers, Json(Begun { url })).into_response())
-}
-
-fn no_store() -> header::HeaderValue {
-    header::HeaderValue::from_static("no-store")
+    logins.begun(visit, flow)
 }

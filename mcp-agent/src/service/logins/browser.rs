@@ -1,7 +1,8 @@
-//! The cookie by which the browser that comes back is known to be the one that began the login.
+//! The cookies by which a browser is known: to be the one that began a login, and to be that of the
+//! person who was asked.
 //!
-//! Its value is sealed for the `state` of the login and the time, so that any replica can tell without
-//! having begun it.
+//! Their values are sealed for what they are about and the time, so that any replica can tell without
+//! having been there.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,10 +13,16 @@ use serde::{Deserialize, Serialize};
 
 use super::flows::PATIENCE;
 
-const PURPOSE: &str = "login browser";
-
-/// What a browser keeps once its login is over.
-const OVER: &str = "login over";
+/// What a browser keeps a cookie for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kept {
+    /// It was sent to an authorization server, with a `state`.
+    Began,
+    /// What came of that, in place of the other: people reload pages, at any replica.
+    Over,
+    /// Who uses it has signed in as the one who was asked, by the id of the wish.
+    SignedIn,
+}
 
 /// What came of a login that is over.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,26 +31,54 @@ pub(super) struct Over {
     pub(super) logged_in: bool,
 }
 
+impl Kept {
+    /// What the seal is for.
+    fn purpose(self) -> &'static str {
+        match self {
+            Self::Began => "login browser",
+            Self::Over => "login over",
+            Self::SignedIn => "login signed in",
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Began | Self::Over => "mcp-login",
+            Self::SignedIn => "mcp-signed-in",
+        }
+    }
+
+    /// `Lax` lets it come along when the authorization server sends the browser back, and with no
+    /// request that other pages make. Only the page of the login itself needs the other.
+    fn same_site(self) -> &'static str {
+        match self {
+            Self::Began | Self::Over => "Lax",
+            Self::SignedIn => "Strict",
+        }
+    }
+}
+
 /// Where cookies are for https alone, no other host of the same domain can set this one.
-fn name(state: &str, is_secure: bool) -> String {
-    let hash = digest(&SHA256, state.as_bytes());
+fn name(kept: Kept, about: &str, is_secure: bool) -> String {
+    let hash = digest(&SHA256, about.as_bytes());
     let start = hash.as_ref().first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
     // Each login has its own, so that two in one browser do not meet.
-    let prefix = if is_secure { "__Host-" } else { "" };
-    format!("{prefix}mcp-login-{start:016x}")
+    let host = if is_secure { "__Host-" } else { "" };
+    format!("{host}{}-{start:016x}", kept.prefix())
 }
 
-/// Has a browser remember that it began the login.
+/// Has a browser remember something about a `state` or an id.
 pub(super) fn remember(
     keys: &SessionKeys,
-    state: &str,
+    kept: Kept,
+    about: &str,
     is_secure: bool,
 ) -> Result<Option<HeaderValue>, SessionKeyError> {
-    let value = keys.seal_text(PURPOSE, &format!("{} {state}", now().as_secs()))?;
-    Ok(cookie(state, &value, PATIENCE.as_secs(), is_secure))
+    let value = keys.seal_text(kept.purpose(), &format!("{} {about}", now().as_secs()))?;
+    Ok(cookie(kept, about, &value, PATIENCE.as_secs(), is_secure))
 }
 
-/// Has it remember what came of it instead: people reload pages, at any replica.
+/// Has it remember what came of the login with this `state`.
 pub(super) fn is_over(
     keys: &SessionKeys,
     state: &str,
@@ -52,28 +87,40 @@ pub(super) fn is_over(
 ) -> Option<HeaderValue> {
     let text = format!("{} {state} {}", now().as_secs(), serde_json::json!(over));
     // Without it a reload is told less.
-    let value = keys.seal_text(OVER, &text).ok()?;
-    cookie(state, &value, PATIENCE.as_secs(), is_secure)
+    let value = keys.seal_text(Kept::Over.purpose(), &text).ok()?;
+    cookie(Kept::Over, state, &value, PATIENCE.as_secs(), is_secure)
 }
 
 /// Has it forget that.
-pub(super) fn forget(state: &str, is_secure: bool) -> Option<HeaderValue> {
-    cookie(state, "", 0, is_secure)
+pub(super) fn forget(kept: Kept, about: &str, is_secure: bool) -> Option<HeaderValue> {
+    cookie(kept, about, "", 0, is_secure)
 }
 
-/// `Lax` lets it come along when the authorization server sends the browser back, and with no
-/// request that other pages make.
-fn cookie(state: &str, value: &str, seconds: u64, is_secure: bool) -> Option<HeaderValue> {
-    let name = name(state, is_secure);
+fn cookie(
+    kept: Kept,
+    about: &str,
+    value: &str,
+    seconds: u64,
+    is_secure: bool,
+) -> Option<HeaderValue> {
+    let (name, site) = (name(kept, about, is_secure), kept.same_site());
     let secure = if is_secure { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}");
+    let text =
+        format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite={site}{secure}");
     HeaderValue::try_from(text).ok()
 }
 
-/// Whether a browser is the one that began the login with this `state`.
-pub(super) fn began(keys: &SessionKeys, headers: &HeaderMap, state: &str, is_secure: bool) -> bool {
-    kept(headers, state, is_secure).any(|value| {
-        keys.open_text(PURPOSE, value).is_some_and(|text| good(&text, state).is_some())
+/// Whether a browser remembers it.
+pub(super) fn remembers(
+    keys: &SessionKeys,
+    kept: Kept,
+    headers: &HeaderMap,
+    about: &str,
+    is_secure: bool,
+) -> bool {
+    values(kept, headers, about, is_secure).any(|value| {
+        let text = keys.open_text(kept.purpose(), value);
+        text.is_some_and(|text| good(&text, about).is_some())
     })
 }
 
@@ -84,31 +131,32 @@ pub(super) fn saw_over(
     state: &str,
     is_secure: bool,
 ) -> Option<Over> {
-    kept(headers, state, is_secure).find_map(|value| {
-        let text = keys.open_text(OVER, value)?;
+    values(Kept::Over, headers, state, is_secure).find_map(|value| {
+        let text = keys.open_text(Kept::Over.purpose(), value)?;
         serde_json::from_str(good(&text, state)?).ok()
     })
 }
 
-/// The values of the cookies of a login.
-fn kept<'a>(
+/// The values of the cookies of a kind about something.
+fn values<'a>(
+    kept: Kept,
     headers: &'a HeaderMap,
-    state: &str,
+    about: &str,
     is_secure: bool,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
-    let name = name(state, is_secure);
+    let name = name(kept, about, is_secure);
     let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
     let pairs = lines.flat_map(|line| line.split(';')).filter_map(|one| one.split_once('='));
     pairs.filter(move |(known, _)| known.trim() == name).map(|(_, value)| value.trim())
 }
 
-/// What was sealed beside the time and the `state`, if it is for this login, and not too old: a
+/// What was sealed beside the time and what it is about, if it is about this, and not too old: a
 /// browser may keep a cookie for longer than it was told.
-fn good<'a>(text: &'a str, state: &str) -> Option<&'a str> {
+fn good<'a>(text: &'a str, about: &str) -> Option<&'a str> {
     let (since, rest) = text.split_once(' ')?;
     let (of, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     let since = since.parse().map(Duration::from_secs).ok()?;
-    (of == state && now().saturating_sub(since) <= PATIENCE).then_some(rest)
+    (of == about && now().saturating_sub(since) <= PATIENCE).then_some(rest)
 }
 
 /// Since 1970.
@@ -121,15 +169,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_browser_that_began_is_known() {
+    fn only_the_browser_that_was_told_remembers() {
         let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
-        for is_secure in [true, false] {
-            let set = remember(&keys, "s-1", is_secure).unwrap().unwrap();
+        let cases = [(Kept::Began, Kept::SignedIn, "Lax"), (Kept::SignedIn, Kept::Began, "Strict")];
+        for ((kept, another, site), is_secure) in
+            cases.into_iter().flat_map(|case| [(case, true), (case, false)])
+        {
+            let set = remember(&keys, kept, "s-1", is_secure).unwrap().unwrap();
             let set = set.to_str().unwrap();
             let mut parts = set.split("; ");
             let pair = parts.next().unwrap();
             let rest: Vec<_> = parts.collect();
-            assert_eq!(&rest[..4], ["Path=/", "Max-Age=600", "HttpOnly", "SameSite=Lax"]);
+            assert_eq!(&rest[..3], ["Path=/", "Max-Age=600", "HttpOnly"]);
+            assert_eq!(rest[3], format!("SameSite={site}"));
             assert_eq!(rest.get(4).copied(), is_secure.then_some("Secure"));
             assert_eq!(pair.starts_with("__Host-"), is_secure);
             let headers = |cookie: &str| {
@@ -137,22 +189,27 @@ mod tests {
                 headers.insert(header::COOKIE, cookie.parse().unwrap());
                 headers
             };
+            let knows = |keys: &SessionKeys, headers: &HeaderMap, about: &str| {
+                remembers(keys, kept, headers, about, is_secure)
+            };
             let ours = headers(&format!("theme=dark; {pair}"));
-            assert!(began(&keys, &ours, "s-1", is_secure));
-            assert!(!began(&keys, &ours, "s-2", is_secure));
-            assert!(!began(&keys, &HeaderMap::new(), "s-1", is_secure));
-            let other = SessionKeys::random().unwrap();
-            assert!(!began(&other, &ours, "s-1", is_secure));
+            assert!(knows(&keys, &ours, "s-1"));
+            assert!(!knows(&keys, &ours, "s-2"));
+            assert!(!knows(&keys, &HeaderMap::new(), "s-1"));
+            assert!(!knows(&SessionKeys::random().unwrap(), &ours, "s-1"));
             // One that a browser has kept for too long.
-            let since = now().as_secs() - 601;
-            let value = keys.seal_text(PURPOSE, &format!("{since} s-1")).unwrap();
-            let late = headers(&format!("{}={value}", name("s-1", is_secure)));
-            assert!(!began(&keys, &late, "s-1", is_secure));
-            // The value of one login under the name of another.
-            let (_, value) = pair.split_once('=').unwrap();
-            let moved = headers(&format!("{}={value}", name("s-2", is_secure)));
-            assert!(!began(&keys, &moved, "s-2", is_secure));
-            assert_eq!(saw_over(&keys, &ours, "s-1", is_secure), None);
+            let sealed = |kept: Kept, since: u64| {
+                keys.seal_text(kept.purpose(), &format!("{since} s-1")).unwrap()
+            };
+            let named = |about: &str, value: &str| {
+                headers(&format!("{}={value}", name(kept, about, is_secure)))
+            };
+            let now = now().as_secs();
+            assert!(knows(&keys, &named("s-1", &sealed(kept, now)), "s-1"));
+            assert!(!knows(&keys, &named("s-1", &sealed(kept, now - 601)), "s-1"));
+            // The value of another kind, and that of one under the name of another.
+            assert!(!knows(&keys, &named("s-1", &sealed(another, now)), "s-1"));
+            assert!(!knows(&keys, &named("s-2", &sealed(kept, now)), "s-2"));
         }
     }
 
@@ -167,7 +224,9 @@ mod tests {
             headers.insert(header::COOKIE, pair.parse().unwrap());
             assert_eq!(saw_over(&keys, &headers, "s-1", is_secure), Some(over.clone()));
             assert_eq!(saw_over(&keys, &headers, "s-2", is_secure), None);
-            assert!(!began(&keys, &headers, "s-1", is_secure));
+            for kept in [Kept::Began, Kept::SignedIn] {
+                assert!(!remembers(&keys, kept, &headers, "s-1", is_secure));
+            }
         }
     }
 }

@@ -16,9 +16,10 @@ use super::{
         Service, dashboard,
         problem::{Problem, ProblemCode, chain},
     },
-    browser::{self, Over},
-    flows::Next,
-    handover::{NOT_MEANT, Outcome},
+    Logins,
+    browser::{self, Kept, Over},
+    flows::{Next, Outcome},
+    handover::NOT_MEANT,
     place::{CALLBACK, CLIENT},
 };
 
@@ -57,21 +58,18 @@ pub(in crate::service) async fn answer(
     if let Some(over) = browser::saw_over(keys, &headers, &state, is_secure) {
         return Said::before(&over).response(None);
     }
-    if !browser::began(keys, &headers, &state, is_secure) {
+    if !browser::remembers(keys, Kept::Began, &headers, &state, is_secure) {
         return Said::another_browser().response(None);
     }
-    let forget = browser::forget(&state, is_secure);
-    let end = |server: &str, outcome: Result<(), String>| {
-        let over = Over { server: server.to_owned(), logged_in: outcome.is_ok() };
-        let said = match outcome {
-            Ok(()) => Said::done(server),
-            Err(why) => Said::refused(server, &why),
-        };
-        said.response(browser::is_over(keys, &state, &over, is_secure))
+    let forget = browser::forget(Kept::Began, &state, is_secure);
+    let show = |outcome: Outcome| {
+        let over = outcome.of_login();
+        let over = over.and_then(|over| browser::is_over(keys, &state, &over, is_secure));
+        logins.show(outcome, over.or_else(|| forget.clone()))
     };
     let Some((visit, mut flow)) = logins.0.flows.take(&state) else {
         return match logins.hand_over(&state, &query).await {
-            Ok(Some(Outcome { server, error })) => end(&server, error.map_or(Ok(()), Err)),
+            Ok(Some(outcome)) => show(outcome),
             Ok(None) => Said::over().response(forget),
             Err(error) => {
                 tracing::warn!(reason = %chain(&error), "an answer cannot be handed over");
@@ -79,13 +77,12 @@ pub(in crate::service) async fn answer(
             }
         };
     };
-    let server = flow.wanted.server.clone();
     if !logins.is_meant(&flow) {
-        return end(&server, Err(NOT_MEANT.to_owned()));
+        return show(flow.failed(NOT_MEANT));
     }
     visit.answer(format!("{base}{CALLBACK}?{query}"));
     match flow.next().await {
-        Next::Over(outcome) => end(&server, outcome.map_err(|error| chain(&error))),
+        Next::Over(outcome) => show(outcome),
         // The service has to ask as another client than before.
         Next::Visit(visit) => {
             let url = HeaderValue::try_from(visit.url().as_str());
@@ -97,6 +94,41 @@ pub(in crate::service) async fn answer(
                 _ => Said::over().response(forget),
             }
         }
+    }
+}
+
+impl Logins {
+    /// Tells a person what came of their visit, or has their browser go on.
+    fn show(&self, outcome: Outcome, cookie: Option<HeaderValue>) -> Response {
+        match outcome {
+            Outcome::LoggedIn { server } => Said::done(&server).response(cookie),
+            Outcome::NotLoggedIn { server, reason } => {
+                Said::refused(&server, &reason).response(cookie)
+            }
+            Outcome::SignedIn { id } => {
+                let mut response = self.go_on(&id).unwrap_or_else(|| Said::over().response(None));
+                response.headers_mut().extend(cookie.map(|value| (header::SET_COOKIE, value)));
+                response
+            }
+            Outcome::SomebodyElse { is, asked } => {
+                Said::somebody_else(&is, &asked).response(cookie)
+            }
+            Outcome::NotSignedIn { reason } => Said::not_signed_in(&reason).response(cookie),
+        }
+    }
+}
+
+impl Outcome {
+    /// What its browser is told of a login when it comes once more.
+    fn of_login(&self) -> Option<Over> {
+        let (server, logged_in) = match self {
+            Self::LoggedIn { server } => (server, true),
+            Self::NotLoggedIn { server, .. } => (server, false),
+            Self::SignedIn { .. } | Self::SomebodyElse { .. } | Self::NotSignedIn { .. } => {
+                return None;
+            }
+        };
+        Some(Over { server: server.clone(), logged_in })
     }
 }
 
@@ -148,6 +180,31 @@ impl Said {
             (StatusCode::GONE, "This login is over", text)
         };
         Self { status, title, text, detail: None }
+    }
+
+    /// Said to whoever has shown who they are, though it is none of the one who was asked.
+    fn somebody_else(is: &str, asked: &str) -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            title: "Somebody else was asked",
+            text: format!(
+                "You are signed in as {is}. The login is for {asked}. If nobody has asked you, \
+                 close this page. Else sign out where you have signed in, and open the address that \
+                 your program gave once more."
+            ),
+            detail: None,
+        }
+    }
+
+    fn not_signed_in(reason: &str) -> Self {
+        Self {
+            status: StatusCode::BAD_REQUEST,
+            title: "You are not signed in",
+            text: "Nothing was done. To try again, open the address that your program gave once \
+                   more."
+                .to_owned(),
+            detail: Some(reason.to_owned()),
+        }
     }
 
     fn another_browser() -> Self {

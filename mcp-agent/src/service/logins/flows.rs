@@ -1,4 +1,4 @@
-//! Logins that have begun: each waits for a browser to come back from the authorization server.
+//! Visits to authorization servers that have begun: each waits for its browser to come back.
 
 use std::{
     collections::HashMap,
@@ -7,17 +7,21 @@ use std::{
 };
 
 use mcp_client::oauth::{OAuthError, PendingVisit};
+use serde::{Deserialize, Serialize};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-use super::{super::access::Principal, wanted::Wanted};
+use super::{
+    super::{access::Principal, problem::chain},
+    wanted::Wanted,
+};
 
 /// How long a person may take at the authorization server.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// How many logins one principal can have begun. Beyond it the oldest is given up.
+/// How many of a kind one principal can have begun. Beyond it the oldest is given up.
 const OF_ONE: usize = 4;
 
 /// How many there can be in all.
@@ -33,18 +37,47 @@ struct Waiting {
     flow: Flow,
 }
 
-/// A login that is under way.
+/// A visit that is under way.
 #[derive(Debug)]
 pub(super) struct Flow {
     pub(super) wanted: Wanted,
-    /// Who began it.
-    pub(super) principal: Principal,
-    /// Which of the entries that had the server's name was meant.
-    pub(super) entry: u64,
+    pub(super) purpose: Purpose,
     /// Where the browser has to go next.
     pub(super) visits: mpsc::Receiver<PendingVisit>,
-    pub(super) outcome: oneshot::Receiver<Result<(), OAuthError>>,
+    pub(super) outcome: oneshot::Receiver<Outcome>,
     pub(super) begun: Instant,
+}
+
+/// What somebody is sent to an authorization server for.
+#[derive(Debug)]
+pub(super) enum Purpose {
+    /// To log in at the server that is wished for.
+    Login {
+        /// Who began it.
+        principal: Principal,
+        /// Which of the entries that had the server's name was meant.
+        entry: u64,
+    },
+    /// To show who they are, at an issuer that is trusted here.
+    SignIn {
+        /// That issuer.
+        issuer: String,
+    },
+}
+
+/// What came of a visit.
+#[derive(Debug, Deserialize, Serialize)]
+pub(super) enum Outcome {
+    /// The server can be used now.
+    LoggedIn { server: String },
+    /// Nothing was kept for the server.
+    NotLoggedIn { server: String, reason: String },
+    /// It is the one who was asked, by the id of the wish.
+    SignedIn { id: String },
+    /// It is not.
+    SomebodyElse { is: String, asked: String },
+    /// Who it is, is not known.
+    NotSignedIn { reason: String },
 }
 
 /// So many people are logging in already.
@@ -57,7 +90,7 @@ pub(super) enum Next {
     /// The browser is sent to an authorization server.
     Visit(PendingVisit),
     /// It is over.
-    Over(Result<(), OAuthError>),
+    Over(Outcome),
 }
 
 impl Flow {
@@ -65,8 +98,30 @@ impl Flow {
         tokio::select! {
             biased;
             Some(visit) = self.visits.recv() => Next::Visit(visit),
-            over = &mut self.outcome => Next::Over(over.unwrap_or_else(|_| Err(ended()))),
+            over = &mut self.outcome => Next::Over(match over {
+                Ok(outcome) => outcome,
+                // The service ends, or it was given up for newer ones.
+                Err(_) => self.failed(chain(&OAuthError::TimedOut { after: PATIENCE })),
+            }),
         }
+    }
+
+    /// It has come to nothing.
+    pub(super) fn failed(&self, reason: impl Into<String>) -> Outcome {
+        let reason = reason.into();
+        match self.purpose {
+            Purpose::Login { .. } => {
+                Outcome::NotLoggedIn { server: self.wanted.server.clone(), reason }
+            }
+            Purpose::SignIn { .. } => Outcome::NotSignedIn { reason },
+        }
+    }
+
+    /// Whether one of these makes the other needless: of the same kind, for the same principal. Who
+    /// only has an address cannot end the logins of whoever was asked.
+    fn is_like(&self, other: &Self) -> bool {
+        let signs_in = |flow: &Self| matches!(flow.purpose, Purpose::SignIn { .. });
+        self.wanted.principal == other.wanted.principal && signs_in(self) == signs_in(other)
     }
 }
 
@@ -74,11 +129,6 @@ impl Flow {
 fn over(waiting: &mut HashMap<String, Waiting>) -> Vec<Waiting> {
     let late = waiting.extract_if(|_, one| one.flow.begun.elapsed() >= PATIENCE);
     late.map(|(_, one)| one).collect()
-}
-
-/// The service ends, or the login was given up for newer ones.
-fn ended() -> OAuthError {
-    OAuthError::TimedOut { after: PATIENCE }
 }
 
 impl Flows {
@@ -104,7 +154,7 @@ impl Flows {
         if waiting.len() >= IN_ALL {
             return Err(TooMany);
         }
-        let whose = |one: &Waiting| one.flow.wanted.principal == flow.wanted.principal;
+        let whose = |one: &Waiting| one.flow.is_like(&flow);
         while waiting.values().filter(|one| whose(one)).count() >= OF_ONE {
             let theirs = waiting.iter().filter(|(_, one)| whose(one));
             let oldest = theirs.min_by_key(|(_, one)| one.flow.begun).map(|(at, _)| at.clone());
@@ -167,7 +217,8 @@ mod tests {
         let principal = Principal::new(name, Role::User, AccessRules::default());
         let wanted = Wanted::new("mail", &principal, None, &[]);
         let ((_, visits), (_, outcome)) = (mpsc::channel(1), oneshot::channel());
-        Flow { wanted, principal, entry: 0, visits, outcome, begun: Instant::now() }
+        let purpose = Purpose::Login { principal, entry: 0 };
+        Flow { wanted, purpose, visits, outcome, begun: Instant::now() }
     }
 
     #[tokio::test(start_paused = true)]

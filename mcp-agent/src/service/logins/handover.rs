@@ -15,7 +15,6 @@ use mcp_client::{
     oauth::{StoreEntry, TokenStore, TokenStoreError},
 };
 use ring::digest::{SHA256, digest};
-use serde::{Deserialize, Serialize};
 use tokio::{
     sync::oneshot,
     time::{sleep, timeout},
@@ -24,7 +23,7 @@ use tokio::{
 use super::{
     super::problem::chain,
     Logins,
-    flows::{Next, PATIENCE},
+    flows::{Next, Outcome, PATIENCE},
     place::CALLBACK,
 };
 
@@ -75,14 +74,6 @@ enum Seen {
     Over,
     /// It has come, and its outcome is told.
     Told,
-}
-
-/// What came of a login.
-#[derive(Debug, Deserialize, Serialize)]
-pub(super) struct Outcome {
-    pub(super) server: String,
-    /// Why it came to nothing.
-    pub(super) error: Option<String>,
 }
 
 /// Where something about a login is left. Names in a store are not sealed, and the `state` is a
@@ -139,17 +130,15 @@ impl Logins {
         else {
             return Ok(Seen::Over);
         };
-        let error = if self.is_meant(&flow) {
+        let outcome = if self.is_meant(&flow) {
             visit.answer(format!("{base}{CALLBACK}?{}", query.reveal()));
             match flow.next().await {
-                Next::Over(Ok(())) => None,
-                Next::Over(Err(error)) => Some(chain(&error)),
-                Next::Visit(_) => Some("the service is registered anew; try again".to_owned()),
+                Next::Over(outcome) => outcome,
+                Next::Visit(_) => flow.failed("the service is registered anew; try again"),
             }
         } else {
-            Some(NOT_MEANT.to_owned())
+            flow.failed(NOT_MEANT)
         };
-        let outcome = Outcome { server: flow.wanted.server, error };
         let outcome = Secret::new(serde_json::json!(outcome).to_string());
         store.save(&entry("login outcome", state), &outcome).await?;
         Ok(Seen::Told)

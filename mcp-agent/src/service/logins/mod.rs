@@ -2,7 +2,8 @@
 //! ([`ServerConfig::wants_login_of_callers`]).
 //!
 //! Who lacks one is told an address ([`LoginRequired`]). It opens a page that asks who opens it, and
-//! goes on only for the one who was asked: anybody could send an address to anybody. The login
+//! goes on only for the one who was asked: anybody could send an address to anybody. Who it is, they
+//! show by a token, or by signing in at an issuer that is trusted (`sign_in`). The login
 //! itself is the one that every client has ([`AuthorizationCode`]), in a browser that comes back to
 //! the service. Its tokens are kept for this caller alone, and a connection of theirs that waits for
 //! them begins anew.
@@ -16,6 +17,7 @@ mod flows;
 mod handover;
 mod place;
 mod rest;
+mod sign_in;
 mod telling;
 mod waiting;
 mod wanted;
@@ -40,10 +42,11 @@ pub(super) use self::{
     callback::{answer, client, page},
     place::{CallerId, LoginPlace, LoginStore},
     rest::{Login, LoginList, NewLogin, WantedLogin, create, list, log_out},
+    sign_in::{Issuers, NewSignIn, begin_sign_in, issuers, signed_in},
     telling::{is_tool_of, tool_for},
 };
 use self::{
-    flows::{Flow, Flows},
+    flows::{Flow, Flows, Purpose},
     handover::Handing,
     wanted::Wanted,
 };
@@ -219,14 +222,27 @@ impl Logins {
 
     /// Whether what a login was begun for is there as it was, by the rules of now.
     fn is_meant(&self, flow: &Flow) -> bool {
-        let server = self.server(&flow.wanted.server, &flow.principal);
-        self.0.own.lets_in(&flow.principal)
-            && server.is_some_and(|server| server.identity().entry == flow.entry)
+        let is_there = match &flow.purpose {
+            Purpose::Login { principal, entry } => {
+                let server = self.server(&flow.wanted.server, principal);
+                server.is_some_and(|server| server.identity().entry == *entry)
+            }
+            Purpose::SignIn { .. } => true,
+        };
+        is_there && self.lets_in(&flow.purpose)
+    }
+
+    /// Whether whoever began something would still be let in, or can sign in where it was begun.
+    fn lets_in(&self, purpose: &Purpose) -> bool {
+        match purpose {
+            Purpose::Login { principal, .. } => self.0.own.lets_in(principal),
+            Purpose::SignIn { issuer } => self.0.place.trusted().signs_in_at(issuer).is_some(),
+        }
     }
 
     /// Gives up the logins of principals that are not known any more.
     pub(super) fn keep(&self) {
-        self.0.flows.keep(|flow| self.0.own.lets_in(&flow.principal));
+        self.0.flows.keep(|flow| self.lets_in(&flow.purpose));
     }
 
     fn lately(&self) -> MutexGuard<'_, HashMap<(CallerId, String), SystemTime>> {

@@ -13,7 +13,7 @@ use mcp_client::{
     },
 };
 
-use super::super::access::{Access, Principal, Shown};
+use super::super::access::{Access, Authority, Principal, Shown};
 
 /// The path that authorization servers send browsers back to.
 pub(super) const CALLBACK: &str = "/connect/callback";
@@ -62,6 +62,11 @@ pub(in crate::service) struct LoginPlace {
 impl LoginPlace {
     pub(in crate::service) fn new(access: &Arc<Access>, kept: LoginStore) -> Self {
         Self { access: Arc::clone(access), kept, address: OnceLock::new() }
+    }
+
+    /// Who is let in now.
+    pub(super) fn trusted(&self) -> Arc<Authority> {
+        self.access.trusted()
     }
 
     /// Notes where the service listens; the first address counts.

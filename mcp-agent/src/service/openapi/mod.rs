@@ -99,7 +99,11 @@ impl Operation {
             let content = json!({"application/json": {"schema": body(generator)}});
             described["requestBody"] = json!({"required": true, "content": content});
         }
-        if matches!(self.id, "isAlive" | "isReady" | "showLoginPage") {
+        let is_open = matches!(
+            self.id,
+            "isAlive" | "isReady" | "showLoginPage" | "listIssuers" | "beginSignIn"
+        );
+        if is_open {
             described["security"] = json!([]);
         }
         described
