@@ -69,6 +69,15 @@ impl ServeFile {
         Ok(file)
     }
 
+    /// Reads a file for a service, which needs the secrets that it names.
+    pub(crate) fn read_to_serve(named: Option<&Path>) -> Result<Self> {
+        let file = Self::read(named)?;
+        file.access().check_secrets().map_err(|error| {
+            Report::new(ErrorCode::Config, "people cannot sign in").cause(error.to_string())
+        })?;
+        Ok(file)
+    }
+
     /// Lets administrators start servers of the commands that are written down.
     pub(crate) fn with_templates(&self, options: ServiceOptions) -> Result<ServiceOptions> {
         options.templates(&self.template).map_err(|error| {
@@ -162,7 +171,7 @@ pub(crate) fn follow(
     let named = named.map(Path::to_owned);
     let following = async move {
         while watch.changed().await.is_ok() {
-            match ServeFile::read(named.as_deref()) {
+            match ServeFile::read_to_serve(named.as_deref()) {
                 Ok(file) => {
                     service.set_access(&file.access());
                     messages.note(format_args!("{}: who is let in was changed", path.display()));
@@ -204,6 +213,10 @@ mod tests {
         let key = "[[key]]\nname = 'ci'\nrole = 'user'\n\
                    digest = 'sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'\n";
         assert_eq!(read(key).unwrap().access().keys.len(), 1);
+        let jwt = "[[jwt]]\nissuer = 'https://id.example'\naudience = ['x']\n\
+                   grant = [{value = '*', role = 'user'}]\n";
+        let client = format!("{jwt}client_id = 'x'\nclient_secret_env = 'X'\nscopes = ['a']\n");
+        assert_eq!(read(&client).unwrap().access().issuers[0].scopes, ["a"]);
         for bad in [
             "keys = []",
             &format!("{key}alow = ['notes']\n"),
@@ -215,6 +228,10 @@ mod tests {
             "[[alert]]\nname = 'x'\nwhen = 'down'\n",
             "[[jwt]]\nissuer = 'http://id.example'\naudience = ['x']\n\
              grant = [{value = '*', role = 'user'}]\n",
+            &format!("{jwt}scopes = ['openid']\n"),
+            &format!("{jwt}client_secret_env = 'X'\n"),
+            &format!("{jwt}client_id = ''\n"),
+            &format!("{jwt}client_id = 'x'\nclient_secret = 's3cret'\n"),
         ] {
             assert!(read(bad).is_err(), "{bad}");
         }

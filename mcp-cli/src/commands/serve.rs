@@ -64,10 +64,13 @@ pub(super) async fn run(
     }
     let listener = listener(&args).await?;
     let address = listener.local_addr().map_err(|error| stopped(&error))?;
-    let file = ServeFile::read(args.settings.as_deref())?;
+    let file = ServeFile::read_to_serve(args.settings.as_deref())?;
     let access = file.access();
     let token = token(&args, address, access.is_empty())?;
-    let public_url = access.public_url.clone();
+    let has_way_back = access.public_url.is_some() || address.ip().is_loopback();
+    if !has_way_back && access.issuers.iter().any(|issuer| issuer.client_id.is_some()) {
+        return Err(no_way_back("people sign in at an issuer"));
+    }
     let mut guard = Guard::default();
     for host in &args.hosts {
         guard = guard.allow_host(host);
@@ -105,14 +108,10 @@ pub(super) async fn run(
     let service = Service::of_hub(hub, options);
     let _following_access =
         serve_file::follow(args.settings.as_deref(), &service, &context.messages);
-    let has_way_back = public_url.is_some() || address.ip().is_loopback();
     let configured = service.hub().servers();
     let mut configs = configured.iter().filter_map(Server::config);
     if !has_way_back && configs.any(|server| server.wants_login_of_callers()) {
-        let text = "callers log in at a server, and browsers do not know the way to this service";
-        return Err(Report::new(ErrorCode::Usage, text)
-            .help("set `public_url` in the settings (--settings) to where they reach it")
-            .into());
+        return Err(no_way_back("callers log in at a server"));
     }
     // Whoever named the token knows it, and what is printed here ends up in logs.
     let made = token.filter(|_| args.token_env.is_none());
@@ -209,6 +208,14 @@ fn pinned(
         Some(pins) => options.pins(pins),
         None => options,
     }
+}
+
+/// Browsers that are sent elsewhere would not come back.
+fn no_way_back(why: &str) -> CliError {
+    let text = format!("{why}, and browsers do not know the way to this service");
+    Report::new(ErrorCode::Usage, text)
+        .help("set `public_url` in the settings (--settings) to where they reach it")
+        .into()
 }
 
 fn stopped(error: &io::Error) -> CliError {

@@ -25,19 +25,30 @@ pub(super) fn check(
     context: &Context,
     printer: &mut Printer,
 ) -> Result<ExitCode> {
-    let file = ServeFile::read(args.settings.as_deref())?;
+    let file = ServeFile::read_to_serve(args.settings.as_deref())?;
     let chosen = chosen(args, context)?;
     args.layers.options(&chosen)?;
     let callers_own = callers_own(&file.access(), &args.listen, &chosen.servers);
     let access = told(&file.access(), args);
+    let trusted = file.access();
+    let sign_ins = sign_ins(&trusted, &args.listen);
     let missing = missing(&chosen.servers);
     for (server, why) in &missing {
         context.messages.warning(format_args!("{}: {}", one_line(server), one_line(why)));
     }
-    let usable = chosen.problems.is_empty() && callers_own.is_empty();
+    let can_sign_in = sign_ins.iter().all(|sign_in| sign_in.back.is_some());
+    let usable = chosen.problems.is_empty() && callers_own.is_empty() && can_sign_in;
     if printer.output() == Output::Text {
         printer.line(format_args!("listen  {}", one_line(&args.listen)))?;
         printer.line(format_args!("access  {}", one_line(&access)))?;
+        for SignIn { issuer, client, back } in &sign_ins {
+            let back = back.as_ref().map_or_else(
+                || format!("to nobody: {NO_WAY_BACK}"),
+                |back| format!("redirect URI {back}"),
+            );
+            let (issuer, client, back) = (one_line(issuer), one_line(client), one_line(&back));
+            printer.line(format_args!("sign-in  {issuer}  client {client}  {back}"))?;
+        }
         for server in &chosen.servers {
             let (name, kind) = (one_line(&server.name), kind(&server.transport));
             let wrong = callers_own.iter().find(|(name, _)| *name == server.name);
@@ -82,9 +93,15 @@ pub(super) fn check(
                 })
             })
             .collect();
+        let sign_ins: Vec<Value> = sign_ins
+            .iter()
+            .map(|SignIn { issuer, client, back }| {
+                json!({"issuer": issuer, "client_id": client, "redirect_uri": back})
+            })
+            .collect();
         printer.json(&json!({
-            "schema": 1, "listen": args.listen, "access": access, "servers": served,
-            "problems": problems, "ok": usable,
+            "schema": 1, "listen": args.listen, "access": access, "sign_in": sign_ins,
+            "servers": served, "problems": problems, "ok": usable,
         }))?;
     }
     Ok(if usable { ExitCode::Success } else { ExitCode::Usage })
@@ -149,6 +166,28 @@ pub(super) fn explain(
     Ok(if is_served { ExitCode::Success } else { ExitCode::Usage })
 }
 
+const NO_WAY_BACK: &str = "their browsers come back by `public_url`, which is not set";
+
+/// An issuer at which people sign in.
+struct SignIn<'a> {
+    issuer: &'a str,
+    client: &'a str,
+    /// The redirect URI that the issuer has to know, if browsers can come back at all.
+    back: Option<String>,
+}
+
+fn sign_ins<'a>(access: &'a AccessSettings, listen: &str) -> Vec<SignIn<'a>> {
+    let base = match &access.public_url {
+        Some(url) => Some(url.trim_end_matches('/').to_owned()),
+        None => is_this_machine(listen).then(|| format!("http://{listen}")),
+    };
+    let issuers = access.issuers.iter().filter_map(|issuer| {
+        let back = base.as_ref().map(|base| format!("{base}/connect/callback"));
+        Some(SignIn { issuer: &issuer.issuer, client: issuer.client_id.as_deref()?, back })
+    });
+    issuers.collect()
+}
+
 /// The servers that are reached on behalf of callers, and why nobody can be one.
 fn callers_own(
     access: &AccessSettings,
@@ -158,9 +197,7 @@ fn callers_own(
     let has_way_back = access.public_url.is_some() || is_this_machine(listen);
     let wrong = |server: &ServerConfig| {
         if server.wants_login_of_callers() && !has_way_back {
-            let reason = "people log in there, and their browsers come back by `public_url`, which \
-                          is not set";
-            return Some((server.name.clone(), reason.to_owned()));
+            return Some((server.name.clone(), format!("people log in there, and {NO_WAY_BACK}")));
         }
         let exchange = server.oauth.as_ref()?.exchange.as_ref()?;
         let issuers: Vec<_> = access.issuers.iter().map(|one| one.issuer.as_str()).collect();

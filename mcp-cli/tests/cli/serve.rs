@@ -216,3 +216,44 @@ fn what_would_be_served_is_checked() {
     assert_eq!(checked.code, Some(2), "{}", checked.stdout);
     assert!(checked.stderr.contains("serve.toml"), "{}", checked.stderr);
 }
+
+#[test]
+fn a_sign_in_needs_its_secret_and_a_way_back() {
+    let sandbox = Sandbox::new();
+    sandbox.write("mcp.json", r#"{"mcpServers": {}}"#);
+    let jwt = "[[jwt]]\nissuer = 'https://id.example'\naudience = ['x']\nclient_id = 'gateway'\n\
+               grant = [{value = '*', role = 'user'}]\n";
+    sandbox.write("serve.toml", jwt);
+    let words = ["serve", "--check", "--config", "mcp.json", "--settings", "serve.toml"];
+    let checked = sandbox.mcp(&words);
+    assert_eq!(checked.code, Some(0), "{}", checked.stderr);
+    let line = "sign-in  https://id.example  client gateway  \
+                redirect URI http://127.0.0.1:7777/connect/callback";
+    assert!(checked.stdout.contains(line), "{}", checked.stdout);
+    // Where others reach it, it has to know by which address.
+    let wide = ["--listen", "0.0.0.0:0"];
+    let checked = sandbox.mcp(&[&words[..], &wide].concat());
+    assert_eq!(checked.code, Some(2), "{}", checked.stdout);
+    assert!(checked.stdout.contains("to nobody: "), "{}", checked.stdout);
+    let serve = [&["serve", "--no-model"][..], &words[2..], &wide].concat();
+    let started = sandbox.mcp(&serve);
+    assert_eq!(started.code, Some(2), "{}", started.stderr);
+    assert!(started.stderr.contains("public_url"), "{}", started.stderr);
+    sandbox.write("serve.toml", &format!("public_url = 'https://tools.example/'\n{jwt}"));
+    let checked = sandbox.mcp(&[&words[..], &wide, &["-o", "json"]].concat());
+    let told: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    let back = &told["sign_in"][0]["redirect_uri"];
+    assert_eq!(
+        (back, &told["ok"]),
+        (&"https://tools.example/connect/callback".into(), &true.into())
+    );
+    // A secret is the business of whoever serves, not of whoever changes the keys.
+    sandbox.write("serve.toml", &format!("{jwt}client_secret_env = 'NOT_SET_ANYWHERE'\n"));
+    for words in [&words[..], &[&["serve", "--no-model"][..], &words[2..]].concat()] {
+        let refused = sandbox.mcp(words);
+        assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+        assert!(refused.stderr.contains("NOT_SET_ANYWHERE"), "{}", refused.stderr);
+    }
+    let listed = sandbox.mcp(&["serve", "keys", "list", "--settings", "serve.toml"]);
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+}
