@@ -58,8 +58,8 @@ fn as_many_threads_work_as_are_wanted() {
         assert_eq!((ended.code, ended.stdout.trim()), (Some(0), "42"), "{}", ended.stderr);
         let tasks = std::fs::read_dir(format!("/proc/{}/task", serving.0.id())).unwrap();
         let names = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("comm")));
-        let named = names.filter(|name| name.as_ref().is_ok_and(|name| name.contains("tokio-rt")));
-        assert_eq!(named.count(), workers, "--threads {wanted}");
+        let found = names.filter(|name| name.as_ref().is_ok_and(|it| it.contains("tokio-rt")));
+        assert_eq!(found.count(), workers, "--threads {wanted}");
     }
 }
 
