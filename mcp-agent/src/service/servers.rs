@@ -152,7 +152,9 @@ pub(super) async fn add(
     match (&service.0.common, &entry) {
         (Some(shared), Entry::Url(entry)) => shared.add(&name, entry).await?,
         // A command is of the replica that was asked for it.
-        _ => hub.add(config),
+        // Somebody else may have had the same in mind.
+        _ if !hub.add_new(config) => return Err(Problem::duplicate_server(&name)),
+        _ => {}
     }
     let mut seen = 0;
     loop {

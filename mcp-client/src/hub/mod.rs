@@ -93,6 +93,8 @@ pub struct Hub(Arc<Shared>);
 
 struct Shared {
     members: Mutex<Vec<Member>>,
+    /// Held from the look whether a name is new until its server is there.
+    entering: Mutex<()>,
     board: Arc<Board>,
     permits: Arc<Semaphore>,
     options: HubOptions,
@@ -130,6 +132,7 @@ impl Hub {
     pub fn start(servers: Vec<ServerConfig>, options: &HubOptions) -> Self {
         let hub = Self(Arc::new(Shared {
             members: Mutex::default(),
+            entering: Mutex::default(),
             board: Arc::new(Board {
                 changes: watch::Sender::new(0),
                 events: broadcast::Sender::new(EVENTS),
@@ -153,8 +156,27 @@ impl Hub {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn add(&self, server: ServerConfig) {
+        let _entering = self.entering();
         let member = self.member_for(server);
         self.enter(member);
+    }
+
+    /// As [`add`](Self::add), unless there is a server of this name. Returns whether there was none.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime.
+    pub fn add_new(&self, server: ServerConfig) -> bool {
+        let _entering = self.entering();
+        if self.find(&server.name).is_some() {
+            return false;
+        }
+        let member = self.member_for(server);
+        self.enter(member);
+        true
+    }
+
+    fn entering(&self) -> MutexGuard<'_, ()> {
+        self.0.entering.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn enter(&self, member: Member) {
@@ -239,6 +261,7 @@ impl Hub {
                     applied.kept.push(name);
                 }
                 Some(member) => {
+                    let _entering = self.entering();
                     self.take(&name);
                     let next = self.member_for(server);
                     // What it offered is known until it says what it offers now.

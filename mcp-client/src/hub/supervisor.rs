@@ -47,13 +47,15 @@ impl Supervisor {
     pub(super) async fn run(self) {
         let mut wishes = self.slot.wish.subscribe();
         loop {
-            if !wishes.borrow().run {
+            // One look: what is wished for after it ends what is begun for this.
+            let wish = *wishes.borrow_and_update();
+            if !wish.run {
                 self.rest();
                 if wishes.wait_for(|wish| wish.run).await.is_err() {
                     return;
                 }
+                continue;
             }
-            let wish = *wishes.borrow_and_update();
             self.slot.starting();
             let started = Instant::now();
             let starting = async {

@@ -1,5 +1,7 @@
 //! Servers come and go while others work.
 
+use std::time::Duration;
+
 use mcp_client::{
     Hub, HubOptions, ServerError, ServerState, StateKind,
     config::{ServerConfig, TransportConfig},
@@ -7,7 +9,7 @@ use mcp_client::{
     testing::TestServer,
 };
 use serde_json::json;
-use tokio::net::UnixListener;
+use tokio::{net::UnixListener, task::JoinSet, time::sleep};
 
 use super::{kinds, misbehaving, until};
 
@@ -47,6 +49,37 @@ async fn servers_are_switched_on_and_off_and_removed() {
     hub.add(misbehaving("three", "ok"));
     hub.ready().await;
     assert_eq!(kinds(&hub), ["one disabled", "three ready", "three not-configured"]);
+    hub.close().await;
+}
+
+/// On several threads a wish comes at any point of the supervisor's turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_that_is_switched_off_while_it_begins_stays_off() {
+    let mut off = misbehaving("off", "ok");
+    off.enabled = false;
+    let hub = Hub::start(vec![off], &HubOptions::default());
+    for _ in 0..200 {
+        assert!(hub.enable("off", true) && hub.enable("off", false));
+    }
+    until(&hub, "off", StateKind::Disabled).await;
+    // One that started all the same would be up by then.
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(kinds(&hub), ["off disabled"]);
+    hub.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_of_those_who_add_a_name_at_once_has_it() {
+    let mut options = HubOptions::default();
+    options.lazy = true;
+    let hub = Hub::start(Vec::new(), &options);
+    let mut adding = JoinSet::new();
+    for _ in 0..32 {
+        let hub = hub.clone();
+        adding.spawn(async move { hub.add_new(misbehaving("one", "ok")) });
+    }
+    let added = adding.join_all().await.into_iter().filter(|added| *added).count();
+    assert_eq!((added, kinds(&hub)), (1, vec!["one stopped".to_owned()]));
     hub.close().await;
 }
 

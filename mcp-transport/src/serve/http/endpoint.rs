@@ -308,10 +308,9 @@ impl HttpEndpoint {
         }
         let session = self.session(client)?;
         let Some(position) = headers.get(&LAST_EVENT_ID) else {
-            if session.unasked.is_attached() {
+            let Some(reader) = session.unasked.attach_alone() else {
                 return Err(refuse(StatusCode::CONFLICT, "the session has its stream already"));
-            }
-            let reader = session.unasked.attach(None);
+            };
             return Ok(reply::events(Events::numbered(reader, 0)));
         };
         let position = position.to_str().ok().and_then(|text| text.split_once('-'));

@@ -141,18 +141,25 @@ impl EventLog {
         !state.attached && state.generation > 0 && state.unread() > 0
     }
 
+    /// Becomes the reader, if there is none.
+    pub(super) fn attach_alone(self: &Arc<Self>) -> Option<Reader> {
+        let mut state = self.lock();
+        (!state.attached).then(|| self.take_over(&mut state, None))
+    }
+
     /// Becomes the reader, from the event after this number on, or from where the last reader was.
     /// A former reader sees its end. A number that this stream has not come to is another's.
     pub(super) fn attach(self: &Arc<Self>, after: Option<u64>) -> Reader {
-        let mut state = self.lock();
+        self.take_over(&mut self.lock(), after)
+    }
+
+    fn take_over(self: &Arc<Self>, state: &mut State, after: Option<u64>) -> Reader {
         state.generation += 1;
         state.attached = true;
         let known = after.filter(|number| *number <= state.last_number);
         state.read = known.unwrap_or(state.read);
         state.wake_reader();
-        let generation = state.generation;
-        drop(state);
-        Reader { log: Arc::clone(self), generation }
+        Reader { log: Arc::clone(self), generation: state.generation }
     }
 }
 
@@ -334,6 +341,15 @@ mod tests {
         assert!(more.as_mut().poll(&mut cx).is_ready());
         drop(reader);
         assert!(!log.is_attached());
+    }
+
+    #[test]
+    fn one_reader_of_those_who_want_to_be_alone_is() {
+        let log = EventLog::new(None);
+        let reader = log.attach_alone().unwrap();
+        assert!(log.attach_alone().is_none());
+        drop(reader);
+        assert!(log.attach_alone().is_some());
     }
 
     #[tokio::test]

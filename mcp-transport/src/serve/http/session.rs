@@ -368,7 +368,9 @@ impl Sessions {
     }
 
     pub(super) fn get(&self, key: &Key) -> Option<Arc<Session>> {
-        let session = self.lock().sessions.get(key).cloned()?;
+        let kept = self.lock();
+        let session = kept.sessions.get(key).cloned()?;
+        // In the lock, so that it is not let go for being idle.
         session.touch();
         Some(session)
     }
@@ -385,11 +387,14 @@ impl Sessions {
             Some(session) => Some(Some(Arc::clone(session))),
             None => kept.ended.contains(&key).then_some(None),
         };
-        if let Some(found) = find(&self.lock()) {
-            if let Some(session) = &found {
-                session.touch();
+        {
+            let kept = self.lock();
+            if let Some(found) = find(&kept) {
+                if let Some(session) = &found {
+                    session.touch();
+                }
+                return Ok(found);
             }
-            return Ok(found);
         }
         // Not in the lock, since the service makes its part.
         let Some(session) = make() else { return Ok(None) };
