@@ -108,7 +108,8 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
                 .cause(error.to_string())
         })?;
     }
-    let runtime = runtime(&cli.command).map_err(|error| {
+    let threads = threads(&cli.command);
+    let runtime = runtime(threads).map_err(|error| {
         Report::new(ErrorCode::Unexpected, "cannot start the runtime").cause(error.to_string())
     })?;
     let mut printer = Printer::new(context.settings.output, context.settings.stdout_theme);
@@ -126,20 +127,27 @@ fn run(cli: Cli, context: &Context) -> Result<ExitCode> {
         close(context).await;
         outcome
     });
-    // A thread may still wait for a line that nobody will type.
-    runtime.shutdown_timeout(Duration::ZERO);
+    // With one thread all tasks end here and now, and another may still wait for a line that nobody
+    // will type. Several end theirs by themselves, and what they held has to be written.
+    runtime.shutdown_timeout(if threads > 1 { LAST_TASKS } else { Duration::ZERO });
     match outcome {
         Err(CliError::Report(report)) => Ok(report.exit_code()),
         outcome => outcome,
     }
 }
 
-/// One thread does everything, but for a service: that one has many clients.
-fn runtime(command: &Command) -> io::Result<Runtime> {
-    let threads = match command {
+/// How long the tasks of several threads may take to end.
+const LAST_TASKS: Duration = Duration::from_secs(5);
+
+/// One thread does everything, but for a service that is told otherwise: it has many clients.
+fn threads(command: &Command) -> usize {
+    match command {
         Command::Serve(args) => args.threads(),
         _ => 1,
-    };
+    }
+}
+
+fn runtime(threads: usize) -> io::Result<Runtime> {
     let mut builder =
         if threads > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     if threads > 1 {

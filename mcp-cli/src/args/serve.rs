@@ -1,6 +1,6 @@
 //! `mcp serve`
 
-use std::{num::NonZeroUsize, path::PathBuf, thread};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, ValueEnum, ValueHint};
 
@@ -28,9 +28,9 @@ pub(crate) struct ServeArgs {
     /// Be one MCP server on standard input and output, and listen nowhere
     #[arg(long, conflicts_with_all = ["listen", "token_env", "no_token", "hosts", "origins"])]
     pub(crate) stdio: bool,
-    /// How many threads do the work; as many as there are processors when nothing is said
-    #[arg(long, value_name = "N", conflicts_with = "stdio")]
-    pub(crate) threads: Option<NonZeroUsize>,
+    /// How many threads do the work. One takes least for each call
+    #[arg(long, value_name = "N", default_value = "1", conflicts_with = "stdio")]
+    pub(crate) threads: NonZeroUsize,
     /// The environment variable that holds the token; a new token is made when none is named
     #[arg(long, value_name = "NAME", conflicts_with = "no_token")]
     pub(crate) token_env: Option<String>,
@@ -97,8 +97,6 @@ impl ServeArgs {
         if self.action.is_some() || self.check || self.explain.is_some() || self.stdio {
             return 1;
         }
-        // One where the system does not say.
-        let processors = || thread::available_parallelism().ok();
-        self.threads.or_else(processors).map_or(1, NonZeroUsize::get)
+        self.threads.get()
     }
 }
