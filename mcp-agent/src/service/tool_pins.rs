@@ -52,6 +52,8 @@ struct Shared {
     /// The hub of all, which is told of what callers' own connections show.
     hub: Option<Hub>,
     judged: Mutex<HashMap<String, Judged>>,
+    /// What was told of callers' own lists, by server, for as long as one of them shows it.
+    told: Mutex<HashMap<String, Vec<Drift>>>,
 }
 
 type Key = dyn Fn(&ServerStatus) -> String + Send + Sync;
@@ -115,6 +117,7 @@ impl ToolPins {
             heard: Arc::new(|_, _| ()),
             hub: None,
             judged: Mutex::default(),
+            told: Mutex::default(),
         }))
     }
 
@@ -146,6 +149,7 @@ impl ToolPins {
             heard: Arc::clone(heard),
             hub: hub.clone(),
             judged: Mutex::default(),
+            told: Mutex::default(),
         }
     }
 
@@ -347,14 +351,12 @@ impl ToolPins {
             return (read(judged), None);
         }
         let judged = self.look(server, Arc::clone(seen), generation);
-        // What several callers are shown is told once.
-        let known: Vec<_> = if judged.is_own {
-            let lists = all.iter().filter(|(place, _)| is_place_of(place, server.name()));
-            lists.flat_map(|(_, judged)| &judged.drift).collect()
+        let told = if judged.is_own {
+            self.tell_of_own(server, &judged, &all)
         } else {
-            before.iter().flat_map(|judged| &judged.drift).collect()
+            let known: Vec<_> = before.iter().flat_map(|judged| &judged.drift).collect();
+            judged.drift.iter().filter(|drift| !known.contains(drift)).cloned().collect()
         };
-        let told = judged.drift.iter().filter(|drift| !known.contains(drift)).cloned().collect();
         let result = read(&judged);
         if all.len() > OWN_LISTS {
             // Those that no catalog has any more.
@@ -362,6 +364,27 @@ impl ToolPins {
         }
         all.insert(place, judged);
         (result, Some(told))
+    }
+
+    /// What is new in a list of a caller's own. What several callers are shown is told once, and
+    /// again when it comes back after no list had it.
+    fn tell_of_own(
+        &self,
+        server: &Server,
+        judged: &Judged,
+        all: &HashMap<String, Judged>,
+    ) -> Vec<Drift> {
+        let mut told = self.0.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.entry(server.name().to_owned()).or_default();
+        let lists = all.iter().filter(|(place, _)| is_place_of(place, server.name()));
+        // Those that no catalog has any more tell of what was.
+        let lists = lists.filter(|(_, one)| Arc::strong_count(&one.seen) > 1);
+        let shown: Vec<_> = lists.flat_map(|(_, one)| &one.drift).chain(&judged.drift).collect();
+        told.retain(|drift| shown.contains(&drift));
+        let new = judged.drift.iter().filter(|drift| !told.contains(drift)).cloned();
+        let new: Vec<_> = new.collect();
+        told.extend(new.iter().cloned());
+        new
     }
 
     fn look(&self, server: &Server, seen: Arc<Listing<Tool>>, generation: u64) -> Judged {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
-use mcp_client::{CatalogLists, Change, Hub, HubChange, HubEvent, ServerWatch};
+use mcp_client::{CatalogLists, Change, Hub, HubChange, HubEvent, Server, ServerWatch};
 use mcp_protocol::{
     jsonrpc::{ErrorObject, Request},
     meta::{self, Meta},
@@ -312,7 +312,7 @@ impl Aggregate {
         }
         let meta = Meta::new(&entries);
         for uri in std::mem::take(&mut granted.resource_subscriptions) {
-            if let Some(watch) = self.watch_resource(&uri).await {
+            if let Some((_, watch)) = self.watch_resource(&uri).await {
                 watches.push(follow(watch, uri.clone(), peer.clone(), Some(meta.clone())));
                 granted.resource_subscriptions.push(uri);
             }
@@ -344,13 +344,14 @@ impl Aggregate {
     }
 
     /// Watches a resource at the server that has it.
-    pub(super) async fn watch_resource(&self, uri: &str) -> Option<ServerWatch> {
+    pub(super) async fn watch_resource(&self, uri: &str) -> Option<(Server, ServerWatch)> {
         let mut offered = self.known();
         if offered.readers(uri).is_empty() {
             offered = self.ask(CatalogLists { tools: false, ..ALL_LISTS }).await;
         }
-        let mut watch = offered.readers(uri).first()?.watch_resource(uri);
+        let server = (*offered.readers(uri).first()?).clone();
+        let mut watch = server.watch_resource(uri);
         watch.ready().await;
-        Some(watch)
+        Some((server, watch))
     }
 }

@@ -228,7 +228,9 @@ impl Conversation {
         kind: Option<u64>,
     ) -> Result<RawJson, ErrorObject> {
         let watch = self.aggregate.watch_resource(&uri).await;
-        let watch = watch.ok_or_else(|| unknown("resource", &uri))?;
+        let (server, watch) = watch.ok_or_else(|| unknown("resource", &uri))?;
+        // What everybody has does not end with the token of one.
+        let kind = kind.filter(|_| self.aggregate.0.own.is_own(server.name()));
         let mut state = self.lock();
         let subscribed = state.subscribed.get_or_insert_default();
         while subscribed.tasks.try_join_next().is_some() {}

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use mcp_client::oauth::StoredLogin;
+use mcp_client::{StateKind, oauth::StoredLogin};
 use tokio::time::sleep;
 
 use super::{Key, OwnServers};
@@ -35,8 +35,11 @@ enum Next {
 
 impl Login {
     /// What a connection of `began` that was seen with this login has to do with the one of now.
-    fn next(self, now: Self, began: SystemTime) -> Next {
+    /// It `waits` if it has found none by itself.
+    fn next(self, now: Self, began: SystemTime, waits: bool) -> Next {
         match (self, now) {
+            // It may have begun with one that is gone by now.
+            (Self::Unseen, Self::Missing) if !waits => Next::BeginsAnew,
             (Self::Unseen, Self::Given(Some(given))) if given > began => Next::BeginsAnew,
             (Self::Given(before), Self::Given(given)) if before != given => Next::BeginsAnew,
             (Self::Given(_) | Self::Taken, Self::Missing) => Next::Ends,
@@ -77,7 +80,9 @@ impl OwnServers {
         let next = {
             let mut open = self.open();
             let Some(one) = open.get_mut(key) else { return };
-            let next = one.login.next(now, one.began);
+            let own = one.hub.server(&key.server);
+            let waits = own.is_none_or(|own| own.state() == StateKind::NeedsAuth);
+            let next = one.login.next(now, one.began, waits);
             one.login = now;
             next
         };
@@ -110,7 +115,6 @@ mod tests {
             (Login::Unseen, given(9), Next::Stays),
             (Login::Unseen, given(11), Next::BeginsAnew),
             (Login::Unseen, Login::Given(None), Next::Stays),
-            (Login::Unseen, Login::Missing, Next::Stays),
             (Login::Taken, given(11), Next::Stays),
             (Login::Taken, Login::Missing, Next::Ends),
             (Login::Missing, given(11), Next::Stays),
@@ -119,7 +123,9 @@ mod tests {
             (Login::Given(None), given(12), Next::BeginsAnew),
             (given(9), Login::Missing, Next::Ends),
         ] {
-            assert_eq!(before.next(now, began), next, "{before:?} {now:?}");
+            assert_eq!(before.next(now, began, false), next, "{before:?} {now:?}");
         }
+        let unseen = |waits| Login::Unseen.next(Login::Missing, began, waits);
+        assert_eq!((unseen(true), unseen(false)), (Next::Stays, Next::BeginsAnew));
     }
 }

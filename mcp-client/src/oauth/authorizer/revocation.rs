@@ -1,13 +1,19 @@
 //! Taking tokens back at the authorization server (RFC 7009).
 
+use std::time::Duration;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
+use tokio::time::timeout;
 
 use super::{Core, Credential};
 use crate::{
     Secret,
     oauth::{OAuthError, TokenEndpoint, readable},
 };
+
+/// How long the server may take that gave tokens which were replaced.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of tokens at the authorization server when a person logged out. Here and in the
 /// store they are forgotten in any case.
@@ -47,8 +53,13 @@ impl Core {
         if !is_apart(replaced, now) {
             return;
         }
-        if let Revocation::Failed(error) = self.revoke(replaced).await {
-            tracing::info!(%error, "tokens that were replaced could not be taken back");
+        // Somebody waits to hear that the new ones are there.
+        match timeout(PATIENCE, self.revoke(replaced)).await {
+            Ok(Revocation::Failed(error)) => {
+                tracing::info!(%error, "tokens that were replaced could not be taken back");
+            }
+            Ok(_) => {}
+            Err(_) => tracing::info!("whoever gave the tokens that were replaced does not answer"),
         }
     }
 
@@ -78,7 +89,10 @@ impl Core {
 /// (RFC 7009 section 2.1): the login of now would end with the one before.
 fn is_apart(one: &Credential, other: &Credential) -> bool {
     let subject = |of: &Credential| of.tokens.id_token.as_ref().and_then(subject);
-    one.entry() != other.entry()
+    let client = |of: &Credential| of.client.as_ref().map(|client| client.client_id.clone());
+    // The resource is no part of it: a server may name itself otherwise by now.
+    one.tokens.issuer != other.tokens.issuer
+        || client(one) != client(other)
         || matches!((subject(one), subject(other)), (Some(one), Some(other)) if one != other)
 }
 
