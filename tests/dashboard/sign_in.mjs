@@ -42,6 +42,11 @@ function startIssuer() {
         const who = /person=(\w+)/.exec(request.headers.cookie)?.[1];
         codes.set(code, { who, challenge: query.get("code_challenge") });
         const back = new URL(query.get("redirect_uri"));
+        // The one redirect URI of the client.
+        if (back.pathname !== "/connect/signed-in") {
+          response.statusCode = 400;
+          return response.end();
+        }
         for (const [name, value] of [["code", code], ["state", query.get("state")], ["iss", origin]]) back.searchParams.set(name, value);
         response.writeHead(302, { location: back.href });
         return response.end();

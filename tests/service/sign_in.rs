@@ -104,8 +104,19 @@ impl Stand {
         self.serving.ask("GET", &format!("{path}/wanted"), headers, None).await
     }
 
+    /// Begins the login itself, with the token of a program.
+    async fn begin_login(&self, path: &str, who: &str) -> (String, String) {
+        let begun = self.serving.ask("POST", path, &self.program(who), None).await;
+        assert_eq!(begun.status, 200, "{begun:?}");
+        (begun.json()["url"].as_str().unwrap().to_owned(), cookie(line(&begun, "set-cookie")))
+    }
+
     fn redeemed(&self) -> usize {
         self.issuer.world().consent.token_requests.len()
+    }
+
+    fn redeemed_at_mailbox(&self) -> usize {
+        self.mailbox.world().consent.token_requests.len()
     }
 
     /// Has the issuer give tokens with other claims.
@@ -150,6 +161,15 @@ async fn consent(server: &Mailbox, url: &str, person: &str) -> String {
     line(&sent, "location").to_owned()
 }
 
+/// The same answer by the path of the other kind of login.
+fn other_way(back: &str) -> String {
+    let (login, sign_in) = ("/connect/callback?", "/connect/signed-in?");
+    match back.strip_prefix(login) {
+        Some(query) => format!("{sign_in}{query}"),
+        None => format!("{login}{}", back.strip_prefix(sign_in).unwrap()),
+    }
+}
+
 fn cookie(set: &str) -> String {
     format!("cookie: {}\r\n", set.split(';').next().unwrap())
 }
@@ -188,7 +208,7 @@ async fn whoever_was_asked_signs_in_and_logs_in() {
         assert_eq!(query["client_id"], "gateway");
         assert_eq!(query["code_challenge_method"], "S256");
         assert_eq!(query["resource"], format!("{base}/mcp"));
-        assert_eq!(query["redirect_uri"], format!("{base}/connect/callback"));
+        assert_eq!(query["redirect_uri"], format!("{base}/connect/signed-in"));
         // Nothing is asked for that would outlast this.
         assert_eq!((&*query["scope"], query.get("prompt")), ("openid mcp", None));
         assert!(world.consent.registrations.is_empty());
@@ -275,6 +295,28 @@ async fn an_answer_of_another_issuer_is_refused() {
     stand.issuer.world().consent.refuses = true;
     is_not_signed_in(&stand.sign_in(&path, "ada").await, "access_denied");
     assert_eq!(stand.redeemed(), 0);
+    stand.serving.end().await;
+}
+
+/// Another authorization server could have the browser bring it the code that an issuer gave, or the
+/// issuer one of its own (RFC 9700 section 4.4).
+#[tokio::test]
+async fn an_answer_by_the_path_of_another_kind_is_redeemed_nowhere() {
+    let stand = Stand::new().await;
+    let path = stand.told("ada").await;
+    let (url, own) = stand.begin(&path).await;
+    let back = stand.path(&consent(&stand.issuer, &url, "ada").await);
+    is_not_signed_in(&stand.come_back(&other_way(&back), &own).await, "redirect URI");
+    // It is over.
+    assert_eq!(stand.come_back(&back, &own).await.status, 410);
+    let (url, own) = stand.begin_login(&path, "ada").await;
+    let back = stand.path(&consent(&stand.mailbox, &url, "ada").await);
+    let refused = stand.come_back(&other_way(&back), &own).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.body.contains("You are not logged in"), "{refused:?}");
+    assert!(refused.body.contains("redirect URI"), "{refused:?}");
+    assert_eq!(stand.come_back(&back, &own).await.status, 410);
+    assert_eq!((stand.redeemed(), stand.redeemed_at_mailbox()), (0, 0));
     stand.serving.end().await;
 }
 
@@ -378,12 +420,11 @@ async fn only_a_good_address_and_an_issuer_with_a_client_lead_anywhere() {
 async fn whoever_has_an_address_ends_no_login_of_the_one_who_was_asked() {
     let stand = Stand::new().await;
     let path = stand.told("ada").await;
-    let begun = stand.serving.ask("POST", &path, &stand.program("ada"), None).await;
-    let (url, own) = (begun.json()["url"].clone(), cookie(line(&begun, "set-cookie")));
+    let (url, own) = stand.begin_login(&path, "ada").await;
     for _ in 0..8 {
         stand.begin(&path).await;
     }
-    let back = stand.path(&consent(&stand.mailbox, url.as_str().unwrap(), "ada").await);
+    let back = stand.path(&consent(&stand.mailbox, &url, "ada").await);
     assert_eq!(stand.come_back(&back, &own).await.status, 200);
     stand.serving.end().await;
 }
@@ -409,6 +450,19 @@ async fn any_replica_takes_the_answer_and_knows_who_has_signed_in() {
             assert_eq!(stand.wanted(&path, &cookie).await.json()["server"], "mail");
         }
     }
+    // The replica that began looks at the path as it does at answers of its own.
+    let (redeemed, at_mailbox) = (stand.redeemed(), stand.redeemed_at_mailbox());
+    let begun = [
+        (stand.begin(&path).await, &stand.issuer),
+        (stand.begin_login(&path, "ada").await, &stand.mailbox),
+    ];
+    for ((url, own), server) in begun {
+        let back = stand.path(&consent(server, &url, "ada").await);
+        let refused = other.ask("GET", &other_way(&back), &own, None).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        assert!(refused.body.contains("redirect URI"), "{refused:?}");
+    }
+    assert_eq!((stand.redeemed(), stand.redeemed_at_mailbox()), (redeemed, at_mailbox));
     other.end().await;
     stand.serving.end().await;
 }

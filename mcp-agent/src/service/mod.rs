@@ -513,6 +513,7 @@ impl Service {
             .route("/connect/{id}/sign-in", post(logins::begin_sign_in))
             .route("/connect/issuers", get(logins::issuers))
             .route("/connect/callback", get(logins::answer))
+            .route("/connect/signed-in", get(logins::signed_in_answer))
             .route("/connect/client", get(logins::client))
             .route("/mcp/events", get(events::stream))
             .route("/mcp/tools", get(tools::list))

@@ -182,7 +182,7 @@ fn sign_ins<'a>(access: &'a AccessSettings, listen: &str) -> Vec<SignIn<'a>> {
         None => is_this_machine(listen).then(|| format!("http://{listen}")),
     };
     let issuers = access.issuers.iter().filter_map(|issuer| {
-        let back = base.as_ref().map(|base| format!("{base}/connect/callback"));
+        let back = base.as_ref().map(|base| format!("{base}/connect/signed-in"));
         Some(SignIn { issuer: &issuer.issuer, client: issuer.client_id.as_deref()?, back })
     });
     issuers.collect()

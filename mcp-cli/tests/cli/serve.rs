@@ -228,7 +228,7 @@ fn a_sign_in_needs_its_secret_and_a_way_back() {
     let checked = sandbox.mcp(&words);
     assert_eq!(checked.code, Some(0), "{}", checked.stderr);
     let line = "sign-in  https://id.example  client gateway  \
-                redirect URI http://127.0.0.1:7777/connect/callback";
+                redirect URI http://127.0.0.1:7777/connect/signed-in";
     assert!(checked.stdout.contains(line), "{}", checked.stdout);
     // Where others reach it, it has to know by which address.
     let wide = ["--listen", "0.0.0.0:0"];
@@ -245,7 +245,7 @@ fn a_sign_in_needs_its_secret_and_a_way_back() {
     let back = &told["sign_in"][0]["redirect_uri"];
     assert_eq!(
         (back, &told["ok"]),
-        (&"https://tools.example/connect/callback".into(), &true.into())
+        (&"https://tools.example/connect/signed-in".into(), &true.into())
     );
     // A secret is the business of whoever serves, not of whoever changes the keys.
     sandbox.write("serve.toml", &format!("{jwt}client_secret_env = 'NOT_SET_ANYWHERE'\n"));

@@ -88,7 +88,7 @@ impl Logins {
         server: &Server,
     ) -> Result<Flow, Problem> {
         let entry = server.identity().entry;
-        let (grant, visits) = self.ask_in_browser()?;
+        let (grant, visits) = self.ask_in_browser(CALLBACK)?;
         let caller = wanted.caller();
         let authorizer = self.0.place.authorizer_for(server, &caller, grant, &wanted.scopes);
         let authorizer = authorizer.map_err(|error| failed(&wanted.server, chain(&error)))?;
@@ -115,14 +115,15 @@ impl Logins {
         Ok(Flow { wanted, purpose, visits, outcome, begun: Instant::now() })
     }
 
-    /// Asks a person in the browser that is sent where the visits say.
+    /// Asks a person in the browser that is sent where the visits say, and comes back by a path.
     pub(super) fn ask_in_browser(
         &self,
+        way_back: &str,
     ) -> Result<(AuthorizationCode, mpsc::Receiver<PendingVisit>), Problem> {
         let base = self.base()?;
         let (seen, visits) = mpsc::channel(VISITS);
         let seen = Mutex::new(seen);
-        let agent = Redirected::new(format!("{base}{CALLBACK}"), move |visit: PendingVisit| {
+        let agent = Redirected::new(format!("{base}{way_back}"), move |visit: PendingVisit| {
             // Whoever has given up sends nobody anywhere.
             let _ = seen.lock().unwrap_or_else(PoisonError::into_inner).try_send(visit);
         });

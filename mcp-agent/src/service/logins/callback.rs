@@ -19,8 +19,7 @@ use super::{
     Logins,
     browser::{self, Kept, Over},
     flows::{Next, Outcome},
-    handover::NOT_MEANT,
-    place::{CALLBACK, CLIENT},
+    place::{CALLBACK, CLIENT, SIGNED_IN},
 };
 
 /// The page that an address of a login opens.
@@ -42,23 +41,35 @@ pub(in crate::service) async fn client(
     Ok(Json(document))
 }
 
-/// The answer of an authorization server, brought by a browser.
+/// The answer of the authorization server of a server, brought by a browser.
 pub(in crate::service) async fn answer(
     State(service): State<Service>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let logins = &service.0.logins;
-    let query = query.unwrap_or_default();
+    answered(&service.0.logins, CALLBACK, &query.unwrap_or_default(), &headers).await
+}
+
+/// The answer of an issuer at which somebody signs in.
+pub(in crate::service) async fn signed_in_answer(
+    State(service): State<Service>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Response {
+    answered(&service.0.logins, SIGNED_IN, &query.unwrap_or_default(), &headers).await
+}
+
+/// A browser has come back by a path.
+async fn answered(logins: &Logins, path: &str, query: &str, headers: &HeaderMap) -> Response {
     let state = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == "state");
     let (Some((_, state)), Some(keys), Ok(base)) = (state, &logins.0.keys, logins.base()) else {
         return Said::nothing().response(None);
     };
     let is_secure = base.starts_with("https://");
-    if let Some(over) = browser::saw_over(keys, &headers, &state, is_secure) {
+    if let Some(over) = browser::saw_over(keys, headers, &state, is_secure) {
         return Said::before(&over).response(None);
     }
-    if !browser::remembers(keys, Kept::Began, &headers, &state, is_secure) {
+    if !browser::remembers(keys, Kept::Began, headers, &state, is_secure) {
         return Said::another_browser().response(None);
     }
     let forget = browser::forget(Kept::Began, &state, is_secure);
@@ -68,7 +79,7 @@ pub(in crate::service) async fn answer(
         logins.show(outcome, over.or_else(|| forget.clone()))
     };
     let Some((visit, mut flow)) = logins.0.flows.take(&state) else {
-        return match logins.hand_over(&state, &query).await {
+        return match logins.hand_over(&state, path, query).await {
             Ok(Some(outcome)) => show(outcome),
             Ok(None) => Said::over().response(forget),
             Err(error) => {
@@ -77,10 +88,10 @@ pub(in crate::service) async fn answer(
             }
         };
     };
-    if !logins.is_meant(&flow) {
-        return show(flow.failed(NOT_MEANT));
+    if let Err(reason) = logins.takes_answer(&flow, path) {
+        return show(flow.failed(reason));
     }
-    visit.answer(format!("{base}{CALLBACK}?{query}"));
+    visit.answer(format!("{base}{path}?{query}"));
     match flow.next().await {
         Next::Over(outcome) => show(outcome),
         // The service has to ask as another client than before.

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     super::{access::Principal, problem::chain},
+    place::{CALLBACK, SIGNED_IN},
     wanted::Wanted,
 };
 
@@ -63,6 +64,16 @@ pub(super) enum Purpose {
         /// That issuer.
         issuer: String,
     },
+}
+
+impl Purpose {
+    /// The path that its browser comes back by, and no other.
+    pub(super) fn way_back(&self) -> &'static str {
+        match self {
+            Self::Login { .. } => CALLBACK,
+            Self::SignIn { .. } => SIGNED_IN,
+        }
+    }
 }
 
 /// What came of a visit.

@@ -24,7 +24,6 @@ use super::{
     super::problem::chain,
     Logins,
     flows::{Next, Outcome, PATIENCE},
-    place::CALLBACK,
 };
 
 /// How often it is looked.
@@ -35,10 +34,6 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// How many browsers wait so at a time.
 const BROWSERS: usize = 32;
-
-/// Why a login is not finished that was begun rightly.
-pub(super) const NOT_MEANT: &str =
-    "the server, or who may use it, is another than when it was begun";
 
 /// The logins whose browsers wait for another replica, by their `state`.
 #[derive(Debug, Default)]
@@ -124,41 +119,46 @@ impl Logins {
             return Ok(Seen::Over);
         }
         let (store, left) = (self.0.place.store(), entry("login answer", state));
-        let Some(query) = store.load(&left).await? else { return Ok(Seen::Nothing) };
+        let Some(answer) = store.load(&left).await? else { return Ok(Seen::Nothing) };
         store.remove(&left).await?;
         let (Some((visit, mut flow)), Some(base)) = (self.0.flows.take(state), self.0.place.base())
         else {
             return Ok(Seen::Over);
         };
-        let outcome = if self.is_meant(&flow) {
-            visit.answer(format!("{base}{CALLBACK}?{}", query.reveal()));
-            match flow.next().await {
-                Next::Over(outcome) => outcome,
-                Next::Visit(_) => flow.failed("the service is registered anew; try again"),
+        let path = answer.reveal().split_once('?').map_or("", |(path, _)| path);
+        let outcome = match self.takes_answer(&flow, path) {
+            Ok(()) => {
+                visit.answer(format!("{base}{}", answer.reveal()));
+                match flow.next().await {
+                    Next::Over(outcome) => outcome,
+                    Next::Visit(_) => flow.failed("the service is registered anew; try again"),
+                }
             }
-        } else {
-            flow.failed(NOT_MEANT)
+            Err(reason) => flow.failed(reason),
         };
         let outcome = Secret::new(serde_json::json!(outcome).to_string());
         store.save(&entry("login outcome", state), &outcome).await?;
         Ok(Seen::Told)
     }
 
-    /// Leaves an answer to the replica that waits for it. `None` where nobody does.
+    /// Leaves an answer to the replica that waits for it, with the path that it came by. `None` where
+    /// nobody does.
     pub(super) async fn hand_over(
         &self,
         state: &str,
+        path: &str,
         query: &str,
     ) -> Result<Option<Outcome>, TokenStoreError> {
         if !self.0.place.is_shared() {
             return Ok(None);
         }
         let Some(handed) = self.0.handing.take(state) else { return Ok(None) };
-        let (place, query) = (Arc::clone(&self.0.place), Secret::new(query));
+        let answer = Secret::new(format!("{path}?{query}"));
+        let place = Arc::clone(&self.0.place);
         let (tell, told) = oneshot::channel();
         // The browser may go: what was left for another replica is taken away all the same.
         self.aside(async move {
-            let outcome = hand_over(place.store(), &handed.state, &query).await;
+            let outcome = hand_over(place.store(), &handed.state, &answer).await;
             drop(handed);
             let _ = tell.send(outcome);
         });
@@ -169,10 +169,10 @@ impl Logins {
 async fn hand_over(
     store: &dyn TokenStore,
     state: &str,
-    query: &Secret,
+    answer: &Secret,
 ) -> Result<Option<Outcome>, TokenStoreError> {
     let (left, coming) = (entry("login answer", state), entry("login outcome", state));
-    store.save(&left, query).await?;
+    store.save(&left, answer).await?;
     let waiting = async {
         loop {
             if let Some(outcome) = store.load(&coming).await? {

@@ -39,7 +39,7 @@ use tokio::{
 
 pub(super) use self::{
     begin::{Begun, WantedBy, begin, look},
-    callback::{answer, client, page},
+    callback::{answer, client, page, signed_in_answer},
     place::{CallerId, LoginPlace, LoginStore},
     rest::{Login, LoginList, NewLogin, WantedLogin, create, list, log_out},
     sign_in::{Issuers, NewSignIn, begin_sign_in, issuers, signed_in},
@@ -63,6 +63,13 @@ const DONE: usize = 64;
 
 /// How long it is remembered that somebody has logged in: longer than anybody waits for it.
 const REMEMBERED: Duration = Duration::from_secs(900);
+
+/// Why a login is not finished that was begun rightly.
+const NOT_MEANT: &str = "the server, or who may use it, is another than when it was begun";
+
+/// Why no code is redeemed that another may have been given.
+const WRONG_WAY: &str =
+    "the answer did not come by the redirect URI of this login: it may be that of another one";
 
 /// The logins of callers. Clones share them.
 #[derive(Clone)]
@@ -218,6 +225,15 @@ impl Logins {
             principal: wanted.principal.as_str().into(),
             server: wanted.server.as_str().into(),
         });
+    }
+
+    /// Whether the answer of a flow is taken that came by a path, or why it is not.
+    fn takes_answer(&self, flow: &Flow, path: &str) -> Result<(), &'static str> {
+        if path != flow.purpose.way_back() {
+            tracing::warn!(path, "an answer came by the path of another kind of login");
+            return Err(WRONG_WAY);
+        }
+        if self.is_meant(flow) { Ok(()) } else { Err(NOT_MEANT) }
     }
 
     /// Whether what a login was begun for is there as it was, by the rules of now.

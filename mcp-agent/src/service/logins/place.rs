@@ -15,8 +15,12 @@ use mcp_client::{
 
 use super::super::access::{Access, Authority, Principal, Shown};
 
-/// The path that authorization servers send browsers back to.
+/// The path that the authorization servers of servers send browsers back to.
 pub(super) const CALLBACK: &str = "/connect/callback";
+
+/// The path that issuers send those back to who sign in. It is another, so that no authorization
+/// server of a server can have the code of an issuer come to itself (RFC 9700 section 4.4.2).
+pub(super) const SIGNED_IN: &str = "/connect/signed-in";
 
 /// The path of the document about the service as a client of authorization servers.
 pub(super) const CLIENT: &str = "/connect/client";

@@ -32,6 +32,7 @@ use super::{
     Logins,
     browser::{self, Kept},
     flows::{Flow, Next, Outcome, Purpose},
+    place::SIGNED_IN,
     wanted::Wanted,
 };
 
@@ -100,7 +101,7 @@ impl Logins {
         let wrong = |reason: String| Problem::new(ProblemCode::Config, reason);
         let client = issuer.client().map_err(|error| wrong(error.to_string()))?;
         let client = client.ok_or_else(|| no_sign_in(&issuer.issuer))?;
-        let (grant, visits) = self.ask_in_browser()?;
+        let (grant, visits) = self.ask_in_browser(SIGNED_IN)?;
         let resource = format!("{}/mcp", self.base()?);
         let oauth = OAuth::with(grant.once())
             .authorization_server(&issuer.issuer)

@@ -222,6 +222,7 @@ mod tests {
             "/",
             "/dashboard/{file}",
             "/connect/callback",
+            "/connect/signed-in",
             "/connect/client",
         ];
         let mut routed = routed();
