@@ -4,7 +4,10 @@
 //! Their values are sealed for what they are about and the time, so that any replica can tell without
 //! having been there.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    fmt::Write as _,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use mcp_transport::serve::{SessionKeyError, SessionKeys};
@@ -60,11 +63,20 @@ impl Kept {
 
 /// Where cookies are for https alone, no other host of the same domain can set this one.
 fn name(kept: Kept, about: &str, is_secure: bool) -> String {
-    let hash = digest(&SHA256, about.as_bytes());
-    let start = hash.as_ref().first_chunk().map_or(0, |start| u64::from_be_bytes(*start));
     // Each login has its own, so that two in one browser do not meet.
     let host = if is_secure { "__Host-" } else { "" };
-    format!("{host}{}-{start:016x}", kept.prefix())
+    format!("{host}{}-{:.16}", kept.prefix(), hash(about))
+}
+
+/// What stands for a `state` or an id, in hexadecimal: an id may be longer than the 4096 bytes that
+/// browsers keep (RFC 6265 section 6.1).
+fn hash(about: &str) -> String {
+    let hash = digest(&SHA256, about.as_bytes());
+    hash.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a `String` cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Has a browser remember something about a `state` or an id.
@@ -74,7 +86,7 @@ pub(super) fn remember(
     about: &str,
     is_secure: bool,
 ) -> Result<Option<HeaderValue>, SessionKeyError> {
-    let value = keys.seal_text(kept.purpose(), &format!("{} {about}", now().as_secs()))?;
+    let value = keys.seal_text(kept.purpose(), &format!("{} {}", now().as_secs(), hash(about)))?;
     Ok(cookie(kept, about, &value, PATIENCE.as_secs(), is_secure))
 }
 
@@ -85,7 +97,7 @@ pub(super) fn is_over(
     over: &Over,
     is_secure: bool,
 ) -> Option<HeaderValue> {
-    let text = format!("{} {state} {}", now().as_secs(), serde_json::json!(over));
+    let text = format!("{} {} {}", now().as_secs(), hash(state), serde_json::json!(over));
     // Without it a reload is told less.
     let value = keys.seal_text(Kept::Over.purpose(), &text).ok()?;
     cookie(Kept::Over, state, &value, PATIENCE.as_secs(), is_secure)
@@ -156,7 +168,7 @@ fn good<'a>(text: &'a str, about: &str) -> Option<&'a str> {
     let (since, rest) = text.split_once(' ')?;
     let (of, rest) = rest.split_once(' ').unwrap_or((rest, ""));
     let since = since.parse().map(Duration::from_secs).ok()?;
-    (of == about && now().saturating_sub(since) <= PATIENCE).then_some(rest)
+    (of == hash(about) && now().saturating_sub(since) <= PATIENCE).then_some(rest)
 }
 
 /// Since 1970.
@@ -199,7 +211,7 @@ mod tests {
             assert!(!knows(&SessionKeys::random().unwrap(), &ours, "s-1"));
             // One that a browser has kept for too long.
             let sealed = |kept: Kept, since: u64| {
-                keys.seal_text(kept.purpose(), &format!("{since} s-1")).unwrap()
+                keys.seal_text(kept.purpose(), &format!("{since} {}", hash("s-1"))).unwrap()
             };
             let named = |about: &str, value: &str| {
                 headers(&format!("{}={value}", name(kept, about, is_secure)))
@@ -210,6 +222,21 @@ mod tests {
             // The value of another kind, and that of one under the name of another.
             assert!(!knows(&keys, &named("s-1", &sealed(another, now)), "s-1"));
             assert!(!knows(&keys, &named("s-2", &sealed(kept, now)), "s-2"));
+        }
+    }
+
+    #[test]
+    fn an_id_of_any_length_fits_into_a_cookie() {
+        let keys = SessionKeys::random().unwrap();
+        let id = "i".repeat(4096);
+        for kept in [Kept::Began, Kept::SignedIn] {
+            let set = remember(&keys, kept, &id, true).unwrap().unwrap();
+            assert!(set.len() < 512, "{set:?}");
+            let mut headers = HeaderMap::new();
+            let pair = set.to_str().unwrap().split("; ").next().unwrap();
+            headers.insert(header::COOKIE, pair.parse().unwrap());
+            assert!(remembers(&keys, kept, &headers, &id, true));
+            assert!(!remembers(&keys, kept, &headers, &id[1..], true));
         }
     }
 
