@@ -8,6 +8,7 @@ use mcp_agent::service::{AccessSettings, ServiceOptions};
 use mcp_client::oauth::{MemoryTokenStore, TokenStore};
 use mcp_transport::serve::SessionKeys;
 use serde_json::{Value, json};
+use tokio::{io::AsyncReadExt as _, net::TcpListener, task::JoinSet};
 
 use crate::{
     asking::{self, Answer, Serving},
@@ -426,6 +427,39 @@ async fn whoever_has_an_address_ends_no_login_of_the_one_who_was_asked() {
     }
     let back = stand.path(&consent(&stand.mailbox, &url, "ada").await);
     assert_eq!(stand.come_back(&back, &own).await.status, 200);
+    stand.serving.end().await;
+}
+
+#[tokio::test]
+async fn few_wait_for_an_issuer_that_does_not_answer() {
+    let stand = Stand::new().await;
+    let (path, bobs) = (stand.told("ada").await, stand.told("bob").await);
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", silent.local_addr().unwrap());
+    let mut access = stand.access.clone();
+    let mut issuer = access.issuers[0].clone();
+    issuer.issuer.clone_from(&at);
+    access.issuers.push(issuer);
+    stand.serving.service.set_access(&access);
+    let mut asking = JoinSet::new();
+    let mut begin = |path: &str| {
+        let (address, path) = (stand.serving.address.clone(), format!("{path}/sign-in"));
+        let body = json!({"issuer": at}).to_string();
+        asking.spawn(async move { asking::ask(&address, "POST", &path, "", Some(&body)).await });
+    };
+    let mut waiting = Vec::new();
+    for path in [&path, &path, &path, &path, &bobs] {
+        begin(path);
+        waiting.push(silent.accept().await.unwrap().0);
+    }
+    let refused = stand.ask_to_sign_in(&path, &at).await;
+    assert_eq!(refused.status, 503, "{refused:?}");
+    // Those whose browsers have gone wait no more.
+    asking.shutdown().await;
+    for mut connection in waiting {
+        connection.read_to_end(&mut Vec::new()).await.unwrap();
+    }
+    signed_in(&stand.sign_in(&path, "ada").await);
     stand.serving.end().await;
 }
 

@@ -18,6 +18,7 @@ mod handover;
 mod place;
 mod rest;
 mod sign_in;
+mod starting;
 mod telling;
 mod waiting;
 mod wanted;
@@ -48,6 +49,7 @@ pub(super) use self::{
 use self::{
     flows::{Flow, Flows, Purpose},
     handover::Handing,
+    starting::Starting,
     wanted::Wanted,
 };
 use super::{
@@ -82,6 +84,8 @@ struct Shared {
     /// Seal the ids, and what browsers keep.
     keys: Option<SessionKeys>,
     flows: Flows,
+    /// Sign-ins that are not sent anywhere yet.
+    starting: Arc<Starting>,
     /// Browsers that wait for another replica.
     handing: Arc<Handing>,
     /// How many requests of each principal wait for a login.
@@ -130,6 +134,7 @@ impl Logins {
             place: Arc::clone(place),
             keys,
             flows: Flows::default(),
+            starting: Arc::default(),
             handing: Arc::default(),
             waiting: Arc::default(),
             turns: Mutex::default(),

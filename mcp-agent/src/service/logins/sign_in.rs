@@ -73,10 +73,15 @@ impl Logins {
     fn start_sign_in(&self, id: &str, wanted: Wanted, issuer: &JwtIssuer) -> Result<Flow, Problem> {
         let (authorizer, visits) = self.authorizer_at(issuer)?;
         let issuer = issuer.issuer.clone();
-        let (tell, outcome) = oneshot::channel();
+        let (mut tell, outcome) = oneshot::channel();
         let (weak, id, theirs, at) = (self.weak(), id.to_owned(), wanted.clone(), issuer.clone());
         self.aside(async move {
-            let outcome = match authorizer.login().await {
+            let came = tokio::select! {
+                came = authorizer.login() => came,
+                // The browser has gone, and the issuer is asked for nobody.
+                () = tell.closed() => return,
+            };
+            let outcome = match came {
                 Ok(tokens) => {
                     let Some(shared) = weak.upgrade() else { return };
                     Self(shared).who(&at, &tokens.access_token, &theirs, id).await
@@ -179,6 +184,8 @@ pub(in crate::service) async fn begin_sign_in(
     let trusted = service.access();
     let issuer = trusted.signs_in_at(&asked.issuer).ok_or_else(|| no_sign_in(&asked.issuer))?;
     logins.0.flows.has_room()?;
+    // Until it is known where the browser goes.
+    let _start = logins.0.starting.take(&wanted.principal)?;
     let mut flow = logins.start_sign_in(&id, wanted, issuer)?;
     match flow.next().await {
         Next::Visit(visit) => logins.begun(visit, flow),
