@@ -148,12 +148,10 @@ fn threads(command: &Command) -> usize {
 }
 
 fn runtime(threads: usize) -> io::Result<Runtime> {
-    let mut builder =
-        if threads > 1 { Builder::new_multi_thread() } else { Builder::new_current_thread() };
     if threads > 1 {
-        builder.worker_threads(threads);
+        return Builder::new_multi_thread().worker_threads(threads).enable_all().build();
     }
-    builder.enable_all().build()
+    Builder::new_current_thread().enable_all().build()
 }
 
 /// Runs a command until Ctrl-C, which drops it: calls under way are cancelled at their servers.

@@ -32,6 +32,19 @@ impl Stand {
         Self::with(ServiceOptions::new()).await
     }
 
+    /// With a second service that has the same logins.
+    async fn with_another_replica() -> (Self, Serving) {
+        let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
+        let options = || {
+            let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
+            ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
+        };
+        let stand = Self::with(options()).await;
+        let access = stand.access.clone();
+        let other = Serving::start(vec![entry(&stand.mailbox)], options().access(access)).await;
+        (stand, other)
+    }
+
     async fn with(options: ServiceOptions) -> Self {
         let mailbox = Mailbox::start().await;
         mailbox.world().consent.is_on = true;
@@ -425,14 +438,7 @@ async fn a_login_that_was_begun_ends_with_a_logout_and_with_its_principal() {
 
 #[tokio::test]
 async fn logins_and_logouts_at_one_replica_are_those_of_all() {
-    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
-    let options = || {
-        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
-        ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
-    };
-    let stand = Stand::with(options()).await;
-    let other =
-        Serving::start(vec![entry(&stand.mailbox)], options().access(stand.access.clone())).await;
+    let (stand, other) = Stand::with_another_replica().await;
     let call = json!({"server_name": "mail", "tool_name": "whoami"}).to_string();
     let there = || other.ask("POST", "/mcp/tools/call", &stand.ada, Some(&call));
     assert_eq!(there().await.status, 403);
@@ -486,14 +492,7 @@ async fn a_page_that_is_opened_again_says_what_came_of_the_login() {
 /// The tokens of before are still good, and are not used for long.
 #[tokio::test]
 async fn who_logs_in_again_at_one_replica_is_who_they_are_now_at_all() {
-    let store: Arc<dyn TokenStore> = Arc::new(MemoryTokenStore::new());
-    let options = || {
-        let keys = SessionKeys::derive(b"the secret of all replicas").unwrap();
-        ServiceOptions::new().shared_logins(Arc::clone(&store)).session_keys(keys)
-    };
-    let stand = Stand::with(options()).await;
-    let other =
-        Serving::start(vec![entry(&stand.mailbox)], options().access(stand.access.clone())).await;
+    let (stand, other) = Stand::with_another_replica().await;
     let call = json!({"server_name": "mail", "tool_name": "whoami"}).to_string();
     let there = || other.ask("POST", "/mcp/tools/call", &stand.ada, Some(&call));
     let path = stand.told(&stand.whoami(&stand.ada).await);

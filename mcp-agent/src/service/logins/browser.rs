@@ -4,12 +4,10 @@
 //! Their values are sealed for what they are about and the time, so that any replica can tell without
 //! having been there.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use mcp_transport::serve::{SessionKeyError, SessionKeys};
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -68,15 +66,10 @@ fn name(kept: Kept, about: &str, is_secure: bool) -> String {
     format!("{host}{}-{:.16}", kept.prefix(), hash(about))
 }
 
-/// What stands for a `state` or an id, in hexadecimal: an id may be longer than the 4096 bytes that
-/// browsers keep (RFC 6265 section 6.1).
+/// What stands for a `state` or an id: an id may be longer than the 4096 bytes that browsers keep
+/// (RFC 6265 section 6.1).
 fn hash(about: &str) -> String {
-    let hash = digest(&SHA256, about.as_bytes());
-    hash.as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, about.as_bytes()))
 }
 
 /// Has a browser remember something about a `state` or an id.
